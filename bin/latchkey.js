@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+// Runs the TypeScript source in a checkout and the built JavaScript in an installed package.
+import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+
+if (Number.parseInt(process.versions.node, 10) < 24) {
+  process.stderr.write(`latchkey needs Node 24 or newer; this is ${process.version}\n`)
+  process.exit(1)
+}
+
+// Password hashes may fill as many pool threads as there are cores; two more keep file and name look-ups from waiting
+// behind them. libuv reads this once, at the first use of the pool.
+process.env.UV_THREADPOOL_SIZE ??= String(availableParallelism() + 2)
+
+const source = new URL('../src/cli.ts', import.meta.url)
+await import(existsSync(source) ? source.href : new URL('../dist/cli.js', import.meta.url).href)

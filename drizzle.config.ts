@@ -1,0 +1,7 @@
+import { defineConfig } from 'drizzle-kit'
+
+export default defineConfig({
+  dialect: 'sqlite',
+  schema: './src/storage/sqlite_schema.ts',
+  out: './migrations/sqlite',
+})

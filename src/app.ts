@@ -1,0 +1,52 @@
+/** The application: middleware order and the whole route table on one screen. */
+import type { BlockList } from 'node:net'
+import Router from '@koa/router'
+import Koa from 'koa'
+import type { Logger } from 'pino'
+import { identifyCaller } from './http/caller.ts'
+import { allowOrigins } from './http/cors.ts'
+import { answerErrors } from './http/errors.ts'
+import { healthRoutes } from './http/health_routes.ts'
+import { oauthRoutes } from './http/oauth_routes.ts'
+import { formBody } from './http/params.ts'
+import { userRoutes } from './http/user_routes.ts'
+import type { Deps } from './oauth/deps.ts'
+import type { SigningAlg } from './oauth/keys.ts'
+
+export type HttpOptions = Readonly<{
+  log: Logger
+  signingAlg: SigningAlg
+  corsOrigins: readonly string[]
+  trustProxy: BlockList | undefined
+}>
+
+export function createApp(deps: Deps, { log, signingAlg, corsOrigins, trustProxy }: HttpOptions): Koa {
+  const app = new Koa()
+  app.use(answerErrors(log, deps.randomBytes(6).toString('base64url')))
+  app.use(identifyCaller(trustProxy, log))
+  app.use(allowOrigins(corsOrigins))
+
+  const router = new Router()
+  const oauth = oauthRoutes(deps, signingAlg)
+  router.post('/token', formBody, oauth.token)
+  router.post('/revoke', formBody, oauth.revoke)
+  router.get('/.well-known/jwks.json', oauth.jwks)
+  router.get('/.well-known/oauth-authorization-server', oauth.metadata)
+  router.get('/.well-known/openid-configuration', oauth.discovery)
+
+  const user = userRoutes(deps)
+  router.get('/users/me', user.me)
+  router.post('/logout', user.logout)
+  router.get('/sessions', user.listSessions)
+  router.delete('/sessions/:id', user.deleteSession)
+
+  const health = healthRoutes(deps.storage)
+  router.get('/health/live', health.live)
+  router.get('/health/ready', health.ready)
+
+  app.use(router.routes())
+  app.use(router.allowedMethods())
+  // Connections that break while an answer is written; everything else is answered and logged by `answerErrors`.
+  app.on('error', error => log.debug({ err: error }, 'connection lost'))
+  return app
+}

@@ -1,0 +1,72 @@
+/** First start on an empty database: one public client and one user, so that a first token is one command away. */
+import { chmodSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { Config } from './config.ts'
+import { auditEvent } from './oauth/audit.ts'
+import type { Deps } from './oauth/deps.ts'
+import { createUserId } from './oauth/user.ts'
+
+const clientId = 'app'
+const username = 'admin'
+
+/**
+ * Creates the client and the user, if there is neither a client nor a user yet.
+ *
+ * @param terminal where a person reads, or undefined: then the password goes into a file with mode 0600
+ * @returns the file's path when one was written
+ */
+export async function bootstrap(
+  deps: Deps,
+  config: Config,
+  url: string,
+  terminal: { write: (text: string) => void } | undefined,
+): Promise<string | undefined> {
+  const { storage, now, randomBytes } = deps
+  if ((await storage.listClients()).length > 0 || (await storage.listUsers()).length > 0) return undefined
+
+  const password = randomBytes(15).toString('base64url')
+  const at = now()
+  const client = { id: clientId, grantTypes: ['password', 'refresh_token'], scope: 'read write', createdAt: at }
+  const passwordHash = await deps.passwords.hash(password)
+  const user = {
+    id: createUserId(randomBytes),
+    username,
+    fullName: 'Administrator',
+    passwordHash,
+    credentialVersion: 1,
+    createdAt: at,
+  }
+  const event = auditEvent('user.created', at, {}, { detail: 'first start' })
+  const text = firstSignIn(url, password)
+  if (terminal !== undefined) {
+    if (await storage.bootstrap(client, user, event)) terminal.write(`\n${text}\n`)
+    return undefined
+  }
+  // Before the user exists: a crash between the two leaves a file without a user, never a user without a password.
+  const file = join(dirname(config.databaseFile), 'first-sign-in')
+  writeFileSync(file, text, { mode: 0o600 })
+  // The mode above counts only for a new file.
+  chmodSync(file, 0o600)
+  return (await storage.bootstrap(client, user, event)) ? file : undefined
+}
+
+function firstSignIn(url: string, password: string): string {
+  return `First start: the public client "${clientId}" and the user "${username}" with this password:
+
+  ${password}
+
+Sign in:
+
+  printf %s 'grant_type=password&client_id=${clientId}&username=${username}&password=${password}' | curl -s ${url}/token -d @-
+
+Refresh, with the refresh_token of the last answer:
+
+  printf %s 'grant_type=refresh_token&client_id=${clientId}&refresh_token=REFRESH_TOKEN' | curl -s ${url}/token -d @-
+
+Sign out, with the access_token of the last answer:
+
+  printf %s 'Authorization: Bearer ACCESS_TOKEN' | curl -s -X POST ${url}/logout -H @-
+
+Change the password: npx latchkey user password ${username}
+`
+}

@@ -1,0 +1,66 @@
+/** `latchkey`: the operator's tool. Exit codes: 0 done, 1 failed, 2 usage, 78 settings. */
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { clientCommand } from './cli/client.ts'
+import { keyCommand } from './cli/key.ts'
+import { output, UsageError } from './cli/run.ts'
+import { sessionCommand } from './cli/session.ts'
+import { userCommand } from './cli/user.ts'
+import { ConfigError, readConfig, readEnvironment } from './config.ts'
+import { openSqliteStorage } from './storage/sqlite.ts'
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+
+const program = new Command('latchkey')
+  .description('OAuth 2 authorization server')
+  .version(version)
+  .showHelpAfterError('(add --help for what is expected)')
+  .addHelpText('after', '\nSettings are environment variables, read from .env as well; the README lists them.')
+
+program
+  .command('serve')
+  .description('run the server until SIGTERM or SIGINT')
+  .action(async () => {
+    // The server's own parts are loaded only to serve: the other commands start faster without them.
+    const { serve } = await import('./main.ts')
+    await serve(readConfig(readEnvironment()))
+  })
+
+program
+  .command('migrate')
+  .description('bring the database up to date; serving does so by itself')
+  .option('--json', 'print one JSON document')
+  .action(async (options: { json?: true }) => {
+    const { databaseFile } = readConfig(readEnvironment())
+    const { storage, migrated } = openSqliteStorage(databaseFile)
+    await storage.close()
+    output(options, { migrated }, migrated === 0 ? 'the database is up to date' : `${migrated} migrations applied`)
+  })
+
+for (const command of [userCommand(), clientCommand(), sessionCommand(), keyCommand()]) program.addCommand(command)
+throwInsteadOfExit(program)
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.exitCode = exitCode(error)
+  // commander has shown its own message already.
+  if (!(error instanceof CommanderError)) process.stderr.write(`${explain(error)}\n`)
+}
+
+function throwInsteadOfExit(command: Command): void {
+  command.exitOverride()
+  for (const child of command.commands) throwInsteadOfExit(child)
+}
+
+function exitCode(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  if (error instanceof UsageError) return 2
+  return error instanceof ConfigError ? ConfigError.exitCode : 1
+}
+
+function explain(error: unknown): string {
+  const isDebug = ['debug', 'trace'].includes(process.env.LATCHKEY_LOG_LEVEL ?? '')
+  const text = error instanceof Error ? (isDebug && error.stack) || error.message : String(error)
+  return text.replace(/^/gm, 'latchkey: ')
+}

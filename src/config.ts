@@ -1,0 +1,288 @@
+/**
+ * Settings: environment variables in, a frozen {@link Config} out. The only reader of the environment.
+ * `settings` is the one list of them; the check for unknown names, the README's table test and the errors come from it.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { BlockList, isIP } from 'node:net'
+import { availableParallelism } from 'node:os'
+import { dirname, join } from 'node:path'
+import { parseEnv } from 'node:util'
+import type { OAuthConfig } from './oauth/deps.ts'
+import { longestAccessTokenLifetime, type SigningAlg, signingAlgs } from './oauth/keys.ts'
+import type { PasswordHashing } from './oauth/password.ts'
+
+export type Config = Readonly<{
+  host: string
+  port: number
+  databaseFile: string
+  secret: MasterSecretSource
+  bootstrap: boolean
+  corsOrigins: readonly string[]
+  signingAlg: SigningAlg
+  trustProxy: BlockList | undefined
+  logLevel: string
+  passwordHashing: PasswordHashing
+  /** Undefined parts of the protocol settings depend on the port that the server really got. */
+  oauth: Omit<OAuthConfig, 'issuer' | 'audience'>
+  issuer: string | undefined
+  audience: string | undefined
+}>
+
+/** Where the master secret is: its text, or a file. Only the file beside the database may be created. */
+export type MasterSecretSource =
+  | { kind: 'value'; text: string }
+  | { kind: 'file'; path: string }
+  | { kind: 'beside_database'; path: string }
+
+/** A setting that cannot be used: one line for the operator that names the variable. Never holds a secret. */
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+  /** sysexits.h EX_CONFIG. */
+  static readonly exitCode = 78
+}
+
+type Setting<T> = { default: string; takes: string; secret?: true; parse: (text: string) => T | undefined }
+
+const defineSetting = <T>(setting: Setting<T>): Setting<T> => setting
+
+export const settings = {
+  LATCHKEY_HOST: defineSetting({
+    default: '127.0.0.1',
+    takes: 'an IP address or host name to listen on',
+    parse: text => (/^[^\s/]+$/.test(text) ? text : undefined),
+  }),
+  LATCHKEY_PORT: defineSetting({
+    default: '3000',
+    takes: 'a port, 0 to 65535 (0 picks a free one)',
+    parse: text => parseInteger(text, 0, 65_535),
+  }),
+  LATCHKEY_ISSUER: defineSetting({
+    default: '',
+    takes: 'an https URL without query or fragment (http only for a loopback host)',
+    parse: parseIssuer,
+  }),
+  LATCHKEY_DATABASE_URL: defineSetting({
+    default: 'file:data/latchkey.db',
+    takes: 'file:PATH',
+    // A PostgreSQL URL can hold a password, and operators may try one here.
+    secret: true,
+    parse: text => /^file:(?:\/\/(?=\/))?([^?#]+)$/.exec(text)?.[1],
+  }),
+  LATCHKEY_SECRET: defineSetting({
+    default: '',
+    takes: 'base64url of at least 32 random bytes; several with commas, newest first',
+    secret: true,
+    parse: text => text,
+  }),
+  LATCHKEY_SECRET_FILE: defineSetting({
+    default: '',
+    takes: 'the path of a file that holds the master secret',
+    parse: text => text,
+  }),
+  LATCHKEY_BOOTSTRAP: defineSetting({ default: 'on', takes: 'on or off', parse: parseSwitch }),
+  LATCHKEY_CORS_ORIGINS: defineSetting({
+    default: '',
+    takes: 'origins separated by commas, such as https://app.example.com',
+    parse: text => parseList(text, parseOrigin),
+  }),
+  LATCHKEY_AUDIENCE: defineSetting({
+    default: '',
+    takes: 'an absolute URI, or any text without spaces',
+    parse: text => (/^\S+$/.test(text) ? text : undefined),
+  }),
+  LATCHKEY_SIGNING_ALG: defineSetting({
+    default: 'ES256',
+    takes: signingAlgs.join(', '),
+    parse: text => signingAlgs.find(alg => alg === text),
+  }),
+  LATCHKEY_ACCESS_TOKEN_TTL: defineSetting({
+    default: '15m',
+    takes: 'a duration from 10s to 1d, such as 900, 90s or 15m',
+    parse: text => parseDuration(text, 10, longestAccessTokenLifetime),
+  }),
+  LATCHKEY_REFRESH_IDLE_TTL: defineSetting({
+    default: '30d',
+    takes: 'a duration of at least 60s, such as 12h or 30d',
+    parse: text => parseDuration(text, 60),
+  }),
+  LATCHKEY_REFRESH_ABSOLUTE_TTL: defineSetting({
+    default: '365d',
+    takes: 'a duration of at least 60s, such as 90d',
+    parse: text => parseDuration(text, 60),
+  }),
+  LATCHKEY_REFRESH_RETRY_WINDOW: defineSetting({
+    default: '60s',
+    takes: 'a duration of at most 1h, such as 60s',
+    parse: text => parseDuration(text, 0, 3600),
+  }),
+  LATCHKEY_REFRESH_LATE_RETRY: defineSetting({
+    default: '',
+    takes: 'a duration, such as 7d; 0 turns late retries off',
+    parse: text => parseDuration(text, 0),
+  }),
+  LATCHKEY_TRUST_PROXY: defineSetting({
+    default: '',
+    takes: 'addresses or networks separated by commas, such as 10.0.0.0/8,::1',
+    parse: parseNetworks,
+  }),
+  LATCHKEY_LOG_LEVEL: defineSetting({
+    default: 'info',
+    takes: 'fatal, error, warn, info, debug, trace or silent',
+    parse: text => ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].find(level => level === text),
+  }),
+  // OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, two passes, one lane.
+  LATCHKEY_ARGON2_MEMORY: defineSetting({
+    default: '19456',
+    takes: 'KiB, 8 to 4194304',
+    parse: text => parseInteger(text, 8, 4_194_304),
+  }),
+  LATCHKEY_ARGON2_PASSES: defineSetting({
+    default: '2',
+    takes: 'a number of passes, 2 to 100',
+    parse: text => parseInteger(text, 2, 100),
+  }),
+  LATCHKEY_ARGON2_LANES: defineSetting({
+    default: '1',
+    takes: 'a number of lanes, 1 to 16',
+    parse: text => parseInteger(text, 1, 16),
+  }),
+}
+
+type SettingName = keyof typeof settings
+type SettingValue<N extends SettingName> = (typeof settings)[N] extends Setting<infer T> ? T : never
+
+/**
+ * Reads the settings.
+ *
+ * @param env    environment variables; those that do not begin with `LATCHKEY_` are ignored
+ * @throws ConfigError naming every variable that is unknown or has a bad value, one a line
+ */
+export function readConfig(env: Record<string, string | undefined>): Config {
+  const problems = Object.keys(env)
+    .filter(name => name.startsWith('LATCHKEY_') && !Object.hasOwn(settings, name))
+    .map(name => `${name} is not a setting of latchkey${suggestion(name)}`)
+
+  // An empty variable counts as unset: that is how compose files and unit files leave one out.
+  function read<N extends SettingName>(name: N): SettingValue<N> {
+    const setting = settings[name] as unknown as Setting<SettingValue<N>>
+    const given = env[name]
+    const text = given === undefined || given === '' ? setting.default : given
+    const value = text === '' ? undefined : setting.parse(text)
+    if (value === undefined && text !== '') {
+      problems.push(
+        `${name} ${setting.secret ? 'has a value that' : `is ${JSON.stringify(given)}, which`} cannot be used; it takes ${setting.takes}`,
+      )
+    }
+    return value as SettingValue<N>
+  }
+  const optional = <N extends SettingName>(name: N): SettingValue<N> | undefined => read(name)
+
+  const databaseFile = read('LATCHKEY_DATABASE_URL')
+  const idleLifetime = read('LATCHKEY_REFRESH_IDLE_TTL')
+  const config: Config = {
+    host: read('LATCHKEY_HOST'),
+    port: read('LATCHKEY_PORT'),
+    databaseFile,
+    secret: secretSource(optional('LATCHKEY_SECRET'), optional('LATCHKEY_SECRET_FILE'), databaseFile),
+    bootstrap: read('LATCHKEY_BOOTSTRAP') === 'on',
+    corsOrigins: optional('LATCHKEY_CORS_ORIGINS') ?? [],
+    signingAlg: read('LATCHKEY_SIGNING_ALG'),
+    trustProxy: optional('LATCHKEY_TRUST_PROXY'),
+    logLevel: read('LATCHKEY_LOG_LEVEL'),
+    passwordHashing: {
+      memory: read('LATCHKEY_ARGON2_MEMORY'),
+      passes: read('LATCHKEY_ARGON2_PASSES'),
+      lanes: read('LATCHKEY_ARGON2_LANES'),
+      concurrency: availableParallelism(),
+      // At some 20 hashes a second and core, the last in the queue waits under two seconds.
+      queue: 32 * availableParallelism(),
+    },
+    oauth: {
+      accessTokenLifetime: read('LATCHKEY_ACCESS_TOKEN_TTL'),
+      refresh: {
+        idleLifetime,
+        absoluteLifetime: read('LATCHKEY_REFRESH_ABSOLUTE_TTL'),
+        retryWindow: read('LATCHKEY_REFRESH_RETRY_WINDOW'),
+        lateRetryWindow: optional('LATCHKEY_REFRESH_LATE_RETRY') ?? idleLifetime,
+      },
+    },
+    issuer: optional('LATCHKEY_ISSUER'),
+    audience: optional('LATCHKEY_AUDIENCE'),
+  }
+  if (env.LATCHKEY_SECRET && env.LATCHKEY_SECRET_FILE) {
+    problems.push('LATCHKEY_SECRET and LATCHKEY_SECRET_FILE are both set; give one of them')
+  }
+  if (config.passwordHashing.memory < 8 * config.passwordHashing.lanes) {
+    problems.push('LATCHKEY_ARGON2_MEMORY must be at least 8 KiB for each lane of LATCHKEY_ARGON2_LANES')
+  }
+  if (problems.length > 0) throw new ConfigError(problems.join('\n'))
+  return Object.freeze(config)
+}
+
+/** The process's environment, with what `.env` in the working directory adds to it. */
+export function readEnvironment(): Record<string, string | undefined> {
+  return existsSync('.env') ? { ...parseEnv(readFileSync('.env', 'utf8')), ...process.env } : process.env
+}
+
+function secretSource(value: string | undefined, file: string | undefined, databaseFile: string): MasterSecretSource {
+  if (value !== undefined) return { kind: 'value', text: value }
+  if (file !== undefined) return { kind: 'file', path: file }
+  return { kind: 'beside_database', path: join(dirname(databaseFile ?? '.'), 'secret') }
+}
+
+function suggestion(name: string): string {
+  const words = name.split('_').slice(1)
+  const near = Object.keys(settings).filter(known => words.length > 0 && words.every(word => known.includes(word)))
+  return near.length > 0 ? `; did you mean ${near.join(' or ')}?` : ''
+}
+
+function parseInteger(text: string, least: number, most: number): number | undefined {
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
+  return value >= least && value <= most ? value : undefined
+}
+
+/** @returns seconds */
+function parseDuration(text: string, least: number, most = 100 * 365 * 86_400): number | undefined {
+  const match = /^(\d{1,10})([smhd]?)$/.exec(text)
+  if (match === null) return undefined
+  const value = Number(match[1]) * { s: 1, m: 60, h: 3600, d: 86_400 }[(match[2] || 's') as 's' | 'm' | 'h' | 'd']
+  return value >= least && value <= most ? value : undefined
+}
+
+function parseSwitch(text: string): 'on' | 'off' | undefined {
+  return text === 'on' || text === 'off' ? text : undefined
+}
+
+function parseList<T>(text: string, parse: (item: string) => T | undefined): T[] | undefined {
+  const values = text.split(',').map(item => parse(item.trim()))
+  return values.includes(undefined) ? undefined : (values as T[])
+}
+
+/** RFC 8414 §2: https, no query, no fragment. Plain http would send passwords in the clear, except to this machine. */
+function parseIssuer(text: string): string | undefined {
+  const url = URL.parse(text)
+  if (url === null || text.includes('?') || text.includes('#') || url.username || url.password) return undefined
+  const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback)) return undefined
+  // Compared letter by letter by clients (RFC 8414 §3.3), so it is kept as it was written, without the slash that
+  // would double in the endpoints' URLs.
+  return text.replace(/\/$/, '')
+}
+
+function parseOrigin(text: string): string | undefined {
+  const url = URL.parse(text)
+  return url !== null && url.origin !== 'null' && url.origin === text.toLowerCase() ? url.origin : undefined
+}
+
+function parseNetworks(text: string): BlockList | undefined {
+  const networks = new BlockList()
+  for (const item of text.split(',')) {
+    const [address = '', prefix] = item.trim().split('/')
+    const version = isIP(address)
+    const bits = version === 6 ? 128 : 32
+    const length = prefix === undefined ? bits : parseInteger(prefix, 0, bits)
+    if (version === 0 || length === undefined) return undefined
+    networks.addSubnet(address, length, version === 6 ? 'ipv6' : 'ipv4')
+  }
+  return networks
+}

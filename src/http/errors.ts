@@ -1,0 +1,88 @@
+/**
+ * The outermost middleware: gives every request an id and a log line, every error its answer. It writes the answer itself,
+ * because Koa's own error path drops headers that were already set.
+ */
+import type { Context, Middleware } from 'koa'
+import type { Logger } from 'pino'
+import { errorAnswers, OAuthError } from '../oauth/error.ts'
+
+/** @param idPrefix unlike that of any other process, so that ids are unique among nodes and restarts */
+export function answerErrors(log: Logger, idPrefix: string): Middleware {
+  let requests = 0
+  return async (ctx, next) => {
+    const started = performance.now()
+    ctx.state.requestId = idPrefix + (requests++).toString(36)
+    ctx.set('X-Request-Id', ctx.state.requestId)
+    ctx.set('X-Content-Type-Options', 'nosniff')
+    // What is public and cacheable says so itself.
+    ctx.set('Cache-Control', 'no-store')
+    let failure: OAuthError | undefined
+    try {
+      await next()
+      if (ctx.status === 404 && ctx.body == null) failure = new OAuthError('not_found', 'there is nothing at this path')
+      if (ctx.status === 405 || ctx.status === 501) failure = methodNotAllowed()
+    } catch (error) {
+      failure = asOAuthError(error)
+    }
+    if (failure !== undefined) answer(ctx, failure)
+    writeLog(log, ctx, failure, performance.now() - started)
+  }
+}
+
+function answer(ctx: Context, failure: OAuthError): void {
+  const { status, error } = errorAnswers[failure.code]
+  ctx.status = status
+  ctx.body = { error, error_description: failure.message }
+  ctx.set('Cache-Control', 'no-store')
+  if (failure.challenge !== undefined) ctx.set('WWW-Authenticate', failure.challenge)
+  if (failure.retryAfter !== undefined) ctx.set('Retry-After', String(failure.retryAfter))
+}
+
+function methodNotAllowed(): OAuthError {
+  return new OAuthError('method_not_allowed', 'this method is not allowed here')
+}
+
+/** What libraries throw carries an HTTP status; everything else is a mistake of ours. */
+function asOAuthError(error: unknown): OAuthError {
+  if (error instanceof OAuthError) return error
+  const status = error instanceof Error && 'status' in error ? error.status : undefined
+  if (status === 413) return new OAuthError('request_too_large', 'the body is too large')
+  if (typeof status === 'number' && status >= 400 && status < 500) {
+    return new OAuthError('invalid_request', 'the request cannot be read', { cause: error })
+  }
+  return new OAuthError('server_error', 'something went wrong here', { cause: error })
+}
+
+/** The path without its query: nothing that a client put into a URL by mistake gets into a log. */
+function writeLog(log: Logger, ctx: Context, failure: OAuthError | undefined, milliseconds: number): void {
+  const code = failure?.code
+  const level =
+    code === 'server_error'
+      ? 'error'
+      : code === 'temporarily_unavailable'
+        ? 'warn'
+        : quiet(ctx, failure)
+          ? 'debug'
+          : 'info'
+  if (!log.isLevelEnabled(level)) return
+  const line = {
+    requestId: ctx.state.requestId,
+    method: ctx.method,
+    path: ctx.path,
+    status: ctx.status,
+    ms: Math.round(milliseconds * 10) / 10,
+    ip: ctx.state.caller?.ip,
+  }
+  if (failure === undefined) log[level](line, 'request')
+  else log[level]({ ...line, error: code, reason: failure.message, ...causeOf(failure) }, 'request refused')
+}
+
+/** A good answer is news only to a developer. */
+function quiet(ctx: Context, failure: OAuthError | undefined): boolean {
+  return failure === undefined || ctx.path.startsWith('/health/')
+}
+
+function causeOf(failure: OAuthError): { cause?: string; err?: unknown } {
+  if (failure.cause === undefined) return {}
+  return failure.cause instanceof Error ? { err: failure.cause } : { cause: String(failure.cause) }
+}

@@ -1,0 +1,94 @@
+/** What a signed-in user asks for, by bearer token (RFC 6750): who am I, where am I signed in, sign me out. */
+import type { Context } from 'koa'
+import { authenticateAccessToken } from '../oauth/access_token.ts'
+import { auditEvent } from '../oauth/audit.ts'
+import type { Deps } from '../oauth/deps.ts'
+import { OAuthError } from '../oauth/error.ts'
+import type { RevokedReason, Session } from '../oauth/session.ts'
+import type { SessionFilter } from '../oauth/storage.ts'
+import { callerOf } from './caller.ts'
+
+/** More devices than a person has; what is beyond ends with `?scope=others`. */
+const mostSessions = 200
+
+export function userRoutes(deps: Deps) {
+  const { storage, now } = deps
+
+  const revoke = (ctx: Context, which: SessionFilter & { userId: string }, reason: RevokedReason) =>
+    storage.revokeSessions(
+      which,
+      reason,
+      auditEvent('session.revoked', now(), callerOf(ctx), { userId: which.userId, sessionId: which.id }),
+    )
+
+  return {
+    async me(ctx: Context) {
+      const { user } = await authenticate(deps, ctx)
+      ctx.body = { username: user.username, email: user.email ?? null, full_name: user.fullName ?? null }
+    },
+    async logout(ctx: Context) {
+      const { session, user } = await authenticate(deps, ctx)
+      await revoke(ctx, { userId: user.id, ...sessionsToEnd(ctx.query.scope, session) }, 'logout')
+      ctx.body = { message: 'Logout successful' }
+    },
+    async listSessions(ctx: Context) {
+      const { session, user } = await authenticate(deps, ctx)
+      const sessions = await storage.listLiveSessions({ userId: user.id }, now(), mostSessions)
+      ctx.body = { sessions: sessions.map(other => describeSession(other, session.id)) }
+    },
+    async deleteSession(ctx: Context & { params: Record<string, string> }) {
+      const { user } = await authenticate(deps, ctx)
+      const ended = await revoke(ctx, { userId: user.id, id: ctx.params.id ?? '' }, 'revoked_by_user')
+      if (ended === 0) throw new OAuthError('not_found', 'you have no such session')
+      ctx.status = 204
+    },
+  }
+}
+
+/** A session as its user sees it. Instants are seconds since the epoch. */
+function describeSession(session: Session, currentId: string) {
+  return {
+    id: session.id,
+    current: session.id === currentId,
+    client_id: session.clientId,
+    device: session.device ?? null,
+    ip: session.ip ?? null,
+    user_agent: session.userAgent ?? null,
+    scope: session.scope,
+    created_at: session.createdAt,
+    last_seen_at: session.lastSeenAt,
+    expires_at: Math.min(session.idleExpiresAt, session.expiresAt),
+  }
+}
+
+function sessionsToEnd(scope: unknown, current: Session): Pick<SessionFilter, 'id' | 'exceptId'> {
+  switch (scope) {
+    case undefined:
+      return { id: current.id }
+    case 'others':
+      return { exceptId: current.id }
+    case 'all':
+      return {}
+    default:
+      throw new OAuthError('invalid_request', 'scope must be others or all')
+  }
+}
+
+/** @throws OAuthError `invalid_token` with the challenge of RFC 6750 §3 */
+async function authenticate(deps: Deps, ctx: Context) {
+  if (ctx.querystring !== '' && 'access_token' in ctx.query) {
+    throw new OAuthError('invalid_request', 'the access token belongs in the Authorization header')
+  }
+  const accessToken = /^Bearer +([\w.~+/-]+=*) *$/i.exec(ctx.headers.authorization ?? '')?.[1]
+  if (accessToken === undefined) {
+    // RFC 6750 §3.1: who sent no token at all is told how to, and no error.
+    throw new OAuthError('invalid_token', 'an access token is needed', { challenge: 'Bearer realm="latchkey"' })
+  }
+  try {
+    return await authenticateAccessToken(deps, accessToken)
+  } catch (error) {
+    if (!(error instanceof OAuthError) || error.code !== 'invalid_token') throw error
+    const challenge = `Bearer realm="latchkey", error="invalid_token", error_description="${error.message}"`
+    throw new OAuthError(error.code, error.message, { cause: error.cause, challenge })
+  }
+}

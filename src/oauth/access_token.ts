@@ -1,0 +1,81 @@
+/** Access tokens: RFC 9068 JWTs. Issues them, and verifies those that come back to this server's own endpoints. */
+import type { Deps } from './deps.ts'
+import { OAuthError } from './error.ts'
+import type { Session } from './session.ts'
+import type { User } from './user.ts'
+
+/** RFC 9068 §2.2; `sid` as in OpenID Connect. Times are NumericDates. */
+export type AccessTokenClaims = Readonly<{
+  iss: string
+  aud: string | readonly string[]
+  sub: string
+  client_id: string
+  iat: number
+  exp: number
+  jti: string
+  scope: string
+  sid: string
+  auth_time: number
+  amr: readonly string[]
+}>
+
+/**
+ * Signs an access token for a session.
+ *
+ * @param scope what this token is granted: the session's scope or less
+ * @returns the compact JWT and the seconds it lives
+ */
+export function issueAccessToken(
+  deps: Deps,
+  session: Session,
+  scope: string,
+): { accessToken: string; expiresIn: number } {
+  const now = deps.now()
+  const expiresIn = Math.min(accessTokenLifetime(deps), session.expiresAt - now)
+  const claims: AccessTokenClaims = {
+    iss: deps.config.issuer,
+    aud: session.audience.length === 1 ? session.audience[0]! : session.audience,
+    sub: session.userId,
+    client_id: session.clientId,
+    iat: now,
+    exp: now + expiresIn,
+    jti: deps.randomBytes(16).toString('base64url'),
+    scope,
+    sid: session.id,
+    auth_time: session.authTime,
+    amr: session.amr,
+  }
+  return { accessToken: deps.keyRing.sign(claims, now), expiresIn }
+}
+
+/** @returns the claims of an unexpired access token of this issuer, or undefined for anything else */
+export function verifyAccessToken(deps: Deps, accessToken: string): AccessTokenClaims | undefined {
+  const now = deps.now()
+  // The signature covers the claims and the header their type, so what verifies has the shape that we gave it.
+  const claims = deps.keyRing.verify(accessToken, now) as AccessTokenClaims | undefined
+  if (claims === undefined || claims.iss !== deps.config.issuer || claims.exp <= now) return undefined
+  return claims
+}
+
+/**
+ * Who is asking: the session and user behind a bearer token. Looks at the session row, so that a logout shows at once.
+ * The audience is not compared: like an OpenID Connect UserInfo endpoint, this server takes every token that it issued.
+ *
+ * @throws OAuthError `invalid_token` (RFC 6750 §3.1)
+ */
+export async function authenticateAccessToken(
+  deps: Deps,
+  accessToken: string,
+): Promise<{ session: Session; user: User; scope: string }> {
+  const claims = verifyAccessToken(deps, accessToken)
+  const found = claims && (await deps.storage.findLiveSession(claims.sid, deps.now()))
+  if (found === undefined)
+    throw new OAuthError('invalid_token', 'the access token is expired, revoked or not valid here')
+  return { ...found, scope: claims!.scope }
+}
+
+/** Up to 5 % shorter than configured, at random: a fleet that signed in together does not refresh together. */
+function accessTokenLifetime({ config, randomBytes }: Deps): number {
+  const spread = Math.floor(config.accessTokenLifetime * 0.05)
+  return config.accessTokenLifetime - (spread === 0 ? 0 : randomBytes(4).readUInt32BE() % (spread + 1))
+}

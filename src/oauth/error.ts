@@ -1,0 +1,46 @@
+/**
+ * The one error that the protocol raises, with the RFC's error code as its discriminant. `http/errors.ts` turns it into
+ * an answer. Sources: RFC 6749 §5.2, RFC 6750 §3.1; `temporarily_unavailable` is borrowed from RFC 6749 §4.1.2.1.
+ */
+
+/** The list of all codes, with the HTTP status and the `error` member that each is answered with. */
+export const errorAnswers = {
+  invalid_request: { status: 400, error: 'invalid_request' },
+  invalid_client: { status: 401, error: 'invalid_client' },
+  invalid_grant: { status: 400, error: 'invalid_grant' },
+  unauthorized_client: { status: 400, error: 'unauthorized_client' },
+  unsupported_grant_type: { status: 400, error: 'unsupported_grant_type' },
+  invalid_scope: { status: 400, error: 'invalid_scope' },
+  invalid_token: { status: 401, error: 'invalid_token' },
+  not_found: { status: 404, error: 'not_found' },
+  method_not_allowed: { status: 405, error: 'method_not_allowed' },
+  request_too_large: { status: 413, error: 'invalid_request' },
+  server_error: { status: 500, error: 'server_error' },
+  temporarily_unavailable: { status: 503, error: 'temporarily_unavailable' },
+} as const
+
+export type ErrorCode = keyof typeof errorAnswers
+
+export type OAuthErrorOptions = {
+  /** For the log only, never for the client. */
+  cause?: unknown
+  /** Seconds until another try may succeed, for `Retry-After`. */
+  retryAfter?: number
+  /** How to authenticate, for the `WWW-Authenticate` of a 401. */
+  challenge?: string
+}
+
+export class OAuthError extends Error {
+  override name = 'OAuthError'
+  readonly code: ErrorCode
+  readonly retryAfter: number | undefined
+  readonly challenge: string | undefined
+
+  /** @param description shown to the client: lower case, no secret, no hint whether a user or client exists */
+  constructor(code: ErrorCode, description: string, options: OAuthErrorOptions = {}) {
+    super(description, 'cause' in options ? { cause: options.cause } : undefined)
+    this.code = code
+    this.retryAfter = options.retryAfter
+    this.challenge = options.challenge
+  }
+}

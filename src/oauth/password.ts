@@ -1,0 +1,99 @@
+/**
+ * Password hashes: argon2id (RFC 9106), at most as many at once as there are cores, a short queue behind them and a clear
+ * refusal beyond it. A storm of sign-ins slows sign-ins, never refreshes. Imported bcrypt hashes are verified as they are.
+ */
+import argon2 from 'argon2'
+import bcrypt from 'bcrypt'
+import { OAuthError } from './error.ts'
+
+/** Memory in KiB, passes, lanes; how many hashes run at once, how many may wait. */
+export type PasswordHashing = Readonly<{
+  memory: number
+  passes: number
+  lanes: number
+  concurrency: number
+  queue: number
+}>
+
+export type Passwords = Readonly<{
+  /** @returns a PHC string of argon2id */
+  hash: (password: string) => Promise<string>
+  /**
+   * Verifies a password; takes the time of one hash also where there is none.
+   *
+   * @param storedHash undefined for an unknown user
+   */
+  verify: (password: string, storedHash: string | undefined) => Promise<boolean>
+  /** True when a hash is of another kind or cost than new ones. */
+  needsRehash: (storedHash: string) => boolean
+}>
+
+/** @throws OAuthError from every function that hashes: `temporarily_unavailable` when the queue is full */
+export async function createPasswords(
+  hashing: PasswordHashing,
+  randomBytes: (size: number) => Buffer,
+): Promise<Passwords> {
+  const { memory: memoryCost, passes: timeCost, lanes: parallelism } = hashing
+  const cost = { type: argon2.argon2id, memoryCost, timeCost, parallelism } as const
+  const limited = createLimit(hashing.concurrency, hashing.queue)
+  const hash = (password: string) =>
+    limited(() => argon2.hash(password.normalize('NFC'), { ...cost, salt: randomBytes(16) }))
+  // What an unknown user's password is compared with, so that there is a hash of the same cost to compute.
+  const nobodysHash = await hash(randomBytes(32).toString('base64url'))
+
+  return {
+    hash,
+    async verify(password, storedHash) {
+      const candidate = storedHash ?? nobodysHash
+      const matches = isBcrypt(candidate)
+        ? await limited(() => verifyBcrypt(password, candidate))
+        : await limited(() => argon2.verify(candidate, password.normalize('NFC')))
+      return matches && storedHash !== undefined
+    },
+    needsRehash: storedHash => !storedHash.startsWith('$argon2id$') || argon2.needsRehash(storedHash, cost),
+  }
+}
+
+/** True for text that {@link Passwords.verify} can take as a stored hash. */
+export function isPasswordHash(text: string): boolean {
+  return isBcrypt(text) || /^\$argon2id\$v=19\$m=\d{1,7},t=\d{1,3},p=\d{1,3}\$[\w+/]{11,}\$[\w+/]{16,}$/.test(text)
+}
+
+function isBcrypt(hash: string): boolean {
+  return /^\$2[aby]\$(?:0[4-9]|1[0-9]|2[0-9]|3[01])\$[./\w]{53}$/.test(hash)
+}
+
+async function verifyBcrypt(password: string, storedHash: string): Promise<boolean> {
+  // crypt_blowfish's $2y$ and OpenBSD's $2b$ are the same function under two names; the library knows the second.
+  const hash = storedHash.replace(/^\$2y\$/, '$2b$')
+  // Where the hash comes from, passwords were hashed as typed; here they are compared in NFC.
+  const normalized = password.normalize('NFC')
+  return (await bcrypt.compare(password, hash)) || (normalized !== password && (await bcrypt.compare(normalized, hash)))
+}
+
+/**
+ * Runs at most `concurrency` tasks at once; `queue` more wait their turn. A place is held until its task ends, whether or
+ * not anybody still waits for the result: the core is busy with it all the same.
+ */
+function createLimit(concurrency: number, queue: number): <T>(task: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = []
+  let running = 0
+
+  return async task => {
+    if (running >= concurrency) {
+      if (waiting.length >= queue) {
+        throw new OAuthError('temporarily_unavailable', 'too many sign-ins at the moment', { retryAfter: 2 })
+      }
+      await new Promise<void>(resolve => waiting.push(resolve))
+    } else {
+      running++
+    }
+    try {
+      return await task()
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) running--
+      else next()
+    }
+  }
+}

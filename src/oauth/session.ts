@@ -1,0 +1,154 @@
+/**
+ * A session is one sign-in of one user through one client on one device: the refresh family, one row for its whole life.
+ * This module decides what a presented refresh token means for its row. It reads no clock and no database.
+ * RFC 6749 §6, RFC 9700 §4.14.
+ */
+import type { AuditEventType } from './audit.ts'
+import type { RefreshToken } from './refresh_token.ts'
+
+/** Instants are seconds since the epoch. */
+export type Session = Readonly<{
+  /** 22 base64url characters, the `sid` of its access tokens; no secret. */
+  id: string
+  userId: string
+  clientId: string
+  /** Space-separated; what a refresh can at most be granted. */
+  scope: string
+  audience: readonly string[]
+  /** The generation of the one live refresh token. */
+  generation: number
+  /** The generation that was exchanged for the live one: a retry presents it again. */
+  parentGeneration: number
+  rotatedAt: number
+  createdAt: number
+  authTime: number
+  /** How the user authenticated, RFC 8176. */
+  amr: readonly string[]
+  lastSeenAt: number
+  idleExpiresAt: number
+  expiresAt: number
+  revokedAt?: number | undefined
+  revokedReason?: RevokedReason | undefined
+  /** What the app calls the device it runs on. */
+  device?: string | undefined
+  ip?: string | undefined
+  userAgent?: string | undefined
+}>
+
+export type RevokedReason =
+  | 'logout'
+  | 'revoked_by_user'
+  | 'revoked_by_client'
+  | 'revoked_by_operator'
+  | 'password_changed'
+  | 'user_disabled'
+  | 'refresh_token_reuse'
+
+/** Seconds. */
+export type RefreshPolicy = Readonly<{
+  /** A session that is not refreshed for this long ends. */
+  idleLifetime: number
+  /** A session ends this long after sign-in, whatever happens. */
+  absoluteLifetime: number
+  /** For this long after a rotation a retry gets the very same successor. */
+  retryWindow: number
+  /** For this long after a rotation a retry is believed at all; 0 turns late retries off. */
+  lateRetryWindow: number
+}>
+
+export type PresentedRefreshToken = RefreshToken & Readonly<{ clientId: string }>
+
+/** `session` is the row as it is to be from now on; kinds without one write nothing. */
+export type RefreshDecision =
+  | { kind: 'rotated' | 'retried' | 'late_retried' | 'healed' | 'reused'; session: Session }
+  | { kind: 'unknown' | 'revoked' | 'expired' | 'foreign' | 'scope_exceeded' }
+
+/**
+ * Where generations start. SQLite stores small integers in fewer bytes: from here on every one takes four, so a row keeps
+ * its size and no rotation ever makes the file grow.
+ */
+export const firstGeneration = 2 ** 24
+
+/** @returns a session that begins now, with nothing to retry */
+export function createSession(
+  signIn: Pick<Session, 'id' | 'userId' | 'clientId' | 'scope' | 'audience' | 'amr' | 'device' | 'ip' | 'userAgent'>,
+  now: number,
+  lifetimes: Pick<RefreshPolicy, 'idleLifetime' | 'absoluteLifetime'>,
+): Session {
+  const expiresAt = now + lifetimes.absoluteLifetime
+  return {
+    ...signIn,
+    generation: firstGeneration,
+    // No token of this generation was ever made.
+    parentGeneration: firstGeneration - 1,
+    rotatedAt: now,
+    createdAt: now,
+    authTime: now,
+    lastSeenAt: now,
+    idleExpiresAt: Math.min(now + lifetimes.idleLifetime, expiresAt),
+    expiresAt,
+  }
+}
+
+export function isLive(session: Session, now: number): boolean {
+  return session.revokedAt === undefined && now < session.idleExpiresAt && now < session.expiresAt
+}
+
+/**
+ * Decides what a presented, authentic refresh token means for its session. Pure: runs inside the storage transaction.
+ *
+ * @param session   the locked row, or undefined when the id is unknown
+ * @param presented what the token says, and the client that presented it
+ * @param now       seconds since the epoch
+ * @returns rotated      – first use: a new generation
+ *          retried      – the parent again inside the retry window: the same successor once more, nothing written
+ *          late_retried – the parent again later: the successor nobody used is replaced
+ *          healed       – from the future: the row is from a restored backup, so it catches up
+ *          reused       – superseded: two parties hold the family; the session is revoked (RFC 9700 §4.14.2)
+ *          unknown | revoked | expired | foreign – refused, nothing written
+ */
+export function decideRefresh(
+  session: Session | undefined,
+  presented: PresentedRefreshToken,
+  now: number,
+  policy: RefreshPolicy,
+): RefreshDecision {
+  if (session === undefined) return { kind: 'unknown' }
+  // The order matters: a retry never revives what was ended, and a token in the wrong hands changes nothing.
+  if (session.revokedAt !== undefined) return { kind: 'revoked' }
+  if (!isLive(session, now)) return { kind: 'expired' }
+  if (presented.clientId !== session.clientId) return { kind: 'foreign' }
+
+  if (presented.generation === session.generation) {
+    return { kind: 'rotated', session: advance(session, session.generation, session.generation, now, policy) }
+  }
+  if (presented.generation === session.parentGeneration) {
+    const age = now - session.rotatedAt
+    if (age <= policy.retryWindow) return { kind: 'retried', session }
+    if (age <= policy.lateRetryWindow) {
+      return { kind: 'late_retried', session: advance(session, presented.generation, session.generation, now, policy) }
+    }
+  }
+  if (presented.generation > session.generation) {
+    return { kind: 'healed', session: advance(session, presented.generation, presented.generation, now, policy) }
+  }
+  return { kind: 'reused', session: { ...session, revokedAt: now, revokedReason: 'refresh_token_reuse' } }
+}
+
+/** What the audit trail calls a decision; undefined for the ordinary ones, which leave no trace and cost no storage. */
+export const refreshAuditType: Partial<Record<RefreshDecision['kind'], AuditEventType>> = {
+  late_retried: 'session.late_retried',
+  healed: 'session.healed',
+  reused: 'session.reused',
+}
+
+function advance(session: Session, parent: number, newest: number, now: number, policy: RefreshPolicy): Session {
+  return {
+    ...session,
+    parentGeneration: parent,
+    generation: newest + 1,
+    rotatedAt: now,
+    lastSeenAt: now,
+    idleExpiresAt: Math.min(now + policy.idleLifetime, session.expiresAt),
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * What the protocol asks of a database: domain verbs, each one transaction that is durable before its promise resolves.
+ * Implementations are below `storage/`; one contract suite holds them all to what is said here.
+ *
+ * Every verb rejects with an OAuthError `temporarily_unavailable` when the database is busy or broken. A verb that takes an
+ * audit event writes it in the same transaction, and only when it changed something.
+ */
+import type { AuditEvent, Caller } from './audit.ts'
+import type { Client } from './client.ts'
+import type { SigningKey } from './keys.ts'
+import type { RefreshDecision, RevokedReason, Session } from './session.ts'
+import type { User } from './user.ts'
+
+export interface Storage {
+  findUser(id: string): Promise<User | undefined>
+  /** @param username in any spelling: compared by `usernameKey` */
+  findUserByUsername(username: string): Promise<User | undefined>
+  /** By username. */
+  listUsers(): Promise<User[]>
+  /**
+   * Creates all of the users or none.
+   *
+   * @returns the usernames that are taken, by stored users or by one another; empty when the users were created
+   */
+  createUsers(users: readonly User[], event: AuditEvent): Promise<string[]>
+  /**
+   * Sets another password, raises the credential version and ends the user's sessions.
+   *
+   * @returns false when the user is gone
+   */
+  changePassword(userId: string, passwordHash: string, event: AuditEvent): Promise<boolean>
+  /** Disables a user, raising the credential version and ending the sessions, or enables one. False when nothing changed. */
+  setUserDisabled(userId: string, disabled: boolean, event: AuditEvent): Promise<boolean>
+  /** Removes a user with all sessions. False when there is none. */
+  removeUser(userId: string, event: AuditEvent): Promise<boolean>
+
+  findClient(id: string): Promise<Client | undefined>
+  /** By id. */
+  listClients(): Promise<Client[]>
+  /** False when the id is taken. */
+  createClient(client: Client, event: AuditEvent): Promise<boolean>
+  /** False when there is no such client. */
+  setClientSecret(id: string, secretDigest: string, event: AuditEvent): Promise<boolean>
+  /** False when nothing changed. */
+  setClientDisabled(id: string, disabled: boolean, event: AuditEvent): Promise<boolean>
+  /** Removes a client with all sessions. False when there is none. */
+  removeClient(id: string, event: AuditEvent): Promise<boolean>
+
+  /** Creates the first client and user, if there is neither a client nor a user. False when there is. */
+  bootstrap(client: Client, user: User, event: AuditEvent): Promise<boolean>
+
+  /**
+   * Creates a session, if the credentials that were verified are still the user's.
+   *
+   * @param credentials.version      the user's credential version when the password was verified
+   * @param credentials.passwordHash a better hash of the same password, to be stored along
+   * @returns false when the user has been disabled, removed or given another password meanwhile
+   */
+  createSession(
+    session: Session,
+    credentials: { version: number; passwordHash?: string | undefined },
+    event: AuditEvent,
+  ): Promise<boolean>
+  /**
+   * Applies what `decide` makes of a session row to that row. Concurrent calls for one session are serialised, on any
+   * number of nodes.
+   *
+   * @param decide pure and synchronous; may be called more than once
+   */
+  refreshSession(
+    sessionId: string,
+    decide: (session: Session | undefined) => RefreshDecision,
+    now: number,
+    caller: Caller,
+  ): Promise<RefreshDecision>
+  findSession(id: string): Promise<Session | undefined>
+  /** A session that is live at `now`, with its user. */
+  findLiveSession(id: string, now: number): Promise<{ session: Session; user: User } | undefined>
+  /** Sessions that are live at `now`, last seen first. */
+  listLiveSessions(which: SessionFilter, now: number, limit: number): Promise<Session[]>
+  /**
+   * Ends the live sessions that fit every part of the filter: one update.
+   *
+   * @returns how many were ended
+   */
+  revokeSessions(which: SessionFilter, reason: RevokedReason, event: AuditEvent): Promise<number>
+
+  listSigningKeys(): Promise<SigningKey[]>
+  /**
+   * Adds a signing key, if the newest one is still the one given: of two nodes that start at once, one makes the key.
+   *
+   * @param newest the `kid` of the key made last, undefined for none
+   */
+  addSigningKey(key: SigningKey, newest: string | undefined, event: AuditEvent): Promise<boolean>
+  removeSigningKeys(kids: readonly string[]): Promise<void>
+
+  /** Newest first. */
+  listAuditEvents(limit: number): Promise<AuditEvent[]>
+
+  /**
+   * Removes sessions that ended before an instant, looking at a limited number of rows.
+   *
+   * @param after the result of the last call, '' to begin
+   * @returns where to go on, '' at the end
+   */
+  pruneSessions(after: string, endedBefore: number): Promise<string>
+  /** Removes a limited number of audit events older than an instant. @returns how many */
+  pruneAuditEvents(before: number): Promise<number>
+
+  /** Resolves when the database would take a write. */
+  check(): Promise<void>
+  /** Finishes what is under way and closes the database. */
+  close(): Promise<void>
+}
+
+/** Absent parts fit every session. */
+export type SessionFilter = Readonly<{
+  id?: string | undefined
+  exceptId?: string | undefined
+  userId?: string | undefined
+  clientId?: string | undefined
+}>

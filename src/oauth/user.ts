@@ -1,0 +1,62 @@
+/** Users: their record, and the forms in which usernames and passwords are compared. */
+import { OAuthError } from './error.ts'
+
+export type User = Readonly<{
+  /** `usr_` and 22 base64url characters: the `sub` of the user's tokens. Never changes, never reused, tells nothing. */
+  id: string
+  username: string
+  email?: string | undefined
+  fullName?: string | undefined
+  /** A PHC string of argon2id, or an imported bcrypt hash. */
+  passwordHash: string
+  credentialVersion: number
+  createdAt: number
+  disabledAt?: number | undefined
+}>
+
+/** No client id may begin like this: a `sub` is always told apart (RFC 9068 §5). */
+export const userIdPrefix = 'usr_'
+
+export function createUserId(randomBytes: (size: number) => Buffer): string {
+  return userIdPrefix + randomBytes(16).toString('base64url')
+}
+
+/**
+ * The form in which usernames are compared: NFC, without case. Upper case first, so that letters with several
+ * lower-case forms (σ and ς) fall together.
+ */
+export function usernameKey(username: string): string {
+  return username.normalize('NFC').toUpperCase().toLowerCase().normalize('NFC')
+}
+
+const longestUsername = 128
+
+/** @returns the username in NFC, or undefined when it is empty, too long, has control characters or outer white space */
+export function parseUsername(text: string): string | undefined {
+  const username = text.normalize('NFC')
+  if (username === '' || [...username].length > longestUsername || !username.isWellFormed()) return undefined
+  return /^[^\p{Cc}\p{Zl}\p{Zp}]+$/u.test(username) && username.trim() === username ? username : undefined
+}
+
+const shortestPassword = 8
+const longestPassword = 1024
+
+/**
+ * The rules for a new password: 8 to 1,024 characters of any kind (NIST SP 800-63B §3.1.1.2).
+ *
+ * @returns what is wrong with it, or undefined
+ */
+export function passwordProblem(password: string): string | undefined {
+  const length = [...password.normalize('NFC')].length
+  if (length < shortestPassword) return `the password must have at least ${shortestPassword} characters`
+  if (length > longestPassword) return `the password must have at most ${longestPassword} characters`
+  // A form or a terminal cannot send these, so such a password could be set and never used.
+  return /[\0\r\n]/.test(password) || !password.isWellFormed()
+    ? 'the password has a character that cannot be typed'
+    : undefined
+}
+
+/** @throws OAuthError `invalid_grant`, in the same words for an unknown user, a wrong password and a disabled user */
+export function refuseSignIn(cause: string): never {
+  throw new OAuthError('invalid_grant', 'the username or password is wrong', { cause })
+}

@@ -1,0 +1,112 @@
+/** Opens what a command works on: the database, the master secret and the signing keys, as the settings say. */
+import { randomBytes } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { ConfigError, type MasterSecretSource, settings } from './config.ts'
+import { auditEvent } from './oauth/audit.ts'
+import {
+  createSigningKey,
+  keyState,
+  type OpenedKey,
+  openSigningKey,
+  publicationLead,
+  type SigningAlg,
+  type SigningKey,
+} from './oauth/keys.ts'
+import { createMasterSecret, type MasterSecrets, parseMasterSecrets } from './oauth/master_secret.ts'
+import type { Storage } from './oauth/storage.ts'
+
+/** Seconds since the epoch: the only place that reads the clock. */
+export const now = () => Math.floor(Date.now() / 1000)
+
+export { randomBytes }
+
+/**
+ * Reads the master secret, creating the file beside the database for a database that has nothing under one yet.
+ *
+ * @throws ConfigError in one line that never shows the secret
+ */
+export async function readMasterSecrets(source: MasterSecretSource, storage: Storage): Promise<MasterSecrets> {
+  const { takes } = settings.LATCHKEY_SECRET
+  if (source.kind === 'value') {
+    return parseMasterSecrets(source.text) ?? fail(`LATCHKEY_SECRET has a value that cannot be used; it takes ${takes}`)
+  }
+  const text = readSecretFile(source.path)
+  if (text !== undefined) {
+    return parseMasterSecrets(text) ?? fail(`the master secret in ${source.path} cannot be used; it takes ${takes}`)
+  }
+  const hasKeys = (await storage.listSigningKeys()).length > 0
+  const isFresh = !hasKeys && (await storage.listClients()).every(client => client.secretDigest === undefined)
+  if (source.kind === 'file') fail(`LATCHKEY_SECRET_FILE is ${JSON.stringify(source.path)}, where there is no file`)
+  if (!isFresh) {
+    fail(
+      `the master secret ${source.path} is missing, and this database was made with one; bring it back or set LATCHKEY_SECRET_FILE`,
+    )
+  }
+  try {
+    writeFileSync(source.path, `${createMasterSecret(randomBytes)}\n`, { mode: 0o600, flag: 'wx' })
+  } catch (error) {
+    // Another process that started at the same moment was first: its secret is the one.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
+      fail(`cannot write ${source.path}: ${(error as Error).message}`)
+  }
+  return (
+    parseMasterSecrets(readSecretFile(source.path) ?? '') ?? fail(`the master secret in ${source.path} cannot be used`)
+  )
+}
+
+/**
+ * Opens the signing keys, making the first one, or one of another algorithm when the setting has changed.
+ *
+ * @throws ConfigError when the master secret does not open the newest of them
+ */
+export async function openSigningKeys(storage: Storage, secrets: MasterSecrets, alg: SigningAlg): Promise<OpenedKey[]> {
+  const stored = await storage.listSigningKeys()
+  const newest = stored.at(-1)
+  if (newest?.alg !== alg) {
+    // The first key signs at once: nobody can have missed it. Any other is published first.
+    await addSigningKey(storage, secrets, alg, newest, newest === undefined ? 0 : publicationLead)
+    return openSigningKeys(storage, secrets, alg)
+  }
+  return openKeys(stored, secrets)
+}
+
+/** Opens those that are still of use. @throws ConfigError when the master secret does not open one of them */
+export async function openKeys(stored: readonly SigningKey[], secrets: MasterSecrets): Promise<OpenedKey[]> {
+  const inUse = stored.filter(key => keyState(key, stored, now()) !== 'retired')
+  const opened = await Promise.all(inUse.map(key => openSigningKey(key, secrets)))
+  if (opened.includes(undefined))
+    fail("the master secret is not the one that this database's signing keys were encrypted under")
+  return opened as OpenedKey[]
+}
+
+/** @returns the new key, or undefined when another process has just added one */
+export async function addSigningKey(
+  storage: Storage,
+  secrets: MasterSecrets,
+  alg: SigningAlg,
+  newest: SigningKey | undefined,
+  lead: number,
+): Promise<SigningKey | undefined> {
+  // Never before the key it follows, or that one would sign again when it activates.
+  const activatesAt = Math.max(now() + lead, newest?.activatesAt ?? 0)
+  const key = await createSigningKey(alg, secrets, Math.max(now(), newest?.createdAt ?? 0), activatesAt)
+  const added = await storage.addSigningKey(
+    key,
+    newest?.kid,
+    auditEvent('key.created', now(), {}, { detail: `${alg} ${key.kid}` }),
+  )
+  return added ? key : undefined
+}
+
+function readSecretFile(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    return fail(`cannot read the master secret ${path}: ${(error as Error).message}`)
+  }
+}
+
+function fail(message: string): never {
+  throw new ConfigError(message)
+}

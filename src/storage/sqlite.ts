@@ -1,0 +1,621 @@
+/**
+ * Storage on SQLite. Reads run at once on the one connection; writes of one turn of the event loop share one transaction
+ * and one sync to disk (group commit), so that durability costs a fleet little more than it costs one client.
+ */
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import Database from 'better-sqlite3'
+import { and, asc, desc, eq, gt, inArray, isNull, lte, ne, or, type SQL, sql } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/better-sqlite3'
+import { readMigrationFiles } from 'drizzle-orm/migrator'
+import type { AuditEvent } from '../oauth/audit.ts'
+import type { Client } from '../oauth/client.ts'
+import { OAuthError } from '../oauth/error.ts'
+import type { SigningKey } from '../oauth/keys.ts'
+import { refreshAuditType, type Session } from '../oauth/session.ts'
+import type { SessionFilter, Storage } from '../oauth/storage.ts'
+import { type User, usernameKey } from '../oauth/user.ts'
+import { auditEvents, clients, sessions, signingKeys, users } from './sqlite_schema.ts'
+
+const migrationsFolder = fileURLToPath(new URL('../../migrations/sqlite', import.meta.url))
+
+/** How long SQLite itself may wait for a lock, in milliseconds: it blocks the event loop, so the long wait is ours. */
+const busyTimeout = 50
+/** Milliseconds between tries while another process holds the write lock, and how many tries make a 503. */
+const busyPause = 25
+const busyTries = 100
+
+/**
+ * Opens a database file, creating it with mode 0600 and migrating it as needed.
+ *
+ * @param file a path, or ':memory:'
+ * @returns the storage, and how many migrations were applied
+ * @throws Error in one line for the operator: not a database, newer than this program, not writable
+ */
+export function openSqliteStorage(file: string): { storage: Storage; migrated: number } {
+  const database = openDatabase(file)
+  try {
+    const migrated = migrate(database, file)
+    return { storage: createStorage(database), migrated }
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+function openDatabase(file: string): Database.Database {
+  try {
+    if (file !== ':memory:') {
+      mkdirSync(dirname(resolve(file)), { recursive: true, mode: 0o700 })
+      // SQLite gives its journal files the mode of the database file.
+      closeSync(openSync(file, 'a', 0o600))
+    }
+    const database = new Database(file, { timeout: 5000 })
+    database.pragma('journal_mode = WAL')
+    // better-sqlite3 falls back to NORMAL in WAL mode, which may lose the last transactions in a power cut.
+    database.pragma('synchronous = FULL')
+    database.pragma('foreign_keys = ON')
+    return database
+  } catch (error) {
+    throw new Error(`cannot open the database ${file}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** Applies what is missing in one transaction, so that a failure leaves the database as it was. */
+function migrate(database: Database.Database, file: string): number {
+  const migrations = readMigrationFiles({ migrationsFolder })
+  const newestKnown = migrations.at(-1)?.folderMillis ?? 0
+  const apply = database.transaction(() => {
+    // drizzle's own table, so that its tools understand the database.
+    database.exec(
+      'CREATE TABLE IF NOT EXISTS __drizzle_migrations (id INTEGER PRIMARY KEY, hash text NOT NULL, created_at numeric)',
+    )
+    const applied = database.prepare('SELECT max(created_at) AS newest FROM __drizzle_migrations').get() as {
+      newest: number | null
+    }
+    const newest = applied.newest ?? 0
+    if (newest > newestKnown) {
+      throw new Error(
+        `the database ${file} was migrated by a newer latchkey; run that version, or restore a backup from before`,
+      )
+    }
+    const missing = migrations.filter(migration => migration.folderMillis > newest)
+    const record = database.prepare('INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)')
+    for (const migration of missing) {
+      for (const statement of migration.sql) database.exec(statement)
+      record.run(migration.hash, migration.folderMillis)
+    }
+    return missing.length
+  })
+  try {
+    const migrated = apply.immediate()
+    database.pragma(`busy_timeout = ${busyTimeout}`)
+    return migrated
+  } catch (error) {
+    if (!(error instanceof Database.SqliteError)) throw error
+    throw new Error(`cannot migrate the database ${file}: ${error.message}`, { cause: error })
+  }
+}
+
+function createStorage(database: Database.Database): Storage {
+  const db = drizzle({ client: database })
+  const statements = prepareStatements(db)
+  const { write, drain } = createGroupCommit(database)
+
+  const record = (event: AuditEvent) => statements.insertAuditEvent.run(auditRow(event))
+  /** Runs a change and, when it changed a row, writes the event. */
+  const change = (event: AuditEvent, run: () => { changes: number }) =>
+    write(() => {
+      const { changes } = run()
+      if (changes > 0) record(event)
+      return changes
+    })
+  const revokeNow = (which: SessionFilter, reason: string, at: number) =>
+    db
+      .update(sessions)
+      .set({ revokedAt: at, revokedReason: reason })
+      .where(and(liveAt(at), fits(which)))
+      .run().changes
+  const changeCredentials = (
+    userId: string,
+    values: Partial<typeof users.$inferInsert>,
+    condition: SQL | undefined,
+    reason: string,
+    event: AuditEvent,
+  ) =>
+    write(() => {
+      const { changes } = db
+        .update(users)
+        .set({ ...values, credentialVersion: sql`${users.credentialVersion} + 1` })
+        .where(and(eq(users.id, userId), condition))
+        .run()
+      if (changes === 0) return false
+      revokeNow({ userId }, reason, event.at)
+      record(event)
+      return true
+    })
+
+  return {
+    findUser: id => read(() => optional(statements.findUser.get({ id }), userFromRow)),
+    findUserByUsername: username =>
+      read(() => optional(statements.findUserByKey.get({ usernameKey: usernameKey(username) }), userFromRow)),
+    listUsers: () => read(() => db.select().from(users).orderBy(asc(users.usernameKey)).all().map(userFromRow)),
+    createUsers: (newUsers, event) =>
+      write(() => {
+        const seen = new Set<string>()
+        const taken = newUsers.filter(({ username }) => {
+          const key = usernameKey(username)
+          const isTaken = seen.has(key) || statements.findUserByKey.get({ usernameKey: key }) !== undefined
+          seen.add(key)
+          return isTaken
+        })
+        if (taken.length > 0) return taken.map(({ username }) => username)
+        for (const user of newUsers) {
+          statements.insertUser.run(userRow(user))
+          record({ ...event, userId: user.id })
+        }
+        return []
+      }),
+    changePassword: (userId, passwordHash, event) =>
+      changeCredentials(userId, { passwordHash }, undefined, 'password_changed', event),
+    setUserDisabled: async (userId, disabled, event) => {
+      if (disabled) {
+        return changeCredentials(userId, { disabledAt: event.at }, isNull(users.disabledAt), 'user_disabled', event)
+      }
+      const enable = db
+        .update(users)
+        .set({ disabledAt: null })
+        .where(and(eq(users.id, userId), gt(users.disabledAt, 0)))
+      return (await change(event, () => enable.run())) > 0
+    },
+    removeUser: async (userId, event) =>
+      (await change(event, () => db.delete(users).where(eq(users.id, userId)).run())) > 0,
+
+    findClient: id => read(() => optional(statements.findClient.get({ id }), clientFromRow)),
+    listClients: () => read(() => db.select().from(clients).orderBy(asc(clients.id)).all().map(clientFromRow)),
+    createClient: async (client, event) =>
+      (await change(event, () => db.insert(clients).values(clientRow(client)).onConflictDoNothing().run())) > 0,
+    setClientSecret: async (id, secretDigest, event) =>
+      (await change(event, () => db.update(clients).set({ secretDigest }).where(eq(clients.id, id)).run())) > 0,
+    setClientDisabled: async (id, disabled, event) =>
+      (await change(event, () =>
+        db
+          .update(clients)
+          .set({ disabledAt: disabled ? event.at : null })
+          .where(and(eq(clients.id, id), disabled ? isNull(clients.disabledAt) : gt(clients.disabledAt, 0)))
+          .run(),
+      )) > 0,
+    removeClient: async (id, event) =>
+      (await change(event, () => db.delete(clients).where(eq(clients.id, id)).run())) > 0,
+
+    bootstrap: (client, user, event) =>
+      write(() => {
+        const occupied =
+          db.select({ id: users.id }).from(users).limit(1).get() ??
+          db.select({ id: clients.id }).from(clients).limit(1).get()
+        if (occupied !== undefined) return false
+        db.insert(clients).values(clientRow(client)).run()
+        statements.insertUser.run(userRow(user))
+        record({ ...event, userId: user.id, clientId: client.id })
+        return true
+      }),
+
+    createSession: (session, credentials, event) =>
+      write(() => {
+        const user = statements.findUser.get({ id: session.userId })
+        if (user === undefined || user.disabledAt !== null || user.credentialVersion !== credentials.version)
+          return false
+        if (credentials.passwordHash !== undefined) {
+          db.update(users).set({ passwordHash: credentials.passwordHash }).where(eq(users.id, user.id)).run()
+        }
+        statements.insertSession.run(sessionRow(session))
+        record(event)
+        return true
+      }),
+    refreshSession: (sessionId, decide, now, caller) =>
+      write(() => {
+        const decision = decide(optional(statements.findSession.get({ id: sessionId }), sessionFromRow))
+        if ('session' in decision && decision.kind !== 'retried')
+          statements.updateSession.run(sessionRow(decision.session))
+        const type = refreshAuditType[decision.kind]
+        if (type !== undefined && 'session' in decision) {
+          const { userId, clientId, id } = decision.session
+          record({ at: now, type, userId, clientId, sessionId: id, ip: caller.ip, requestId: caller.requestId })
+        }
+        return decision
+      }),
+    findSession: id => read(() => optional(statements.findSession.get({ id }), sessionFromRow)),
+    findLiveSession: (id, now) =>
+      read(() =>
+        optional(statements.findLiveSession.get({ id, now }), row => ({
+          session: sessionFromRow(row.sessions),
+          user: userFromRow(row.users),
+        })),
+      ),
+    listLiveSessions: (which, now, limit) =>
+      read(() =>
+        db
+          .select()
+          .from(sessions)
+          .where(and(liveAt(now), fits(which)))
+          .orderBy(desc(sessions.lastSeenAt), asc(sessions.id))
+          .limit(limit)
+          .all()
+          .map(sessionFromRow),
+      ),
+    revokeSessions: (which, reason, event) =>
+      write(() => {
+        const ended = revokeNow(which, reason, event.at)
+        if (ended > 0) record({ ...event, detail: `${reason}: ${ended}` })
+        return ended
+      }),
+
+    listSigningKeys: () =>
+      read(() =>
+        db
+          .select()
+          .from(signingKeys)
+          .orderBy(asc(signingKeys.createdAt), asc(signingKeys.kid))
+          .all()
+          .map(signingKeyFromRow),
+      ),
+    addSigningKey: (key, newest, event) =>
+      write(() => {
+        const last = db
+          .select({ kid: signingKeys.kid })
+          .from(signingKeys)
+          .orderBy(desc(signingKeys.createdAt), desc(signingKeys.kid))
+          .limit(1)
+          .get()
+        if (last?.kid !== newest) return false
+        db.insert(signingKeys)
+          .values({ ...key, publicJwk: JSON.stringify(key.publicJwk) })
+          .run()
+        record(event)
+        return true
+      }),
+    removeSigningKeys: kids =>
+      write(() => {
+        db.delete(signingKeys)
+          .where(inArray(signingKeys.kid, [...kids]))
+          .run()
+      }),
+
+    listAuditEvents: limit =>
+      read(() => db.select().from(auditEvents).orderBy(desc(auditEvents.id)).limit(limit).all().map(auditEventFromRow)),
+
+    pruneSessions: (after, endedBefore) =>
+      write(() => {
+        const ids = statements.nextSessionIds.all({ after }).map(({ id }) => id)
+        const ended = or(
+          lte(sessions.revokedAt, endedBefore),
+          lte(sessions.idleExpiresAt, endedBefore),
+          lte(sessions.expiresAt, endedBefore),
+        )
+        db.delete(sessions)
+          .where(and(inArray(sessions.id, ids), ended))
+          .run()
+        return ids.at(-1) ?? ''
+      }),
+    pruneAuditEvents: before =>
+      write(() => {
+        const oldest = db
+          .select({ id: auditEvents.id })
+          .from(auditEvents)
+          .where(lte(auditEvents.at, before))
+          .orderBy(asc(auditEvents.id))
+          .limit(pruneBatch)
+        return db.delete(auditEvents).where(inArray(auditEvents.id, oldest)).run().changes
+      }),
+
+    check: () => write(() => undefined),
+    close: async () => {
+      await drain()
+      database.close()
+    },
+  }
+}
+
+/** Rows looked at by one pruning step: few milliseconds, so that no request waits for it. */
+const pruneBatch = 500
+
+type Orm = ReturnType<typeof drizzle>
+
+/** Statements of the hot paths; building a query costs twenty times what running it does. */
+function prepareStatements(db: Orm) {
+  const value = sql.placeholder
+  const sessionValues = {
+    id: value('id'),
+    userId: value('userId'),
+    clientId: value('clientId'),
+    scope: value('scope'),
+    audience: value('audience'),
+    generation: value('generation'),
+    parentGeneration: value('parentGeneration'),
+    rotatedAt: value('rotatedAt'),
+    createdAt: value('createdAt'),
+    authTime: value('authTime'),
+    amr: value('amr'),
+    lastSeenAt: value('lastSeenAt'),
+    idleExpiresAt: value('idleExpiresAt'),
+    expiresAt: value('expiresAt'),
+    revokedAt: value('revokedAt'),
+    revokedReason: value('revokedReason'),
+    device: value('device'),
+    ip: value('ip'),
+    userAgent: value('userAgent'),
+  }
+  return {
+    findUser: db
+      .select()
+      .from(users)
+      .where(eq(users.id, value('id')))
+      .prepare(),
+    findUserByKey: db
+      .select()
+      .from(users)
+      .where(eq(users.usernameKey, value('usernameKey')))
+      .prepare(),
+    insertUser: db
+      .insert(users)
+      .values({
+        id: value('id'),
+        username: value('username'),
+        usernameKey: value('usernameKey'),
+        email: value('email'),
+        fullName: value('fullName'),
+        passwordHash: value('passwordHash'),
+        credentialVersion: value('credentialVersion'),
+        createdAt: value('createdAt'),
+        disabledAt: value('disabledAt'),
+      })
+      .prepare(),
+    findClient: db
+      .select()
+      .from(clients)
+      .where(eq(clients.id, value('id')))
+      .prepare(),
+    findSession: db
+      .select()
+      .from(sessions)
+      .where(eq(sessions.id, value('id')))
+      .prepare(),
+    findLiveSession: db
+      .select()
+      .from(sessions)
+      .innerJoin(users, eq(users.id, sessions.userId))
+      .where(and(eq(sessions.id, value('id')), liveAt(value('now'))))
+      .prepare(),
+    insertSession: db.insert(sessions).values(sessionValues).prepare(),
+    // Everything that may change in the life of a session, and nothing that could change its size.
+    updateSession: db
+      .update(sessions)
+      .set({
+        generation: sql`${value('generation')}`,
+        parentGeneration: sql`${value('parentGeneration')}`,
+        rotatedAt: sql`${value('rotatedAt')}`,
+        lastSeenAt: sql`${value('lastSeenAt')}`,
+        idleExpiresAt: sql`${value('idleExpiresAt')}`,
+        revokedAt: sql`${value('revokedAt')}`,
+        revokedReason: sql`${value('revokedReason')}`,
+      })
+      .where(eq(sessions.id, value('id')))
+      .prepare(),
+    nextSessionIds: db
+      .select({ id: sessions.id })
+      .from(sessions)
+      .where(gt(sessions.id, value('after')))
+      .orderBy(asc(sessions.id))
+      .limit(pruneBatch)
+      .prepare(),
+    insertAuditEvent: db
+      .insert(auditEvents)
+      .values({
+        at: value('at'),
+        type: value('type'),
+        userId: value('userId'),
+        clientId: value('clientId'),
+        sessionId: value('sessionId'),
+        ip: value('ip'),
+        requestId: value('requestId'),
+        detail: value('detail'),
+      })
+      .prepare(),
+  }
+}
+
+/** {@link isLive} in SQL. */
+function liveAt(now: number | ReturnType<typeof sql.placeholder>): SQL | undefined {
+  return and(isNull(sessions.revokedAt), gt(sessions.idleExpiresAt, now), gt(sessions.expiresAt, now))
+}
+
+function fits({ id, exceptId, userId, clientId }: SessionFilter): SQL | undefined {
+  return and(
+    id === undefined ? undefined : eq(sessions.id, id),
+    exceptId === undefined ? undefined : ne(sessions.id, exceptId),
+    userId === undefined ? undefined : eq(sessions.userId, userId),
+    clientId === undefined ? undefined : eq(sessions.clientId, clientId),
+  )
+}
+
+type Write = { run: () => unknown; resolve: (result: unknown) => void; reject: (error: unknown) => void }
+
+/**
+ * Collects writes until the turn of the event loop ends and commits them together. A write that throws takes no other
+ * with it: the group is rolled back and each write runs in a transaction of its own, so writes touch nothing but the database.
+ */
+function createGroupCommit(database: Database.Database) {
+  let waiting: Write[] = []
+  let scheduled = false
+  let tries = 0
+  let idle: (() => void) | undefined
+
+  const commit = database.transaction((group: readonly Write[]) => group.map(write => write.run())).immediate
+
+  function settle(group: readonly Write[], results: readonly unknown[]) {
+    for (const [i, write] of group.entries()) write.resolve(results[i])
+  }
+
+  function flush() {
+    const group = waiting
+    waiting = []
+    try {
+      settle(group, commit(group))
+    } catch (error) {
+      // Another process holds the write lock. Nothing ran yet, so the group waits, and the event loop goes on.
+      if (isBusy(error) && ++tries < busyTries) {
+        waiting = group.concat(waiting)
+        setTimeout(flush, busyPause)
+        return
+      }
+      if (isUnavailable(error)) for (const write of group) write.reject(translate(error))
+      else for (const write of group) commitAlone(write)
+    }
+    tries = 0
+    scheduled = waiting.length > 0
+    if (scheduled) setImmediate(flush)
+    else idle?.()
+  }
+
+  function commitAlone(write: Write) {
+    try {
+      settle([write], commit([write]))
+    } catch (error) {
+      write.reject(translate(error))
+    }
+  }
+
+  return {
+    write<T>(run: () => T): Promise<T> {
+      return new Promise<T>((resolve, reject) => {
+        waiting.push({ run, resolve: resolve as (result: unknown) => void, reject })
+        if (scheduled) return
+        scheduled = true
+        setImmediate(flush)
+      })
+    },
+    /** Resolves once nothing is waiting. */
+    drain(): Promise<void> {
+      return scheduled ? new Promise(resolve => (idle = resolve)) : Promise.resolve()
+    },
+  }
+}
+
+async function read<T>(query: () => T): Promise<T> {
+  try {
+    return query()
+  } catch (error) {
+    throw translate(error)
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return /^SQLITE_(?:BUSY|LOCKED)/.test(sqliteCode(error))
+}
+
+/** Trouble with the file or the disk, as opposed to a mistake in a statement. */
+function isUnavailable(error: unknown): boolean {
+  return /^SQLITE_(?:BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|CORRUPT|NOTADB|PERM|AUTH|NOMEM|PROTOCOL)/.test(
+    sqliteCode(error),
+  )
+}
+
+/** drizzle may wrap what the driver throws. */
+function sqliteCode(error: unknown): string {
+  const root = error instanceof Error && error.cause instanceof Database.SqliteError ? error.cause : error
+  return root instanceof Database.SqliteError ? root.code : ''
+}
+
+function translate(error: unknown): unknown {
+  if (!isUnavailable(error)) return error
+  return new OAuthError('temporarily_unavailable', 'the database cannot be used at the moment', {
+    cause: error,
+    retryAfter: 1,
+  })
+}
+
+function optional<Row, T>(row: Row | undefined, convert: (row: Row) => T): T | undefined {
+  return row === undefined ? undefined : convert(row)
+}
+
+function userFromRow({ usernameKey: _, ...row }: typeof users.$inferSelect): User {
+  return {
+    ...row,
+    email: row.email ?? undefined,
+    fullName: row.fullName ?? undefined,
+    disabledAt: row.disabledAt ?? undefined,
+  }
+}
+
+function userRow(user: User) {
+  return {
+    ...user,
+    usernameKey: usernameKey(user.username),
+    email: user.email ?? null,
+    fullName: user.fullName ?? null,
+    disabledAt: user.disabledAt ?? null,
+  }
+}
+
+function clientFromRow(row: typeof clients.$inferSelect): Client {
+  return {
+    ...row,
+    secretDigest: row.secretDigest ?? undefined,
+    grantTypes: row.grantTypes.split(' '),
+    disabledAt: row.disabledAt ?? undefined,
+  }
+}
+
+function clientRow(client: Client) {
+  return { ...client, grantTypes: client.grantTypes.join(' ') }
+}
+
+function sessionFromRow(row: typeof sessions.$inferSelect): Session {
+  return {
+    ...row,
+    audience: row.audience.split(' '),
+    amr: row.amr.split(' '),
+    revokedAt: row.revokedAt ?? undefined,
+    revokedReason: (row.revokedReason as Session['revokedReason'] | null) ?? undefined,
+    device: row.device ?? undefined,
+    ip: row.ip ?? undefined,
+    userAgent: row.userAgent ?? undefined,
+  }
+}
+
+function sessionRow(session: Session) {
+  return {
+    ...session,
+    audience: session.audience.join(' '),
+    amr: session.amr.join(' '),
+    revokedAt: session.revokedAt ?? null,
+    revokedReason: session.revokedReason ?? null,
+    device: session.device ?? null,
+    ip: session.ip ?? null,
+    userAgent: session.userAgent ?? null,
+  }
+}
+
+function signingKeyFromRow(row: typeof signingKeys.$inferSelect): SigningKey {
+  return { ...row, alg: row.alg as SigningKey['alg'], publicJwk: JSON.parse(row.publicJwk) }
+}
+
+function auditRow(event: AuditEvent) {
+  const {
+    at,
+    type,
+    userId = null,
+    clientId = null,
+    sessionId = null,
+    ip = null,
+    requestId = null,
+    detail = null,
+  } = event
+  return { at, type, userId, clientId, sessionId, ip, requestId, detail }
+}
+
+function auditEventFromRow({ id: _, ...row }: typeof auditEvents.$inferSelect): AuditEvent {
+  const present = Object.entries(row).filter(([, value]) => value !== null)
+  return Object.fromEntries(present) as AuditEvent
+}

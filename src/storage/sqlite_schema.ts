@@ -1,0 +1,91 @@
+/**
+ * The tables in SQLite. Instants and durations are integer seconds. Column names are the same in every dialect.
+ * What is nullable here is `null` in a row and absent in the records of `oauth/`.
+ */
+import { index, integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+
+export const users = sqliteTable('users', {
+  id: text('id').primaryKey(),
+  username: text('username').notNull(),
+  /** The form that is compared: NFC, without case. */
+  usernameKey: text('username_key').notNull().unique(),
+  email: text('email'),
+  fullName: text('full_name'),
+  passwordHash: text('password_hash').notNull(),
+  /** Raised by everything that invalidates a verified password: a new password, disabling. */
+  credentialVersion: integer('credential_version').notNull(),
+  createdAt: integer('created_at').notNull(),
+  disabledAt: integer('disabled_at'),
+})
+
+export const clients = sqliteTable('clients', {
+  id: text('id').primaryKey(),
+  /** Null for a public client. */
+  secretDigest: text('secret_digest'),
+  /** Space-separated grant types. */
+  grantTypes: text('grant_types').notNull(),
+  /** Space-separated scope values that the client may be granted. */
+  scope: text('scope').notNull(),
+  createdAt: integer('created_at').notNull(),
+  disabledAt: integer('disabled_at'),
+})
+
+export const sessions = sqliteTable(
+  'sessions',
+  {
+    id: text('id').primaryKey(),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    clientId: text('client_id')
+      .notNull()
+      .references(() => clients.id, { onDelete: 'cascade' }),
+    scope: text('scope').notNull(),
+    /** Space-separated. */
+    audience: text('audience').notNull(),
+    generation: integer('generation').notNull(),
+    parentGeneration: integer('parent_generation').notNull(),
+    rotatedAt: integer('rotated_at').notNull(),
+    createdAt: integer('created_at').notNull(),
+    authTime: integer('auth_time').notNull(),
+    /** Space-separated, RFC 8176. */
+    amr: text('amr').notNull(),
+    lastSeenAt: integer('last_seen_at').notNull(),
+    idleExpiresAt: integer('idle_expires_at').notNull(),
+    expiresAt: integer('expires_at').notNull(),
+    revokedAt: integer('revoked_at'),
+    revokedReason: text('revoked_reason'),
+    device: text('device'),
+    ip: text('ip'),
+    userAgent: text('user_agent'),
+  },
+  table => [
+    index('sessions_user_id').on(table.userId),
+    // Only for the cascade when a client is removed; a rotation never touches it.
+    index('sessions_client_id').on(table.clientId),
+  ],
+)
+
+export const signingKeys = sqliteTable('signing_keys', {
+  /** RFC 7638 thumbprint. */
+  kid: text('kid').primaryKey(),
+  alg: text('alg').notNull(),
+  /** JWK Set member, JSON, public members only. */
+  publicJwk: text('public_jwk').notNull(),
+  /** Compact JWE of the private JWK, under a key derived from the master secret. */
+  privateJwe: text('private_jwe').notNull(),
+  createdAt: integer('created_at').notNull(),
+  activatesAt: integer('activates_at').notNull(),
+})
+
+export const auditEvents = sqliteTable('audit_events', {
+  id: integer('id').primaryKey({ autoIncrement: true }),
+  at: integer('at').notNull(),
+  type: text('type').notNull(),
+  userId: text('user_id'),
+  clientId: text('client_id'),
+  sessionId: text('session_id'),
+  ip: text('ip'),
+  requestId: text('request_id'),
+  detail: text('detail'),
+})

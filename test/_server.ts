@@ -1,0 +1,197 @@
+/** A whole server for one test: real HTTP on a free port, in-memory SQLite, clock and randomness in hand. Closes itself. */
+import { createHash } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { ExecutionContext } from 'ava'
+import pino from 'pino'
+import { createApp, type HttpOptions } from '../src/app.ts'
+import { auditEvent } from '../src/oauth/audit.ts'
+import { createClientSecret } from '../src/oauth/client.ts'
+import type { Deps, OAuthConfig } from '../src/oauth/deps.ts'
+import { createKeyRing, createSigningKey, openSigningKey, type SigningAlg } from '../src/oauth/keys.ts'
+import { digestClientSecret, type MasterSecrets, parseMasterSecrets } from '../src/oauth/master_secret.ts'
+import { createPasswords, type PasswordHashing, type Passwords } from '../src/oauth/password.ts'
+import type { Storage } from '../src/oauth/storage.ts'
+import { createUserId } from '../src/oauth/user.ts'
+import { openSqliteStorage } from '../src/storage/sqlite.ts'
+
+export const issuer = 'https://auth.example.com'
+export const startTime = 1_800_000_000
+/** The cheapest that argon2 takes. */
+export const cheapHashing: PasswordHashing = { memory: 8, passes: 2, lanes: 1, concurrency: 2, queue: 64 }
+export const password = 'correct horse battery staple'
+
+export const oauthConfig: OAuthConfig = {
+  issuer,
+  audience: [issuer],
+  accessTokenLifetime: 900,
+  refresh: { idleLifetime: 30 * 86_400, absoluteLifetime: 365 * 86_400, retryWindow: 60, lateRetryWindow: 30 * 86_400 },
+}
+
+export type Answer = {
+  status: number
+  headers: Headers
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+  body: any
+}
+
+export type TestServer = Awaited<ReturnType<typeof startServer>>
+
+export type ServerOptions = Partial<{
+  oauth: Partial<OAuthConfig>
+  http: Partial<HttpOptions>
+  storage: Storage
+  passwords: Passwords
+  secrets: MasterSecrets
+  signingAlg: SigningAlg
+  /** Receives every log line, at level trace. */
+  onLog: (line: string) => void
+}>
+
+/** Bytes that differ at every call and are the same in every run. */
+export function createTestRandom(seed = 'test'): (size: number) => Buffer {
+  let calls = 0
+  return size => {
+    const blocks = Array.from({ length: Math.ceil(size / 32) }, (_, i) =>
+      createHash('sha256').update(`${seed} ${calls} ${i}`).digest(),
+    )
+    calls++
+    return Buffer.concat(blocks).subarray(0, size)
+  }
+}
+
+export function createTestSecrets(...seeds: string[]): MasterSecrets {
+  const texts = (seeds.length === 0 ? ['secret'] : seeds).map(seed => createTestRandom(seed)(32).toString('base64url'))
+  return parseMasterSecrets(texts.join(','))!
+}
+
+/** Seconds since the epoch that only move when told to. */
+export function createClock(start = startTime) {
+  let time = start
+  return {
+    now: () => time,
+    advance(seconds: number) {
+      time += seconds
+    },
+  }
+}
+
+export async function startServer(t: ExecutionContext, options: ServerOptions = {}) {
+  const clock = createClock()
+  const randomBytes = createTestRandom(t.title)
+  const secrets = options.secrets ?? createTestSecrets()
+  const storage = options.storage ?? openSqliteStorage(':memory:').storage
+  const signingAlg = options.signingAlg ?? 'ES256'
+  const key = await createSigningKey(signingAlg, secrets, clock.now(), clock.now())
+  await storage.addSigningKey(key, undefined, auditEvent('key.created', clock.now(), {}))
+  const deps: Deps = {
+    config: { ...oauthConfig, ...options.oauth },
+    storage,
+    secrets,
+    keyRing: createKeyRing([(await openSigningKey(key, secrets))!]),
+    passwords: options.passwords ?? (await createPasswords(cheapHashing, randomBytes)),
+    now: clock.now,
+    randomBytes,
+  }
+  const onLog = options.onLog ?? (() => {})
+  const log = pino({ level: 'trace' }, { write: onLog })
+  const http: HttpOptions = { log, signingAlg, corsOrigins: [], trustProxy: undefined, ...options.http }
+  const server = createServer(createApp(deps, http).callback())
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(async () => {
+    server.closeAllConnections()
+    await new Promise(resolve => server.close(resolve))
+    if (options.storage === undefined) await storage.close()
+  })
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+
+  async function request(path: string, init: RequestInit = {}): Promise<Answer> {
+    const response = await fetch(url + path, { redirect: 'manual', ...init })
+    const text = await response.text()
+    const isJson = /json/.test(response.headers.get('content-type') ?? '')
+    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
+  }
+  const post = (path: string, params: Record<string, string>, headers: Record<string, string> = {}) =>
+    request(path, { method: 'POST', body: new URLSearchParams(params), headers })
+  const bearer = (accessToken: string) => ({ authorization: `Bearer ${accessToken}` })
+
+  return {
+    url,
+    deps,
+    clock,
+    request,
+    /** POSTs a form. */
+    post,
+    bearer,
+    /** POSTs a form to /token. */
+    token: (params: Record<string, string>, headers?: Record<string, string>) => post('/token', params, headers),
+    /** Signs in and insists on success. */
+    async signIn(
+      params: Record<string, string> = {},
+    ): Promise<{ access_token: string; refresh_token: string; expires_in: number; scope: string }> {
+      const answer = await post('/token', {
+        grant_type: 'password',
+        client_id: 'app',
+        username: 'alice',
+        password,
+        ...params,
+      })
+      if (answer.status !== 200) throw new Error(`sign-in failed: ${JSON.stringify(answer.body)}`)
+      return answer.body
+    },
+    refresh: (refreshToken: string, params: Record<string, string> = {}) =>
+      post('/token', { grant_type: 'refresh_token', client_id: 'app', refresh_token: refreshToken, ...params }),
+    me: (accessToken: string) => request('/users/me', { headers: bearer(accessToken) }),
+    /** Creates a user, `alice` with {@link password} unless told otherwise. @returns the user's id */
+    async addUser({
+      username = 'alice',
+      passwordHash,
+      ...rest
+    }: {
+      username?: string
+      passwordHash?: string
+      email?: string
+      fullName?: string
+      disabledAt?: number
+    } = {}) {
+      const user = {
+        ...rest,
+        id: createUserId(randomBytes),
+        username,
+        passwordHash: passwordHash ?? (await deps.passwords.hash(password)),
+        credentialVersion: 1,
+        createdAt: clock.now(),
+      }
+      await storage.createUsers([user], auditEvent('user.created', clock.now(), {}))
+      return user.id
+    },
+    /** Creates a client, public `app` with both grants unless told otherwise. @returns its secret, if it has one */
+    async addClient({
+      id = 'app',
+      secret,
+      isPublic = secret === undefined,
+      grantTypes = ['password', 'refresh_token'],
+      scope = 'read write',
+    }: {
+      id?: string
+      secret?: string
+      isPublic?: boolean
+      grantTypes?: string[]
+      scope?: string
+    } = {}) {
+      const clientSecret = isPublic ? undefined : (secret ?? createClientSecret(randomBytes))
+      const secretDigest = clientSecret && digestClientSecret(clientSecret, secrets[0])
+      const client = { id, secretDigest, grantTypes, scope, createdAt: clock.now() }
+      await storage.createClient(client, auditEvent('client.created', clock.now(), {}))
+      return clientSecret ?? ''
+    },
+  }
+}
+
+/** A server with the public client `app` and the user `alice`, whose password is {@link password}. */
+export async function startServerWithAlice(t: ExecutionContext, options?: ServerOptions) {
+  const server = await startServer(t, options)
+  await server.addClient()
+  const aliceId = await server.addUser({ email: 'alice@example.com', fullName: 'Alice' })
+  return { ...server, aliceId }
+}
