@@ -7,7 +7,6 @@ import type { Storage } from '../oauth/storage.ts'
 import { createUserId, parseUsername, passwordProblem, type User } from '../oauth/user.ts'
 import { now, randomBytes } from '../setup.ts'
 import { formatTime, operatorEvent, output, readSecret, table, UsageError, withStorage } from './run.ts'
-import { parseUserFile } from './user_file.ts'
 
 type Json = { json?: true }
 type PasswordOption = { passwordStdin?: true }
@@ -95,6 +94,7 @@ export function userCommand(): Command {
     .option('--json', 'print one JSON document')
     .action((file: string, options: Json) =>
       withStorage(async storage => {
+        const { parseUserFile } = await import('./user_file.ts')
         const users = parseUserFile(readFile(file), now(), randomBytes)
         const taken = await storage.createUsers(users, operatorEvent('user.created', { detail: 'operator: import' }))
         if (taken.length > 0)

@@ -6,9 +6,6 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
-import { and, asc, desc, eq, gt, inArray, isNull, lte, ne, or, type SQL, sql } from 'drizzle-orm'
-import { drizzle } from 'drizzle-orm/better-sqlite3'
-import { readMigrationFiles } from 'drizzle-orm/migrator'
 import type { AuditEvent } from '../oauth/audit.ts'
 import type { Client } from '../oauth/client.ts'
 import { OAuthError } from '../oauth/error.ts'
@@ -16,6 +13,22 @@ import type { SigningKey } from '../oauth/keys.ts'
 import { refreshAuditType, type Session } from '../oauth/session.ts'
 import type { SessionFilter, Storage } from '../oauth/storage.ts'
 import { type User, usernameKey } from '../oauth/user.ts'
+import {
+  and,
+  asc,
+  desc,
+  drizzle,
+  eq,
+  gt,
+  inArray,
+  isNull,
+  lte,
+  ne,
+  or,
+  readMigrationFiles,
+  type SQL,
+  sql,
+} from './drizzle.ts'
 import { auditEvents, clients, sessions, signingKeys, users } from './sqlite_schema.ts'
 
 const migrationsFolder = fileURLToPath(new URL('../../migrations/sqlite', import.meta.url))

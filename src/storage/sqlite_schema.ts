@@ -2,7 +2,7 @@
  * The tables in SQLite. Instants and durations are integer seconds. Column names are the same in every dialect.
  * What is nullable here is `null` in a row and absent in the records of `oauth/`.
  */
-import { index, integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { index, integer, sqliteTable, text } from './drizzle.ts'
 
 export const users = sqliteTable('users', {
   id: text('id').primaryKey(),

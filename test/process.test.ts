@@ -1,0 +1,217 @@
+/** The program as an operator runs it: starting, failing to start, stopping, crashing. */
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import test from 'ava'
+import Database from 'better-sqlite3'
+import { createFolder, deployment, postForm, root, run, runCli, startProcess } from './_process.ts'
+
+/** What the first start wrote for a person. */
+function readFirstSignIn(folder: string) {
+  const file = join(folder, 'data/first-sign-in')
+  const text = readFileSync(file, 'utf8')
+  const password = /this password:\n\n {2}(\S+)\n/.exec(text)?.[1] ?? ''
+  return { file, text, password }
+}
+
+const signInAs = (url: string, username: string, password: string) =>
+  postForm(`${url}/token`, { grant_type: 'password', client_id: 'app', username, password })
+
+test('npm start on an empty database serves, and the first sign-in works over TCP', async t => {
+  const folder = createFolder(t)
+  const server = await startProcess(t, deployment(folder), ['npm', 'start'])
+
+  const { file, password } = readFirstSignIn(folder)
+  t.is(statSync(file).mode & 0o777, 0o600)
+  t.is(statSync(join(folder, 'data/secret')).mode & 0o777, 0o600)
+  const answer = await signInAs(server.url, 'admin', password)
+  t.is(answer.status, 200)
+  const me = await fetch(`${server.url}/users/me`, { headers: { authorization: `Bearer ${answer.body.access_token}` } })
+  t.deepEqual(await me.json(), { username: 'admin', email: null, full_name: 'Administrator' })
+  t.true(server.log.some(line => line.file === file))
+  t.false(JSON.stringify(server.log).includes(password))
+})
+
+test('the lines for curl that the first start gives work as they are', async t => {
+  const folder = createFolder(t)
+  const server = await startProcess(t, deployment(folder))
+  const [signIn = '', refresh = '', signOut = ''] = readFirstSignIn(folder).text.match(/printf .*/g) ?? []
+  const sh = async (line: string) => JSON.parse((await run('sh', ['-c', line], deployment(folder))).stdout)
+
+  const first = await sh(signIn)
+  const second = await sh(refresh.replace('REFRESH_TOKEN', first.refresh_token))
+  const goodbye = await sh(signOut.replace('ACCESS_TOKEN', second.access_token))
+
+  t.deepEqual(goodbye, { message: 'Logout successful' })
+  t.is(
+    (
+      await postForm(`${server.url}/token`, {
+        grant_type: 'refresh_token',
+        client_id: 'app',
+        refresh_token: second.refresh_token,
+      })
+    ).status,
+    400,
+  )
+})
+
+test('the first start creates nothing when bootstrap is off or a user exists', async t => {
+  const [off, used] = [createFolder(t), createFolder(t)]
+  await startProcess(t, deployment(off, { LATCHKEY_BOOTSTRAP: 'off' }))
+  t.is((await runCli(['user', 'list', '--json'], deployment(off))).stdout, '[]\n')
+
+  await runCli(['user', 'add', 'alice', '--password-stdin'], deployment(used), 'long enough')
+  await startProcess(t, deployment(used))
+  t.is((await runCli(['client', 'list', '--json'], deployment(used))).stdout, '[]\n')
+})
+
+test('promise 4 and 5: what was answered holds after kill -9: a logout stays, a sign-in and a rotation live', async t => {
+  const folder = createFolder(t)
+  const before = await startProcess(t, deployment(folder))
+  const { password } = readFirstSignIn(folder)
+  const ended = (await signInAs(before.url, 'admin', password)).body
+  const living = (await signInAs(before.url, 'admin', password)).body
+  await fetch(`${before.url}/logout`, { method: 'POST', headers: { authorization: `Bearer ${ended.access_token}` } })
+  const refresh = (url: string, token: unknown) =>
+    postForm(`${url}/token`, { grant_type: 'refresh_token', client_id: 'app', refresh_token: String(token) })
+  const rotated = await refresh(before.url, living.refresh_token)
+
+  await before.stop('SIGKILL')
+  const after = await startProcess(t, deployment(folder))
+
+  t.is((await refresh(after.url, ended.refresh_token)).status, 400)
+  t.is((await refresh(after.url, rotated.body.refresh_token)).status, 200)
+})
+
+test('SIGTERM answers the requests under way, closes the database and exits with 0', async t => {
+  const folder = createFolder(t)
+  // Hashes of some 100 ms, so that the sign-ins are under way when the signal arrives.
+  const server = await startProcess(t, deployment(folder, { LATCHKEY_ARGON2_MEMORY: '65536' }))
+  const { password } = readFirstSignIn(folder)
+  const answers = Array.from({ length: 6 }, () => signInAs(server.url, 'admin', password))
+  // The last to connect has been accepted once the server has answered a request that came after it.
+  await (await fetch(`${server.url}/health/live`)).text()
+
+  const code = await server.stop('SIGTERM')
+
+  t.deepEqual(
+    (await Promise.all(answers)).map(answer => answer.status),
+    [200, 200, 200, 200, 200, 200],
+  )
+  t.is(code, 0)
+  t.deepEqual(
+    server.log.slice(-2).map(line => line.msg),
+    ['stopping', 'stopped'],
+  )
+  t.throws(() => statSync(join(folder, 'data/latchkey.db-wal')), { code: 'ENOENT' })
+})
+
+for (const [setting, value, expected] of [
+  ['LATCHKEY_PORT', 'eighty', /^latchkey: LATCHKEY_PORT is "eighty", which cannot be used; it takes a port/],
+  ['LATCHKEY_PROT', '80', /^latchkey: LATCHKEY_PROT is not a setting of latchkey/],
+  [
+    'LATCHKEY_ISSUER',
+    'http://auth.example.com',
+    /^latchkey: LATCHKEY_ISSUER is "http:\/\/auth\.example\.com", which cannot be used; it takes an https URL/,
+  ],
+  ['LATCHKEY_SECRET', 'too-short', /^latchkey: LATCHKEY_SECRET has a value that cannot be used; it takes base64url/],
+] as const) {
+  test(`a start with ${setting}=${value} ends with 78 and one line that names it`, async t => {
+    const { code, stdout, stderr } = await runCli(['serve'], deployment(createFolder(t), { [setting]: value }))
+    t.is(code, 78)
+    t.is(stdout.split('\n').filter(line => line !== '' && !line.includes('database migrated')).length, 0)
+    t.regex(stderr, expected)
+    t.is(stderr.trim().split('\n').length, 1)
+    t.false(stderr.includes('too-short'))
+  })
+}
+
+test('a wrong or lost master secret ends the start with 78 and one line, and the right one still works', async t => {
+  const folder = createFolder(t)
+  const server = await startProcess(t, deployment(folder))
+  await server.stop()
+  const file = join(folder, 'data/secret')
+  const secret = readFileSync(file, 'utf8')
+
+  writeFileSync(file, `${'A'.repeat(43)}\n`)
+  const wrong = await runCli(['serve'], deployment(folder))
+  t.is(wrong.code, 78)
+  t.is(
+    wrong.stderr,
+    "latchkey: the master secret is not the one that this database's signing keys were encrypted under\n",
+  )
+
+  const lost = await runCli(['serve'], deployment(folder, { LATCHKEY_SECRET_FILE: join(folder, 'none') }))
+  t.is(lost.code, 78)
+
+  writeFileSync(file, secret)
+  await t.notThrowsAsync(startProcess(t, deployment(folder)))
+})
+
+test('a port in use, a file that is no database and a newer database are one clear line and exit code 1', async t => {
+  const folder = createFolder(t)
+  const taken = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => taken.close())
+  await new Promise(resolve => taken.once('listening', resolve))
+  const { port } = taken.address() as { port: number }
+  const busy = await runCli(['serve'], deployment(folder, { LATCHKEY_PORT: String(port) }))
+  t.deepEqual([busy.code, busy.stderr], [1, `latchkey: cannot listen on 127.0.0.1 port ${port}: the port is in use\n`])
+
+  const garbage = join(folder, 'garbage.db')
+  writeFileSync(garbage, 'this is a letter to my aunt, and not a database at all'.repeat(50))
+  const corrupt = await runCli(['serve'], deployment(folder, { LATCHKEY_DATABASE_URL: `file:${garbage}` }))
+  t.deepEqual(
+    [corrupt.code, corrupt.stderr],
+    [1, `latchkey: cannot open the database ${garbage}: file is not a database\n`],
+  )
+
+  const file = join(folder, 'data/latchkey.db')
+  const database = new Database(file)
+  database.prepare('INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)').run('future', 9e12)
+  database.close()
+  const newer = await runCli(['serve'], deployment(folder))
+  t.is(newer.code, 1)
+  t.regex(newer.stderr, /^latchkey: the database \S+ was migrated by a newer latchkey; .*\n$/)
+})
+
+test('the server notices what the command line changes, without a restart', async t => {
+  const folder = createFolder(t)
+  const environment = deployment(folder)
+  const server = await startProcess(t, environment)
+  const { password } = readFirstSignIn(folder)
+  const { body } = await signInAs(server.url, 'admin', password)
+
+  t.is((await runCli(['user', 'disable', 'admin'], environment)).code, 0)
+
+  t.is(
+    (await fetch(`${server.url}/users/me`, { headers: { authorization: `Bearer ${body.access_token}` } })).status,
+    401,
+  )
+  t.is((await signInAs(server.url, 'admin', password)).status, 400)
+  await runCli(['user', 'enable', 'admin'], environment)
+  t.is((await signInAs(server.url, 'admin', password)).status, 200)
+})
+
+test('the packed package installs elsewhere and runs as plain JavaScript on Node 24', async t => {
+  const folder = createFolder(t)
+  const environment = { ...deployment(folder), npm_config_cache: process.env.npm_config_cache ?? '' }
+  const packed = await run('npm', ['pack', '--silent', '--pack-destination', folder], {
+    ...process.env,
+    ...environment,
+  } as Record<string, string>)
+  t.is(packed.code, 0, packed.stderr)
+  const archive = join(folder, packed.stdout.trim().split('\n').at(-1)!)
+  const unpacked = await run('tar', ['xzf', archive, '-C', folder], environment)
+  t.is(unpacked.code, 0)
+  // Its dependencies are those of this checkout: what is tested is that what we ship is enough.
+  await run('ln', ['-s', join(root, 'node_modules'), join(folder, 'package/node_modules')], environment)
+
+  const server = await startProcess(t, environment, [
+    process.execPath,
+    join(folder, 'package/bin/latchkey.js'),
+    'serve',
+  ])
+
+  t.is((await fetch(`${server.url}/health/ready`)).status, 200)
+  t.throws(() => statSync(join(folder, 'package/src')), { code: 'ENOENT' })
+})
