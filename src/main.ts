@@ -90,9 +90,11 @@ function waitForSignal(): Promise<NodeJS.Signals> {
 async function drain(server: Server): Promise<void> {
   const closed = new Promise(resolve => server.close(resolve))
   server.prependListener('request', (_request, response) => response.setHeader('Connection', 'close'))
-  server.closeIdleConnections()
+  // Again and again: a connection whose answer was under way becomes idle, and its client may never close it.
+  const idle = setInterval(() => server.closeIdleConnections(), 50)
   const impatience = setTimeout(() => server.closeAllConnections(), drainLimit)
   await closed
+  clearInterval(idle)
   clearTimeout(impatience)
 }
 

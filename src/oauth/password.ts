@@ -54,13 +54,18 @@ export async function createPasswords(
   }
 }
 
-/** True for text that {@link Passwords.verify} can take as a stored hash. */
+/**
+ * True for text that {@link Passwords.verify} can take as a stored hash, at a cost that one sign-in may have: bcrypt up to
+ * 2^15 rounds, argon2id up to 1 GiB and 99 passes.
+ */
 export function isPasswordHash(text: string): boolean {
-  return isBcrypt(text) || /^\$argon2id\$v=19\$m=\d{1,7},t=\d{1,3},p=\d{1,3}\$[\w+/]{11,}\$[\w+/]{16,}$/.test(text)
+  if (isBcrypt(text)) return true
+  const memory = /^\$argon2id\$v=19\$m=(\d{1,7}),t=\d{1,2},p=\d{1,2}\$[\w+/]{11,86}\$[\w+/]{16,86}$/.exec(text)?.[1]
+  return memory !== undefined && Number(memory) <= 1_048_576
 }
 
 function isBcrypt(hash: string): boolean {
-  return /^\$2[aby]\$(?:0[4-9]|1[0-9]|2[0-9]|3[01])\$[./\w]{53}$/.test(hash)
+  return /^\$2[aby]\$(?:0[4-9]|1[0-5])\$[./\w]{53}$/.test(hash)
 }
 
 async function verifyBcrypt(password: string, storedHash: string): Promise<boolean> {
