@@ -1,4 +1,5 @@
 /** The application: middleware order and the whole route table on one screen. */
+import { METHODS } from 'node:http'
 import type { BlockList } from 'node:net'
 import Router from '@koa/router'
 import Koa from 'koa'
@@ -26,7 +27,8 @@ export function createApp(deps: Deps, { log, signingAlg, corsOrigins, trustProxy
   app.use(identifyCaller(trustProxy, log))
   app.use(allowOrigins(corsOrigins))
 
-  const router = new Router()
+  // Every method that Node knows, or the router answers the unusual ones with 501 where 404 or 405 is meant.
+  const router = new Router({ methods: METHODS })
   const oauth = oauthRoutes(deps, signingAlg)
   router.post('/token', formBody, oauth.token)
   router.post('/revoke', formBody, oauth.revoke)

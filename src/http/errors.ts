@@ -20,7 +20,7 @@ export function answerErrors(log: Logger, idPrefix: string): Middleware {
     try {
       await next()
       if (ctx.status === 404 && ctx.body == null) failure = new OAuthError('not_found', 'there is nothing at this path')
-      if (ctx.status === 405 || ctx.status === 501) failure = methodNotAllowed()
+      if (ctx.status === 405) failure = new OAuthError('method_not_allowed', 'this method is not allowed here')
     } catch (error) {
       failure = asOAuthError(error)
     }
@@ -36,10 +36,6 @@ function answer(ctx: Context, failure: OAuthError): void {
   ctx.set('Cache-Control', 'no-store')
   if (failure.challenge !== undefined) ctx.set('WWW-Authenticate', failure.challenge)
   if (failure.retryAfter !== undefined) ctx.set('Retry-After', String(failure.retryAfter))
-}
-
-function methodNotAllowed(): OAuthError {
-  return new OAuthError('method_not_allowed', 'this method is not allowed here')
 }
 
 /** What libraries throw carries an HTTP status; everything else is a mistake of ours. */

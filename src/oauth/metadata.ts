@@ -1,7 +1,7 @@
 /**
  * Authorization server metadata: RFC 8414 §2 and OpenID Connect Discovery 1.0 §3. Announces what works and nothing else.
  */
-import { clientAuthenticationMethods } from './client.ts'
+import { clientAuthenticationMethods } from './client_authentication.ts'
 import type { OAuthConfig } from './deps.ts'
 import { grants } from './grants/index.ts'
 import type { SigningAlg } from './keys.ts'

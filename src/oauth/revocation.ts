@@ -1,7 +1,7 @@
 /** Token revocation: RFC 7009. Either kind of token ends its session; there is one row per session and no list of tokens. */
 import { verifyAccessToken } from './access_token.ts'
 import { auditEvent, type Caller } from './audit.ts'
-import { authenticateClient, type Credentials } from './client.ts'
+import { authenticateClient, type Credentials } from './client_authentication.ts'
 import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
 import { parseRefreshToken } from './refresh_token.ts'

@@ -54,7 +54,7 @@ export interface Storage {
    *
    * @param credentials.version      the user's credential version when the password was verified
    * @param credentials.passwordHash a better hash of the same password, to be stored along
-   * @returns false when the user has been disabled, removed or given another password meanwhile
+   * @returns false when the user has been disabled, removed or given another password meanwhile, or the client removed
    */
   createSession(
     session: Session,

@@ -1,7 +1,7 @@
 /** The token endpoint: the whole request as four steps. RFC 6749 §3.2, §4.3, §5, §6. */
 import { issueAccessToken } from './access_token.ts'
 import type { Caller } from './audit.ts'
-import { authenticateClient, type Credentials } from './client.ts'
+import { authenticateClient, type Credentials } from './client_authentication.ts'
 import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
 import { grants } from './grants/index.ts'

@@ -1,18 +1,15 @@
 /**
- * Storage on SQLite. Reads run at once on the one connection; writes of one turn of the event loop share one transaction
- * and one sync to disk (group commit), so that durability costs a fleet little more than it costs one client.
+ * Storage on SQLite. Reads run at once on the one connection; writes of one turn of the event loop are committed together,
+ * so that durability costs a fleet little more than it costs one client.
  */
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import type { AuditEvent } from '../oauth/audit.ts'
-import type { Client } from '../oauth/client.ts'
-import { OAuthError } from '../oauth/error.ts'
-import type { SigningKey } from '../oauth/keys.ts'
-import { refreshAuditType, type Session } from '../oauth/session.ts'
+import { refreshAuditType } from '../oauth/session.ts'
 import type { SessionFilter, Storage } from '../oauth/storage.ts'
-import { type User, usernameKey } from '../oauth/user.ts'
+import { usernameKey } from '../oauth/user.ts'
 import {
   and,
   asc,
@@ -29,15 +26,26 @@ import {
   type SQL,
   sql,
 } from './drizzle.ts'
+import { createGroupCommit, read } from './group_commit.ts'
+import {
+  auditEventFromRow,
+  auditRow,
+  clientFromRow,
+  clientRow,
+  optional,
+  sessionFromRow,
+  sessionRow,
+  signingKeyFromRow,
+  userFromRow,
+  userRow,
+} from './sqlite_rows.ts'
 import { auditEvents, clients, sessions, signingKeys, users } from './sqlite_schema.ts'
+import { liveAt, prepareStatements, pruneBatch } from './sqlite_statements.ts'
 
 const migrationsFolder = fileURLToPath(new URL('../../migrations/sqlite', import.meta.url))
 
 /** How long SQLite itself may wait for a lock, in milliseconds: it blocks the event loop, so the long wait is ours. */
 const busyTimeout = 50
-/** Milliseconds between tries while another process holds the write lock, and how many tries make a 503. */
-const busyPause = 25
-const busyTries = 100
 
 /**
  * Opens a database file, creating it with mode 0600 and migrating it as needed.
@@ -330,119 +338,6 @@ function createStorage(database: Database.Database): Storage {
   }
 }
 
-/** Rows looked at by one pruning step: few milliseconds, so that no request waits for it. */
-const pruneBatch = 500
-
-type Orm = ReturnType<typeof drizzle>
-
-/** Statements of the hot paths; building a query costs twenty times what running it does. */
-function prepareStatements(db: Orm) {
-  const value = sql.placeholder
-  const sessionValues = {
-    id: value('id'),
-    userId: value('userId'),
-    clientId: value('clientId'),
-    scope: value('scope'),
-    audience: value('audience'),
-    generation: value('generation'),
-    parentGeneration: value('parentGeneration'),
-    rotatedAt: value('rotatedAt'),
-    createdAt: value('createdAt'),
-    authTime: value('authTime'),
-    amr: value('amr'),
-    lastSeenAt: value('lastSeenAt'),
-    idleExpiresAt: value('idleExpiresAt'),
-    expiresAt: value('expiresAt'),
-    revokedAt: value('revokedAt'),
-    revokedReason: value('revokedReason'),
-    device: value('device'),
-    ip: value('ip'),
-    userAgent: value('userAgent'),
-  }
-  return {
-    findUser: db
-      .select()
-      .from(users)
-      .where(eq(users.id, value('id')))
-      .prepare(),
-    findUserByKey: db
-      .select()
-      .from(users)
-      .where(eq(users.usernameKey, value('usernameKey')))
-      .prepare(),
-    insertUser: db
-      .insert(users)
-      .values({
-        id: value('id'),
-        username: value('username'),
-        usernameKey: value('usernameKey'),
-        email: value('email'),
-        fullName: value('fullName'),
-        passwordHash: value('passwordHash'),
-        credentialVersion: value('credentialVersion'),
-        createdAt: value('createdAt'),
-        disabledAt: value('disabledAt'),
-      })
-      .prepare(),
-    findClient: db
-      .select()
-      .from(clients)
-      .where(eq(clients.id, value('id')))
-      .prepare(),
-    findSession: db
-      .select()
-      .from(sessions)
-      .where(eq(sessions.id, value('id')))
-      .prepare(),
-    findLiveSession: db
-      .select()
-      .from(sessions)
-      .innerJoin(users, eq(users.id, sessions.userId))
-      .where(and(eq(sessions.id, value('id')), liveAt(value('now'))))
-      .prepare(),
-    insertSession: db.insert(sessions).values(sessionValues).prepare(),
-    // Everything that may change in the life of a session, and nothing that could change its size.
-    updateSession: db
-      .update(sessions)
-      .set({
-        generation: sql`${value('generation')}`,
-        parentGeneration: sql`${value('parentGeneration')}`,
-        rotatedAt: sql`${value('rotatedAt')}`,
-        lastSeenAt: sql`${value('lastSeenAt')}`,
-        idleExpiresAt: sql`${value('idleExpiresAt')}`,
-        revokedAt: sql`${value('revokedAt')}`,
-        revokedReason: sql`${value('revokedReason')}`,
-      })
-      .where(eq(sessions.id, value('id')))
-      .prepare(),
-    nextSessionIds: db
-      .select({ id: sessions.id })
-      .from(sessions)
-      .where(gt(sessions.id, value('after')))
-      .orderBy(asc(sessions.id))
-      .limit(pruneBatch)
-      .prepare(),
-    insertAuditEvent: db
-      .insert(auditEvents)
-      .values({
-        at: value('at'),
-        type: value('type'),
-        userId: value('userId'),
-        clientId: value('clientId'),
-        sessionId: value('sessionId'),
-        ip: value('ip'),
-        requestId: value('requestId'),
-        detail: value('detail'),
-      })
-      .prepare(),
-  }
-}
-
-/** {@link isLive} in SQL. */
-function liveAt(now: number | ReturnType<typeof sql.placeholder>): SQL | undefined {
-  return and(isNull(sessions.revokedAt), gt(sessions.idleExpiresAt, now), gt(sessions.expiresAt, now))
-}
-
 function fits({ id, exceptId, userId, clientId }: SessionFilter): SQL | undefined {
   return and(
     id === undefined ? undefined : eq(sessions.id, id),
@@ -450,185 +345,4 @@ function fits({ id, exceptId, userId, clientId }: SessionFilter): SQL | undefine
     userId === undefined ? undefined : eq(sessions.userId, userId),
     clientId === undefined ? undefined : eq(sessions.clientId, clientId),
   )
-}
-
-type Write = { run: () => unknown; resolve: (result: unknown) => void; reject: (error: unknown) => void }
-
-/**
- * Collects writes until the turn of the event loop ends and commits them together. A write that throws takes no other
- * with it: the group is rolled back and each write runs in a transaction of its own, so writes touch nothing but the database.
- */
-function createGroupCommit(database: Database.Database) {
-  let waiting: Write[] = []
-  let scheduled = false
-  let tries = 0
-  let idle: (() => void) | undefined
-
-  const commit = database.transaction((group: readonly Write[]) => group.map(write => write.run())).immediate
-
-  function settle(group: readonly Write[], results: readonly unknown[]) {
-    for (const [i, write] of group.entries()) write.resolve(results[i])
-  }
-
-  function flush() {
-    const group = waiting
-    waiting = []
-    try {
-      settle(group, commit(group))
-    } catch (error) {
-      // Another process holds the write lock. Nothing ran yet, so the group waits, and the event loop goes on.
-      if (isBusy(error) && ++tries < busyTries) {
-        waiting = group.concat(waiting)
-        setTimeout(flush, busyPause)
-        return
-      }
-      if (isUnavailable(error)) for (const write of group) write.reject(translate(error))
-      else for (const write of group) commitAlone(write)
-    }
-    tries = 0
-    scheduled = waiting.length > 0
-    if (scheduled) setImmediate(flush)
-    else idle?.()
-  }
-
-  function commitAlone(write: Write) {
-    try {
-      settle([write], commit([write]))
-    } catch (error) {
-      write.reject(translate(error))
-    }
-  }
-
-  return {
-    write<T>(run: () => T): Promise<T> {
-      return new Promise<T>((resolve, reject) => {
-        waiting.push({ run, resolve: resolve as (result: unknown) => void, reject })
-        if (scheduled) return
-        scheduled = true
-        setImmediate(flush)
-      })
-    },
-    /** Resolves once nothing is waiting. */
-    drain(): Promise<void> {
-      return scheduled ? new Promise(resolve => (idle = resolve)) : Promise.resolve()
-    },
-  }
-}
-
-async function read<T>(query: () => T): Promise<T> {
-  try {
-    return query()
-  } catch (error) {
-    throw translate(error)
-  }
-}
-
-function isBusy(error: unknown): boolean {
-  return /^SQLITE_(?:BUSY|LOCKED)/.test(sqliteCode(error))
-}
-
-/** Trouble with the file or the disk, as opposed to a mistake in a statement. */
-function isUnavailable(error: unknown): boolean {
-  return /^SQLITE_(?:BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|CORRUPT|NOTADB|PERM|AUTH|NOMEM|PROTOCOL)/.test(
-    sqliteCode(error),
-  )
-}
-
-/** drizzle may wrap what the driver throws. */
-function sqliteCode(error: unknown): string {
-  const root = error instanceof Error && error.cause instanceof Database.SqliteError ? error.cause : error
-  return root instanceof Database.SqliteError ? root.code : ''
-}
-
-function translate(error: unknown): unknown {
-  if (!isUnavailable(error)) return error
-  return new OAuthError('temporarily_unavailable', 'the database cannot be used at the moment', {
-    cause: error,
-    retryAfter: 1,
-  })
-}
-
-function optional<Row, T>(row: Row | undefined, convert: (row: Row) => T): T | undefined {
-  return row === undefined ? undefined : convert(row)
-}
-
-function userFromRow({ usernameKey: _, ...row }: typeof users.$inferSelect): User {
-  return {
-    ...row,
-    email: row.email ?? undefined,
-    fullName: row.fullName ?? undefined,
-    disabledAt: row.disabledAt ?? undefined,
-  }
-}
-
-function userRow(user: User) {
-  return {
-    ...user,
-    usernameKey: usernameKey(user.username),
-    email: user.email ?? null,
-    fullName: user.fullName ?? null,
-    disabledAt: user.disabledAt ?? null,
-  }
-}
-
-function clientFromRow(row: typeof clients.$inferSelect): Client {
-  return {
-    ...row,
-    secretDigest: row.secretDigest ?? undefined,
-    grantTypes: row.grantTypes.split(' '),
-    disabledAt: row.disabledAt ?? undefined,
-  }
-}
-
-function clientRow(client: Client) {
-  return { ...client, grantTypes: client.grantTypes.join(' ') }
-}
-
-function sessionFromRow(row: typeof sessions.$inferSelect): Session {
-  return {
-    ...row,
-    audience: row.audience.split(' '),
-    amr: row.amr.split(' '),
-    revokedAt: row.revokedAt ?? undefined,
-    revokedReason: (row.revokedReason as Session['revokedReason'] | null) ?? undefined,
-    device: row.device ?? undefined,
-    ip: row.ip ?? undefined,
-    userAgent: row.userAgent ?? undefined,
-  }
-}
-
-function sessionRow(session: Session) {
-  return {
-    ...session,
-    audience: session.audience.join(' '),
-    amr: session.amr.join(' '),
-    revokedAt: session.revokedAt ?? null,
-    revokedReason: session.revokedReason ?? null,
-    device: session.device ?? null,
-    ip: session.ip ?? null,
-    userAgent: session.userAgent ?? null,
-  }
-}
-
-function signingKeyFromRow(row: typeof signingKeys.$inferSelect): SigningKey {
-  return { ...row, alg: row.alg as SigningKey['alg'], publicJwk: JSON.parse(row.publicJwk) }
-}
-
-function auditRow(event: AuditEvent) {
-  const {
-    at,
-    type,
-    userId = null,
-    clientId = null,
-    sessionId = null,
-    ip = null,
-    requestId = null,
-    detail = null,
-  } = event
-  return { at, type, userId, clientId, sessionId, ip, requestId, detail }
-}
-
-function auditEventFromRow({ id: _, ...row }: typeof auditEvents.$inferSelect): AuditEvent {
-  const present = Object.entries(row).filter(([, value]) => value !== null)
-  return Object.fromEntries(present) as AuditEvent
 }

@@ -1,0 +1,109 @@
+/**
+ * Group commit on one SQLite connection: all writes of one turn of the event loop share one transaction and one sync to
+ * disk. Also says which errors of SQLite are the disk's and not ours.
+ */
+import Database from 'better-sqlite3'
+import { OAuthError } from '../oauth/error.ts'
+
+/** Milliseconds between tries while another process holds the write lock, and how many tries make a 503. */
+const busyPause = 25
+const busyTries = 100
+
+type Write = { run: () => unknown; resolve: (result: unknown) => void; reject: (error: unknown) => void }
+
+/**
+ * Collects writes until the turn of the event loop ends and commits them together. A write that throws takes no other
+ * with it: the group is rolled back and each write runs in a transaction of its own, so writes touch nothing but the database.
+ */
+export function createGroupCommit(database: Database.Database) {
+  let waiting: Write[] = []
+  let scheduled = false
+  let tries = 0
+  let idle: (() => void) | undefined
+
+  const commit = database.transaction((group: readonly Write[]) => group.map(write => write.run())).immediate
+
+  function settle(group: readonly Write[], results: readonly unknown[]) {
+    for (const [i, write] of group.entries()) write.resolve(results[i])
+  }
+
+  function flush() {
+    const group = waiting
+    waiting = []
+    try {
+      settle(group, commit(group))
+    } catch (error) {
+      // Another process holds the write lock. Nothing ran yet, so the group waits, and the event loop goes on.
+      if (isBusy(error) && ++tries < busyTries) {
+        waiting = group.concat(waiting)
+        setTimeout(flush, busyPause)
+        return
+      }
+      if (isUnavailable(error)) for (const write of group) write.reject(translate(error))
+      else for (const write of group) commitAlone(write)
+    }
+    tries = 0
+    scheduled = waiting.length > 0
+    if (scheduled) setImmediate(flush)
+    else idle?.()
+  }
+
+  function commitAlone(write: Write) {
+    try {
+      settle([write], commit([write]))
+    } catch (error) {
+      write.reject(translate(error))
+    }
+  }
+
+  return {
+    write<T>(run: () => T): Promise<T> {
+      return new Promise<T>((resolve, reject) => {
+        waiting.push({ run, resolve: resolve as (result: unknown) => void, reject })
+        if (scheduled) return
+        scheduled = true
+        setImmediate(flush)
+      })
+    },
+    /** Resolves once nothing is waiting. */
+    drain(): Promise<void> {
+      return scheduled ? new Promise(resolve => (idle = resolve)) : Promise.resolve()
+    },
+  }
+}
+
+/** Runs a query; what goes wrong with the file or the disk becomes `temporarily_unavailable`. */
+export async function read<T>(query: () => T): Promise<T> {
+  try {
+    return query()
+  } catch (error) {
+    throw translate(error)
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return /^SQLITE_(?:BUSY|LOCKED)/.test(sqliteCode(error))
+}
+
+/** Trouble with the file or the disk, as opposed to a mistake in a statement. */
+function isUnavailable(error: unknown): boolean {
+  // A request that outlived the shutdown finds the database closed.
+  if (error instanceof TypeError && error.message === 'The database connection is not open') return true
+  return /^SQLITE_(?:BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|CORRUPT|NOTADB|PERM|AUTH|NOMEM|PROTOCOL)/.test(
+    sqliteCode(error),
+  )
+}
+
+/** drizzle may wrap what the driver throws. */
+function sqliteCode(error: unknown): string {
+  const root = error instanceof Error && error.cause instanceof Database.SqliteError ? error.cause : error
+  return root instanceof Database.SqliteError ? root.code : ''
+}
+
+function translate(error: unknown): unknown {
+  if (!isUnavailable(error)) return error
+  return new OAuthError('temporarily_unavailable', 'the database cannot be used at the moment', {
+    cause: error,
+    retryAfter: 1,
+  })
+}

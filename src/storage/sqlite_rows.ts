@@ -1,0 +1,92 @@
+/** Rows of SQLite to records of `oauth/` and back: `null` against absent, text against lists. */
+import type { AuditEvent } from '../oauth/audit.ts'
+import type { Client } from '../oauth/client.ts'
+import type { SigningKey } from '../oauth/keys.ts'
+import type { Session } from '../oauth/session.ts'
+import { type User, usernameKey } from '../oauth/user.ts'
+import type { auditEvents, clients, sessions, signingKeys, users } from './sqlite_schema.ts'
+
+export function optional<Row, T>(row: Row | undefined, convert: (row: Row) => T): T | undefined {
+  return row === undefined ? undefined : convert(row)
+}
+
+export function userFromRow({ usernameKey: _, ...row }: typeof users.$inferSelect): User {
+  return {
+    ...row,
+    email: row.email ?? undefined,
+    fullName: row.fullName ?? undefined,
+    disabledAt: row.disabledAt ?? undefined,
+  }
+}
+
+export function userRow(user: User) {
+  return {
+    ...user,
+    usernameKey: usernameKey(user.username),
+    email: user.email ?? null,
+    fullName: user.fullName ?? null,
+    disabledAt: user.disabledAt ?? null,
+  }
+}
+
+export function clientFromRow(row: typeof clients.$inferSelect): Client {
+  return {
+    ...row,
+    secretDigest: row.secretDigest ?? undefined,
+    grantTypes: row.grantTypes.split(' '),
+    disabledAt: row.disabledAt ?? undefined,
+  }
+}
+
+export function clientRow(client: Client) {
+  return { ...client, grantTypes: client.grantTypes.join(' ') }
+}
+
+export function sessionFromRow(row: typeof sessions.$inferSelect): Session {
+  return {
+    ...row,
+    audience: row.audience.split(' '),
+    amr: row.amr.split(' '),
+    revokedAt: row.revokedAt ?? undefined,
+    revokedReason: (row.revokedReason as Session['revokedReason'] | null) ?? undefined,
+    device: row.device ?? undefined,
+    ip: row.ip ?? undefined,
+    userAgent: row.userAgent ?? undefined,
+  }
+}
+
+export function sessionRow(session: Session) {
+  return {
+    ...session,
+    audience: session.audience.join(' '),
+    amr: session.amr.join(' '),
+    revokedAt: session.revokedAt ?? null,
+    revokedReason: session.revokedReason ?? null,
+    device: session.device ?? null,
+    ip: session.ip ?? null,
+    userAgent: session.userAgent ?? null,
+  }
+}
+
+export function signingKeyFromRow(row: typeof signingKeys.$inferSelect): SigningKey {
+  return { ...row, alg: row.alg as SigningKey['alg'], publicJwk: JSON.parse(row.publicJwk) }
+}
+
+export function auditRow(event: AuditEvent) {
+  const {
+    at,
+    type,
+    userId = null,
+    clientId = null,
+    sessionId = null,
+    ip = null,
+    requestId = null,
+    detail = null,
+  } = event
+  return { at, type, userId, clientId, sessionId, ip, requestId, detail }
+}
+
+export function auditEventFromRow({ id: _, ...row }: typeof auditEvents.$inferSelect): AuditEvent {
+  const present = Object.entries(row).filter(([, value]) => value !== null)
+  return Object.fromEntries(present) as AuditEvent
+}
