@@ -260,8 +260,9 @@ function parseList<T>(text: string, parse: (item: string) => T | undefined): T[]
 
 /** RFC 8414 §2: https, no query, no fragment. Plain http would send passwords in the clear, except to this machine. */
 function parseIssuer(text: string): string | undefined {
-  const url = URL.parse(text)
-  if (url === null || text.includes('?') || text.includes('#') || url.username || url.password) return undefined
+  // A URL parser forgives white space, backslashes and missing slashes; a client that compares text does not.
+  const url = /^https?:\/\/[^\s\\?#]*[^\s\\?#/]\/?$/.test(text) ? URL.parse(text) : null
+  if (url === null || url.username || url.password) return undefined
   const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback)) return undefined
   // Compared letter by letter by clients (RFC 8414 §3.3), so it is kept as it was written, without the slash that
@@ -277,11 +278,11 @@ function parseOrigin(text: string): string | undefined {
 function parseNetworks(text: string): BlockList | undefined {
   const networks = new BlockList()
   for (const item of text.split(',')) {
-    const [address = '', prefix] = item.trim().split('/')
+    const [address = '', prefix, ...rest] = item.trim().split('/')
     const version = isIP(address)
     const bits = version === 6 ? 128 : 32
     const length = prefix === undefined ? bits : parseInteger(prefix, 0, bits)
-    if (version === 0 || length === undefined) return undefined
+    if (version === 0 || length === undefined || rest.length > 0) return undefined
     networks.addSubnet(address, length, version === 6 ? 'ipv6' : 'ipv4')
   }
   return networks

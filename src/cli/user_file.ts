@@ -21,7 +21,9 @@ const entrySchema = z.object({
  */
 export function parseUserFile(text: string, now: number, randomBytes: (size: number) => Buffer): User[] {
   const problems: string[] = []
-  const users = parseEntries(text).map(({ place, value }): User | undefined => {
+  const entries = parseEntries(text)
+  if (entries.length === 0) throw new Error('nothing was imported: the file has no users in it')
+  const users = entries.map(({ place, value }): User | undefined => {
     const parsed = entrySchema.safeParse(value)
     if (!parsed.success) {
       problems.push(

@@ -18,6 +18,7 @@ export function answerErrors(log: Logger, idPrefix: string): Middleware {
     ctx.set('Cache-Control', 'no-store')
     let failure: OAuthError | undefined
     try {
+      insistOnReadableTarget(ctx)
       await next()
       if (ctx.status === 404 && ctx.body == null) failure = new OAuthError('not_found', 'there is nothing at this path')
       if (ctx.status === 405) failure = new OAuthError('method_not_allowed', 'this method is not allowed here')
@@ -38,11 +39,17 @@ function answer(ctx: Context, failure: OAuthError): void {
   if (failure.retryAfter !== undefined) ctx.set('Retry-After', String(failure.retryAfter))
 }
 
+/** A target in absolute form that is no URL (RFC 9112 §3.2.2) would make Koa throw at each look at the path. */
+function insistOnReadableTarget(ctx: Context): void {
+  if (/^[/*]/.test(ctx.url) || URL.canParse(ctx.url)) return
+  ctx.url = '/'
+  throw new OAuthError('invalid_request', 'the request target cannot be read')
+}
+
 /** What libraries throw carries an HTTP status; everything else is a mistake of ours. */
 function asOAuthError(error: unknown): OAuthError {
   if (error instanceof OAuthError) return error
   const status = error instanceof Error && 'status' in error ? error.status : undefined
-  if (status === 413) return new OAuthError('request_too_large', 'the body is too large')
   if (typeof status === 'number' && status >= 400 && status < 500) {
     return new OAuthError('invalid_request', 'the request cannot be read', { cause: error })
   }
@@ -64,7 +71,7 @@ function writeLog(log: Logger, ctx: Context, failure: OAuthError | undefined, mi
   const line = {
     requestId: ctx.state.requestId,
     method: ctx.method,
-    path: ctx.path,
+    path: redact(ctx.path),
     status: ctx.status,
     ms: Math.round(milliseconds * 10) / 10,
     ip: ctx.state.caller?.ip,
@@ -78,7 +85,12 @@ function quiet(ctx: Context, failure: OAuthError | undefined): boolean {
   return failure === undefined || ctx.path.startsWith('/health/')
 }
 
+/** People put tokens and secrets where names belong. Their prefixes, and that of every JWT, give them away. */
+function redact(text: string): string {
+  return text.replace(/(?:lkr_|lks_|eyJ)[\w.~+/-]+/g, '[redacted]')
+}
+
 function causeOf(failure: OAuthError): { cause?: string; err?: unknown } {
   if (failure.cause === undefined) return {}
-  return failure.cause instanceof Error ? { err: failure.cause } : { cause: String(failure.cause) }
+  return failure.cause instanceof Error ? { err: failure.cause } : { cause: redact(String(failure.cause)) }
 }

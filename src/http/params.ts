@@ -11,7 +11,16 @@ const formType = 'application/x-www-form-urlencoded'
 const longestBody = '16kb'
 
 // As text: the parser's own form decoding turns repeats into arrays, `a[b]` into objects and leaves broken encoding in.
-const readText = bodyParser({ enableTypes: ['text'], extendTypes: { text: [formType] }, textLimit: longestBody })
+const readText = bodyParser({
+  enableTypes: ['text'],
+  extendTypes: { text: [formType] },
+  textLimit: longestBody,
+  onerror(error) {
+    if ('status' in error && error.status === 413) throw new OAuthError('request_too_large', 'the body is too large')
+    // Broken off, of another length than announced, or not compressed as its Content-Encoding says.
+    throw new OAuthError('invalid_request', 'the body cannot be read', { cause: error })
+  },
+})
 
 /** Reads a form body. Nothing but a form is taken, and no parameter from the query string. */
 export async function formBody(ctx: Context, next: Next): Promise<void> {

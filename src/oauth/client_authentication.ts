@@ -25,7 +25,7 @@ export async function authenticateClient(deps: Deps, { authorization, params }: 
   }
   if (params.client_id === undefined) refuse('the client did not identify itself', 'no client_id')
   const client = await verifyClient(deps, params.client_id, params.client_secret ?? '')
-  return client ?? refuse('client authentication failed', `client ${JSON.stringify(params.client_id)}`)
+  return client ?? refuseClient(deps, params.client_id)
 }
 
 async function authenticateBasic(deps: Deps, authorization: string, bodyClientId: string | undefined): Promise<Client> {
@@ -43,7 +43,7 @@ async function authenticateBasic(deps: Deps, authorization: string, bodyClientId
     }
     return client
   }
-  return refuse('client authentication failed', `client ${JSON.stringify(pair.id)}`)
+  return refuseClient(deps, decoded.id ?? pair.id)
 }
 
 /** A public client has an empty secret. Compares one digest whether or not the client exists. */
@@ -73,6 +73,14 @@ function decodeFormText(text: string): string | undefined {
   } catch {
     return undefined
   }
+}
+
+/** Names the client in the log only if there is one: people send secrets in the place of ids. */
+async function refuseClient({ storage }: Deps, id: string): Promise<never> {
+  const client = await storage.findClient(id)
+  const cause =
+    client === undefined ? 'no such client' : `client ${id}${client.disabledAt === undefined ? '' : ' is disabled'}`
+  return refuse('client authentication failed', cause)
 }
 
 function refuse(description: string, cause: string): never {

@@ -36,8 +36,11 @@ export async function createPasswords(
   const { memory: memoryCost, passes: timeCost, lanes: parallelism } = hashing
   const cost = { type: argon2.argon2id, memoryCost, timeCost, parallelism } as const
   const limited = createLimit(hashing.concurrency, hashing.queue)
-  const hash = (password: string) =>
-    limited(() => argon2.hash(password.normalize('NFC'), { ...cost, salt: randomBytes(16) }))
+  const hash = async (password: string) => {
+    const phc = await limited(() => argon2.hash(password.normalize('NFC'), { ...cost, salt: randomBytes(16) }))
+    // The package sorts the costs by name; in the order m, t, p every other implementation can read the hash.
+    return phc.replace(/(m=\d+),(p=\d+),(t=\d+)/, '$1,$3,$2')
+  }
   // What an unknown user's password is compared with, so that there is a hash of the same cost to compute.
   const nobodysHash = await hash(randomBytes(32).toString('base64url'))
 
@@ -56,16 +59,23 @@ export async function createPasswords(
 
 /**
  * True for text that {@link Passwords.verify} can take as a stored hash, at a cost that one sign-in may have: bcrypt up to
- * 2^15 rounds, argon2id up to 1 GiB and 99 passes.
+ * 2^15 rounds, argon2id up to 1 GiB and 99 passes. RFC 9106 §3.1 sets the lower limits.
  */
 export function isPasswordHash(text: string): boolean {
   if (isBcrypt(text)) return true
-  const memory = /^\$argon2id\$v=19\$m=(\d{1,7}),t=\d{1,2},p=\d{1,2}\$[\w+/]{11,86}\$[\w+/]{16,86}$/.exec(text)?.[1]
-  return memory !== undefined && Number(memory) <= 1_048_576
+  const match =
+    /^\$argon2id\$v=19\$(m=\d{1,7}(?:,[tp]=\d{1,2}){2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{16,86})$/.exec(text)
+  if (match === null) return false
+  const [, costs = '', ...encodings] = match
+  const { m = 0, t = 0, p = 0 } = Object.fromEntries(costs.split(',').map(cost => [cost[0], Number(cost.slice(2))]))
+  const isCanonical = encodings.every(
+    encoded => Buffer.from(encoded, 'base64').toString('base64').replace(/=+$/, '') === encoded,
+  )
+  return isCanonical && t >= 1 && p >= 1 && m >= 8 * p && m <= 1_048_576
 }
 
 function isBcrypt(hash: string): boolean {
-  return /^\$2[aby]\$(?:0[4-9]|1[0-5])\$[./\w]{53}$/.test(hash)
+  return /^\$2[aby]\$(?:0[4-9]|1[0-5])\$[./A-Za-z0-9]{53}$/.test(hash)
 }
 
 async function verifyBcrypt(password: string, storedHash: string): Promise<boolean> {

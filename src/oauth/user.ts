@@ -22,11 +22,11 @@ export function createUserId(randomBytes: (size: number) => Buffer): string {
 }
 
 /**
- * The form in which usernames are compared: NFC, without case. Upper case first, so that letters with several
- * lower-case forms (σ and ς) fall together.
+ * The form in which usernames are compared: NFC, without case. To lower case, to upper and back, so that letters with
+ * several forms of one case (σ and ς, ß and ẞ) fall together.
  */
 export function usernameKey(username: string): string {
-  return username.normalize('NFC').toUpperCase().toLowerCase().normalize('NFC')
+  return username.normalize('NFC').toLowerCase().toUpperCase().toLowerCase().normalize('NFC')
 }
 
 const longestUsername = 128

@@ -227,6 +227,7 @@ function createStorage(database: Database.Database): Storage {
         const user = statements.findUser.get({ id: session.userId })
         if (user === undefined || user.disabledAt !== null || user.credentialVersion !== credentials.version)
           return false
+        if (statements.findClient.get({ id: session.clientId }) === undefined) return false
         if (credentials.passwordHash !== undefined) {
           db.update(users).set({ passwordHash: credentials.passwordHash }).where(eq(users.id, user.id)).run()
         }
