@@ -66,7 +66,7 @@ export const settings = {
     takes: 'file:PATH',
     // A PostgreSQL URL can hold a password, and operators may try one here.
     secret: true,
-    parse: text => /^file:(?:\/\/(?=\/))?([^?#]+)$/.exec(text)?.[1],
+    parse: text => /^file:(?:\/\/(?=\/))?((?!:|\/\/)[^?#]+)$/.exec(text)?.[1],
   }),
   LATCHKEY_SECRET: defineSetting({
     default: '',
@@ -97,18 +97,18 @@ export const settings = {
   }),
   LATCHKEY_ACCESS_TOKEN_TTL: defineSetting({
     default: '15m',
-    takes: 'a duration from 10s to 1d, such as 900, 90s or 15m',
-    parse: text => parseDuration(text, 10, longestAccessTokenLifetime),
+    takes: 'a duration from 1s to 1d, such as 900, 90s or 15m',
+    parse: text => parseDuration(text, 1, longestAccessTokenLifetime),
   }),
   LATCHKEY_REFRESH_IDLE_TTL: defineSetting({
     default: '30d',
-    takes: 'a duration of at least 60s, such as 12h or 30d',
-    parse: text => parseDuration(text, 60),
+    takes: 'a duration, such as 12h or 30d',
+    parse: text => parseDuration(text, 1),
   }),
   LATCHKEY_REFRESH_ABSOLUTE_TTL: defineSetting({
     default: '365d',
-    takes: 'a duration of at least 60s, such as 90d',
-    parse: text => parseDuration(text, 60),
+    takes: 'a duration, such as 90d',
+    parse: text => parseDuration(text, 1),
   }),
   LATCHKEY_REFRESH_RETRY_WINDOW: defineSetting({
     default: '60s',

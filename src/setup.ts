@@ -36,7 +36,7 @@ export async function readMasterSecrets(source: MasterSecretSource, storage: Sto
   }
   const hasKeys = (await storage.listSigningKeys()).length > 0
   const isFresh = !hasKeys && (await storage.listClients()).every(client => client.secretDigest === undefined)
-  if (source.kind === 'file') fail(`LATCHKEY_SECRET_FILE is ${JSON.stringify(source.path)}, where there is no file`)
+  if (source.kind === 'file') fail('LATCHKEY_SECRET_FILE names a file that does not exist')
   if (!isFresh) {
     fail(
       `the master secret ${source.path} is missing, and this database was made with one; bring it back or set LATCHKEY_SECRET_FILE`,
@@ -89,7 +89,9 @@ export async function addSigningKey(
 ): Promise<SigningKey | undefined> {
   // Never before the key it follows, or that one would sign again when it activates.
   const activatesAt = Math.max(now() + lead, newest?.activatesAt ?? 0)
-  const key = await createSigningKey(alg, secrets, Math.max(now(), newest?.createdAt ?? 0), activatesAt)
+  // Later than the newest, so that the order of keys is that of their making even within one second.
+  const createdAt = Math.max(now(), newest === undefined ? 0 : newest.createdAt + 1)
+  const key = await createSigningKey(alg, secrets, createdAt, activatesAt)
   const added = await storage.addSigningKey(
     key,
     newest?.kid,

@@ -31,7 +31,7 @@ export function issueAccessToken(
   scope: string,
 ): { accessToken: string; expiresIn: number } {
   const now = deps.now()
-  const expiresIn = Math.min(accessTokenLifetime(deps), session.expiresAt - now)
+  const expiresIn = Math.min(accessTokenLifetime(deps), session.idleExpiresAt - now, session.expiresAt - now)
   const claims: AccessTokenClaims = {
     iss: deps.config.issuer,
     aud: session.audience.length === 1 ? session.audience[0]! : session.audience,

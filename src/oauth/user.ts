@@ -31,11 +31,16 @@ export function usernameKey(username: string): string {
 
 const longestUsername = 128
 
-/** @returns the username in NFC, or undefined when it is empty, too long, has control characters or outer white space */
+/**
+ * @returns the username in NFC, or undefined when it is empty, too long, has outer white space or what cannot be seen:
+ *          control and format characters, but for the joiners that some scripts need
+ */
 export function parseUsername(text: string): string | undefined {
   const username = text.normalize('NFC')
   if (username === '' || [...username].length > longestUsername || !username.isWellFormed()) return undefined
-  return /^[^\p{Cc}\p{Zl}\p{Zp}]+$/u.test(username) && username.trim() === username ? username : undefined
+  return /^(?:[^\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}]|[\u200c\u200d])+$/u.test(username) && username.trim() === username
+    ? username
+    : undefined
 }
 
 const shortestPassword = 8

@@ -6,7 +6,7 @@ import Database from 'better-sqlite3'
 import { OAuthError } from '../oauth/error.ts'
 
 /** Milliseconds between tries while another process holds the write lock, and how many tries make a 503. */
-const busyPause = 25
+const busyPause = 50
 const busyTries = 100
 
 type Write = { run: () => unknown; resolve: (result: unknown) => void; reject: (error: unknown) => void }
@@ -52,7 +52,8 @@ export function createGroupCommit(database: Database.Database) {
     try {
       settle([write], commit([write]))
     } catch (error) {
-      write.reject(translate(error))
+      if (isBusy(error)) waiting.push(write)
+      else write.reject(translate(error))
     }
   }
 

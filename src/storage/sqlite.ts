@@ -45,7 +45,7 @@ import { liveAt, prepareStatements, pruneBatch } from './sqlite_statements.ts'
 const migrationsFolder = fileURLToPath(new URL('../../migrations/sqlite', import.meta.url))
 
 /** How long SQLite itself may wait for a lock, in milliseconds: it blocks the event loop, so the long wait is ours. */
-const busyTimeout = 50
+const busyTimeout = 5
 
 /**
  * Opens a database file, creating it with mode 0600 and migrating it as needed.

@@ -1,0 +1,140 @@
+/** Which part may know which, by reading import lines: http → oauth ← storage (style.md §3). */
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import test from 'ava'
+
+const root = fileURLToPath(new URL('../', import.meta.url))
+
+type Import = { from: string; to: string; typeOnly: boolean }
+
+const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+  .filter(name => name.endsWith('.ts'))
+  .map(name => `src/${name.replaceAll('\\', '/')}`)
+const sources = new Map(files.map(file => [file, readFileSync(join(root, file), 'utf8')]))
+
+/** Paths below the root, or names of packages. */
+const imports: Import[] = [...sources].flatMap(([from, source]) => {
+  const statements = source.matchAll(
+    /^\s*(?:import|export)\s+(type\s)?[^'"]*?from\s+'([^']+)'|\bimport\(?\s*'([^']+)'/gm,
+  )
+  return [...statements].map(([, type, named = '', bare]) => {
+    const specifier = bare ?? named
+    const to = specifier.startsWith('.') ? relative(root, join(root, dirname(from), specifier)) : specifier
+    return { from, to: to.replaceAll('\\', '/'), typeOnly: type !== undefined }
+  })
+})
+
+/** The folder below src/, or the file itself for those at its top. */
+const partOf = (file: string) => file.split('/').slice(0, 2).join('/')
+
+/** Imports from a folder that fit none of the patterns. */
+function strays(folder: string, ...allowed: RegExp[]): string[] {
+  return imports
+    .filter(({ from, to }) => from.startsWith(`src/${folder}/`) && !allowed.some(pattern => pattern.test(to)))
+    .map(({ from, to }) => `${from} imports ${to}`)
+}
+
+/** Files whose code, comments aside, fits a pattern. */
+function filesWith(pattern: RegExp): string[] {
+  const code = (source: string) => source.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
+  return [...sources].filter(([, source]) => pattern.test(code(source))).map(([file]) => file)
+}
+
+function findCycle(edges: readonly Import[], name: (file: string) => string): string[] | undefined {
+  const next = Map.groupBy(edges, ({ from }) => name(from))
+  const done = new Set<string>()
+  const visit = (node: string, path: readonly string[]): string[] | undefined => {
+    if (path.includes(node)) return [...path.slice(path.indexOf(node)), node]
+    if (done.has(node)) return undefined
+    for (const { to } of next.get(node) ?? []) {
+      if (!to.startsWith('src/') || name(to) === node) continue
+      const cycle = visit(name(to), [...path, node])
+      if (cycle !== undefined) return cycle
+    }
+    done.add(node)
+    return undefined
+  }
+  for (const node of next.keys()) {
+    const cycle = visit(node, [])
+    if (cycle !== undefined) return cycle
+  }
+  return undefined
+}
+
+test('the reading finds the imports that are known to be there', t => {
+  t.true(files.length > 20)
+  const has = (from: string, to: string) => imports.some(one => one.from === from && one.to === to)
+  t.true(has('src/app.ts', 'koa'))
+  t.true(has('src/http/oauth_routes.ts', 'src/oauth/token.ts'))
+  t.true(has('src/oauth/keys.ts', 'jose'))
+  t.true(has('src/storage/sqlite.ts', 'src/storage/sqlite_schema.ts'))
+  t.true(has('src/cli.ts', 'src/main.ts'))
+  t.deepEqual(
+    imports.filter(({ to }) => to.startsWith('src/') && !sources.has(to)),
+    [],
+  )
+})
+
+test('oauth/ knows neither HTTP nor SQL', t => {
+  t.deepEqual(strays('oauth', /^src\/oauth\//, /^node:(?:crypto|util|buffer)$/, /^(?:jose|argon2|bcrypt|zod)$/), [])
+})
+
+test('storage/ knows oauth/ and itself', t => {
+  t.deepEqual(
+    strays('storage', /^src\/(?:oauth|storage)\//, /^node:/, /^(?:drizzle-orm(?:\/.*)?|better-sqlite3|pg)$/),
+    [],
+  )
+})
+
+test('http/ knows oauth/ and itself, and no storage/', t => {
+  t.deepEqual(strays('http', /^src\/(?:oauth|http)\//, /^(?!src\/)/), [])
+})
+
+test('only storage/ knows SQL, and only http/ and app.ts know Koa', t => {
+  const users = (pattern: RegExp) =>
+    new Set(imports.filter(({ to }) => pattern.test(to)).map(({ from }) => partOf(from)))
+  t.deepEqual([...users(/^(?:drizzle-orm|better-sqlite3|pg)(?:\/|$)/)], ['src/storage'])
+  t.deepEqual([...users(/^(?:koa|@koa\/.*|koa-bodyparser)$/)].toSorted(), ['src/app.ts', 'src/http'])
+})
+
+test('no folder or top file imports in a circle', t => {
+  t.is(findCycle(imports, partOf), undefined)
+})
+
+test('no file imports in a circle, types aside', t => {
+  t.is(
+    findCycle(
+      imports.filter(({ typeOnly }) => !typeOnly),
+      file => file,
+    ),
+    undefined,
+  )
+})
+
+test('a circle would be found', t => {
+  const edge = (from: string, to: string) => ({ from, to, typeOnly: false })
+  const edges = [edge('src/a.ts', 'src/b.ts'), edge('src/b.ts', 'src/c.ts'), edge('src/c.ts', 'src/b.ts')]
+  t.deepEqual(
+    findCycle(edges, file => file),
+    ['src/b.ts', 'src/c.ts', 'src/b.ts'],
+  )
+})
+
+test('only the settings read the environment; the command line looks whether to show stack traces', t => {
+  t.deepEqual(filesWith(/\bprocess\.env\b/).toSorted(), ['src/cli.ts', 'src/config.ts'])
+})
+
+test('only setup.ts reads the clock', t => {
+  t.deepEqual(filesWith(/\bDate\.now\b|\bnew Date\(\)|\bDate\(\)/), ['src/setup.ts'])
+})
+
+test('oauth/ takes its randomness as an argument', t => {
+  const own = filesWith(
+    /\bMath\.random\b|\brandomUUID\b|\bgetRandomValues\b|import[^;\n]*\brandomBytes\b[^;\n]*node:crypto/,
+  )
+  t.deepEqual(
+    own.filter(file => file.startsWith('src/oauth/') || file.startsWith('src/http/')),
+    [],
+  )
+})

@@ -1,0 +1,290 @@
+/** Settings: defaults, what each takes, and messages that name the variable and never a secret. */
+import test from 'ava'
+import { type Config, ConfigError, readConfig, settings } from '../src/config.ts'
+
+type Environment = Record<string, string | undefined>
+
+/** The one line about a variable that cannot be used. */
+function problem(env: Environment): string {
+  try {
+    readConfig(env)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message
+    throw error
+  }
+  return ''
+}
+
+test('an empty environment gives the defaults', t => {
+  const { passwordHashing, ...config } = readConfig({})
+  t.deepEqual(config, {
+    host: '127.0.0.1',
+    port: 3000,
+    databaseFile: 'data/latchkey.db',
+    secret: { kind: 'beside_database', path: 'data/secret' },
+    bootstrap: true,
+    corsOrigins: [],
+    signingAlg: 'ES256',
+    trustProxy: undefined,
+    logLevel: 'info',
+    oauth: {
+      accessTokenLifetime: 900,
+      refresh: {
+        idleLifetime: 30 * 86_400,
+        absoluteLifetime: 365 * 86_400,
+        retryWindow: 60,
+        lateRetryWindow: 30 * 86_400,
+      },
+    },
+    issuer: undefined,
+    audience: undefined,
+  })
+  // OWASP Password Storage Cheat Sheet.
+  t.like(passwordHashing, { memory: 19_456, passes: 2, lanes: 1 })
+  t.true(passwordHashing.concurrency >= 1 && passwordHashing.queue >= 1)
+})
+
+test('the settings cannot be changed afterwards', t => {
+  t.true(Object.isFrozen(readConfig({})))
+})
+
+test('an empty variable counts as unset, and other programs may have theirs', t => {
+  const env = Object.fromEntries(Object.keys(settings).map(name => [name, '']))
+  t.deepEqual(readConfig({ ...env, PATH: '/bin', LATCH: 'x' }), readConfig({}))
+})
+
+const good: [Environment, Partial<Config>][] = [
+  [{ LATCHKEY_HOST: '0.0.0.0' }, { host: '0.0.0.0' }],
+  [{ LATCHKEY_HOST: '::1' }, { host: '::1' }],
+  [{ LATCHKEY_PORT: '0' }, { port: 0 }],
+  [{ LATCHKEY_PORT: '65535' }, { port: 65_535 }],
+  [{ LATCHKEY_DATABASE_URL: 'file:/srv/latchkey.db' }, { databaseFile: '/srv/latchkey.db' }],
+  [{ LATCHKEY_DATABASE_URL: 'file:///srv/latchkey.db' }, { databaseFile: '/srv/latchkey.db' }],
+  [{ LATCHKEY_BOOTSTRAP: 'off' }, { bootstrap: false }],
+  [{ LATCHKEY_BOOTSTRAP: 'on' }, { bootstrap: true }],
+  [
+    { LATCHKEY_CORS_ORIGINS: 'https://app.example.com, http://localhost:5173' },
+    { corsOrigins: ['https://app.example.com', 'http://localhost:5173'] },
+  ],
+  [{ LATCHKEY_AUDIENCE: 'https://api.example.com' }, { audience: 'https://api.example.com' }],
+  [{ LATCHKEY_SIGNING_ALG: 'EdDSA' }, { signingAlg: 'EdDSA' }],
+  [{ LATCHKEY_SIGNING_ALG: 'RS256' }, { signingAlg: 'RS256' }],
+  [{ LATCHKEY_LOG_LEVEL: 'debug' }, { logLevel: 'debug' }],
+  [{ LATCHKEY_LOG_LEVEL: 'silent' }, { logLevel: 'silent' }],
+  [{ LATCHKEY_SECRET: 'text' }, { secret: { kind: 'value', text: 'text' } }],
+  [{ LATCHKEY_SECRET_FILE: '/run/secret' }, { secret: { kind: 'file', path: '/run/secret' } }],
+  [
+    { LATCHKEY_DATABASE_URL: 'file:/srv/a/b.db' },
+    { secret: { kind: 'beside_database', path: '/srv/a/secret' } as const },
+  ],
+]
+
+for (const [env, expected] of good) {
+  test(`${JSON.stringify(env)} gives ${JSON.stringify(expected)}`, t => {
+    t.like(readConfig(env), expected)
+  })
+}
+
+const bad: [keyof typeof settings, string][] = [
+  ['LATCHKEY_HOST', 'local host'],
+  ['LATCHKEY_HOST', 'http://localhost'],
+  ['LATCHKEY_PORT', '65536'],
+  ['LATCHKEY_PORT', '-1'],
+  ['LATCHKEY_PORT', '80a'],
+  ['LATCHKEY_PORT', ' 80'],
+  ['LATCHKEY_PORT', '1e3'],
+  ['LATCHKEY_BOOTSTRAP', 'yes'],
+  ['LATCHKEY_BOOTSTRAP', 'OFF'],
+  ['LATCHKEY_CORS_ORIGINS', '*'],
+  ['LATCHKEY_CORS_ORIGINS', 'null'],
+  ['LATCHKEY_CORS_ORIGINS', 'https://app.example.com/'],
+  ['LATCHKEY_CORS_ORIGINS', 'https://app.example.com/path'],
+  ['LATCHKEY_CORS_ORIGINS', 'https://app.example.com,'],
+  ['LATCHKEY_CORS_ORIGINS', 'app.example.com'],
+  ['LATCHKEY_AUDIENCE', 'two words'],
+  ['LATCHKEY_SIGNING_ALG', 'HS256'],
+  ['LATCHKEY_SIGNING_ALG', 'none'],
+  ['LATCHKEY_SIGNING_ALG', 'es256'],
+  ['LATCHKEY_ACCESS_TOKEN_TTL', '0'],
+  ['LATCHKEY_ACCESS_TOKEN_TTL', '25h'],
+  ['LATCHKEY_ACCESS_TOKEN_TTL', '15 m'],
+  ['LATCHKEY_ACCESS_TOKEN_TTL', '15M'],
+  ['LATCHKEY_ACCESS_TOKEN_TTL', '1.5h'],
+  ['LATCHKEY_REFRESH_IDLE_TTL', '0s'],
+  ['LATCHKEY_REFRESH_ABSOLUTE_TTL', '0'],
+  ['LATCHKEY_REFRESH_ABSOLUTE_TTL', '200000d'],
+  ['LATCHKEY_REFRESH_RETRY_WINDOW', '61m'],
+  ['LATCHKEY_REFRESH_RETRY_WINDOW', '-1'],
+  ['LATCHKEY_REFRESH_LATE_RETRY', 'off'],
+  ['LATCHKEY_TRUST_PROXY', 'proxy.example.com'],
+  ['LATCHKEY_TRUST_PROXY', '10.0.0.0/33'],
+  ['LATCHKEY_TRUST_PROXY', '::1/129'],
+  ['LATCHKEY_TRUST_PROXY', '10.0.0.0/8/9'],
+  ['LATCHKEY_TRUST_PROXY', '10.0.0.0/'],
+  ['LATCHKEY_TRUST_PROXY', '10.0.0.1,'],
+  ['LATCHKEY_TRUST_PROXY', '*'],
+  ['LATCHKEY_LOG_LEVEL', 'verbose'],
+  ['LATCHKEY_ARGON2_MEMORY', '7'],
+  ['LATCHKEY_ARGON2_MEMORY', '4194305'],
+  ['LATCHKEY_ARGON2_PASSES', '1'],
+  ['LATCHKEY_ARGON2_LANES', '0'],
+  ['LATCHKEY_ARGON2_LANES', '17'],
+]
+
+for (const [name, value] of bad) {
+  test(`${name}=${JSON.stringify(value)} is refused in one line that says what it got and what it takes`, t => {
+    t.is(
+      problem({ [name]: value }),
+      `${name} is ${JSON.stringify(value)}, which cannot be used; it takes ${settings[name].takes}`,
+    )
+  })
+}
+
+for (const [text, seconds] of [
+  ['900', 900],
+  ['90s', 90],
+  ['15m', 900],
+  ['12h', 43_200],
+  ['1d', 86_400],
+  ['10', 10],
+] as const) {
+  test(`the duration ${text} is ${seconds} seconds`, t => {
+    t.is(readConfig({ LATCHKEY_ACCESS_TOKEN_TTL: text }).oauth.accessTokenLifetime, seconds)
+  })
+}
+
+test('each lifetime has its own setting', t => {
+  const { oauth } = readConfig({
+    LATCHKEY_ACCESS_TOKEN_TTL: '5m',
+    LATCHKEY_REFRESH_IDLE_TTL: '1d',
+    LATCHKEY_REFRESH_ABSOLUTE_TTL: '2d',
+    LATCHKEY_REFRESH_RETRY_WINDOW: '0',
+    LATCHKEY_REFRESH_LATE_RETRY: '1h',
+  })
+  t.deepEqual(oauth, {
+    accessTokenLifetime: 300,
+    refresh: { idleLifetime: 86_400, absoluteLifetime: 172_800, retryWindow: 0, lateRetryWindow: 3600 },
+  })
+})
+
+test('late retries are believed for the idle lifetime unless it is said otherwise; 0 turns them off', t => {
+  const lateRetryWindow = (env: Environment) => readConfig(env).oauth.refresh.lateRetryWindow
+  t.is(lateRetryWindow({ LATCHKEY_REFRESH_IDLE_TTL: '7d' }), 7 * 86_400)
+  t.is(lateRetryWindow({ LATCHKEY_REFRESH_IDLE_TTL: '7d', LATCHKEY_REFRESH_LATE_RETRY: '0' }), 0)
+  t.is(lateRetryWindow({ LATCHKEY_REFRESH_LATE_RETRY: '90s' }), 90)
+})
+
+for (const issuer of [
+  'https://auth.example.com',
+  'https://auth.example.com:8443/tenant',
+  'http://localhost:3000',
+  'http://127.0.0.1',
+  'http://[::1]:3000',
+]) {
+  test(`the issuer ${issuer} is taken as it is, and without the slash at its end (RFC 8414 §2)`, t => {
+    t.is(readConfig({ LATCHKEY_ISSUER: issuer }).issuer, issuer)
+    t.is(readConfig({ LATCHKEY_ISSUER: `${issuer}/` }).issuer, issuer)
+  })
+}
+
+for (const issuer of [
+  'http://auth.example.com',
+  'http://localhost.example.com',
+  'http://127.0.0.1.example.com',
+  'https://auth.example.com?tenant=1',
+  'https://auth.example.com/?',
+  'https://auth.example.com#top',
+  'https://user:pass@auth.example.com',
+  'ftp://localhost',
+  'auth.example.com',
+  '/auth',
+  ' https://auth.example.com',
+  'https://auth.example.com ',
+  'https://auth.exam\nple.com',
+  'https:auth.example.com',
+  'https:\\\\auth.example.com',
+  'https://auth.example.com//',
+]) {
+  test(`the issuer ${JSON.stringify(issuer)} is refused`, t => {
+    t.regex(problem({ LATCHKEY_ISSUER: issuer }), /^LATCHKEY_ISSUER is .+, which cannot be used; it takes an https URL/)
+  })
+}
+
+test('LATCHKEY_TRUST_PROXY takes addresses and networks of both kinds', t => {
+  const trusted = readConfig({ LATCHKEY_TRUST_PROXY: '10.0.0.0/8, 192.0.2.1,::1,2001:db8::/32' }).trustProxy
+  for (const address of ['10.255.0.1', '192.0.2.1']) t.true(trusted?.check(address, 'ipv4'), address)
+  for (const address of ['11.0.0.1', '192.0.2.2']) t.false(trusted?.check(address, 'ipv4'), address)
+  for (const address of ['::1', '2001:db8:ffff::1']) t.true(trusted?.check(address, 'ipv6'), address)
+  for (const address of ['::2', '2001:db9::1']) t.false(trusted?.check(address, 'ipv6'), address)
+})
+
+test('LATCHKEY_TRUST_PROXY takes the networks of everybody', t => {
+  const trusted = readConfig({ LATCHKEY_TRUST_PROXY: '0.0.0.0/0,::/0' }).trustProxy
+  t.true(trusted?.check('203.0.113.1', 'ipv4'))
+  t.true(trusted?.check('2001:db8::1', 'ipv6'))
+})
+
+test('an unknown LATCHKEY_ name is refused, with the settings that it may have meant', t => {
+  t.is(
+    problem({ LATCHKEY_RETRY_WINDOW: '60s' }),
+    'LATCHKEY_RETRY_WINDOW is not a setting of latchkey; did you mean LATCHKEY_REFRESH_RETRY_WINDOW?',
+  )
+  t.is(problem({ LATCHKEY_COLOUR: 'blue' }), 'LATCHKEY_COLOUR is not a setting of latchkey')
+  t.is(problem({ LATCHKEY_REFRESH_RETRY_WINDOW: '60s' }), '')
+})
+
+test('names of objects are unknown settings like any other', t => {
+  for (const name of ['LATCHKEY_', 'LATCHKEY___proto__', 'LATCHKEY_constructor']) {
+    t.true(problem({ [name]: 'x' }).startsWith(`${name} is not a setting of latchkey`), name)
+  }
+})
+
+test('the value of an unknown setting is not shown: it may be a misspelt secret', t => {
+  t.false(problem({ LATCHKEY_SECRETS: 'hunter2-hunter2' }).includes('hunter2'))
+})
+
+test('a secret is never shown', t => {
+  t.is(
+    problem({ LATCHKEY_DATABASE_URL: 'postgres://latchkey:hunter2@db/latchkey' }),
+    'LATCHKEY_DATABASE_URL has a value that cannot be used; it takes file:PATH',
+  )
+  const both = problem({ LATCHKEY_SECRET: 'hunter2', LATCHKEY_SECRET_FILE: '/run/hunter3' })
+  t.is(both, 'LATCHKEY_SECRET and LATCHKEY_SECRET_FILE are both set; give one of them')
+})
+
+test('every problem is told at once, one a line, each naming its variable', t => {
+  const lines = problem({
+    LATCHKEY_PORT: 'http',
+    LATCHKEY_ISSUER: 'http://auth.example.com',
+    LATCHKEY_COLOUR: 'blue',
+    LATCHKEY_SECRET: 'a',
+    LATCHKEY_SECRET_FILE: 'b',
+    LATCHKEY_REFRESH_IDLE_TTL: 'long',
+  }).split('\n')
+  t.is(lines.length, 5)
+  for (const name of ['PORT', 'ISSUER', 'COLOUR', 'SECRET', 'REFRESH_IDLE_TTL']) {
+    t.is(lines.filter(line => line.startsWith(`LATCHKEY_${name} `)).length, 1, name)
+  }
+})
+
+test('argon2 needs 8 KiB for each lane (RFC 9106 §3.1)', t => {
+  const lanes = { LATCHKEY_ARGON2_LANES: '4' }
+  t.regex(problem({ ...lanes, LATCHKEY_ARGON2_MEMORY: '31' }), /^LATCHKEY_ARGON2_MEMORY must be at least 8 KiB/)
+  t.like(readConfig({ ...lanes, LATCHKEY_ARGON2_MEMORY: '32' }).passwordHashing, { memory: 32, lanes: 4 })
+})
+
+test('a settings error is exit code 78, EX_CONFIG', t => {
+  t.is(ConfigError.exitCode, 78)
+})
+
+test('the database is a path: not memory, not another host', t => {
+  for (const url of ['file::memory:', 'file://host/latchkey.db', 'file:']) {
+    t.regex(
+      problem({ LATCHKEY_DATABASE_URL: url }),
+      /^LATCHKEY_DATABASE_URL has a value that cannot be used; it takes file:PATH$/,
+    )
+  }
+  for (const url of ['file:latchkey.db', 'file:/var/lib/latchkey.db', 'file:///var/lib/latchkey.db']) {
+    t.is(problem({ LATCHKEY_DATABASE_URL: url }), '')
+  }
+})

@@ -1,0 +1,338 @@
+/** What is particular to SQLite, on real files: modes, migrations, locks, growth, and what the bytes give away. */
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import test, { type ExecutionContext } from 'ava'
+import Database from 'better-sqlite3'
+import { auditEvent } from '../src/oauth/audit.ts'
+import { createClientSecret } from '../src/oauth/client.ts'
+import { OAuthError } from '../src/oauth/error.ts'
+import { createSigningKey, openSigningKey } from '../src/oauth/keys.ts'
+import { createMasterSecret, digestClientSecret, parseMasterSecrets } from '../src/oauth/master_secret.ts'
+import { createPasswords } from '../src/oauth/password.ts'
+import { formatRefreshToken } from '../src/oauth/refresh_token.ts'
+import { createSession, decideRefresh, firstGeneration, type RefreshPolicy } from '../src/oauth/session.ts'
+import type { Storage } from '../src/oauth/storage.ts'
+import { openSqliteStorage } from '../src/storage/sqlite.ts'
+import { cheapHashing, createTestRandom, password, startTime as start } from './_server.ts'
+
+const policy: RefreshPolicy = {
+  idleLifetime: 30 * 86_400,
+  absoluteLifetime: 365 * 86_400,
+  retryWindow: 60,
+  lateRetryWindow: 30 * 86_400,
+}
+
+async function temporaryDirectory(t: ExecutionContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'latchkey-test-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  return directory
+}
+
+async function temporaryFile(t: ExecutionContext): Promise<string> {
+  return join(await temporaryDirectory(t), 'latchkey.db')
+}
+
+/** A storage on a new file with the user Alice and the public client `app`. */
+async function openWithAlice(t: ExecutionContext) {
+  const file = await temporaryFile(t)
+  const { storage } = openSqliteStorage(file)
+  t.teardown(() => storage.close())
+  const alice = { id: 'usr_alice', username: 'alice', passwordHash: 'hash', credentialVersion: 1, createdAt: start }
+  await storage.createUsers([alice], auditEvent('user.created', start, {}))
+  await addClient(storage, 'app')
+  return { file, storage }
+}
+
+const addClient = (storage: Storage, id: string) =>
+  storage.createClient(
+    { id, grantTypes: ['refresh_token'], scope: 'read', createdAt: start },
+    auditEvent('client.created', start, {}),
+  )
+
+function signIn(storage: Storage, id: string): Promise<boolean> {
+  const about = { id, userId: 'usr_alice', clientId: 'app', scope: 'read write', audience: ['https://a.example'] }
+  const device = { device: 'phone', ip: '192.0.2.1', userAgent: 'Mozilla/5.0' }
+  const session = createSession({ ...about, ...device, amr: ['pwd'] }, start, policy)
+  return storage.createSession(session, { version: 1 }, auditEvent('session.created', start, {}))
+}
+
+async function refresh(storage: Storage, sessionId: string, generation: number, now: number): Promise<void> {
+  const presented = { sessionId, generation, clientId: 'app' }
+  const decision = await storage.refreshSession(sessionId, row => decideRefresh(row, presented, now, policy), now, {})
+  if (decision.kind !== 'rotated') throw new Error(decision.kind)
+}
+
+/** Bytes of the database file once everything is in it. */
+function checkpointedSize(file: string): number {
+  const other = new Database(file)
+  const [result] = other.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[]
+  other.close()
+  if (result?.busy !== 0) throw new Error('the checkpoint could not finish')
+  return statSync(file).size
+}
+
+/** Another process that holds the write lock, as far as SQLite can tell. */
+function lockForWriting(t: ExecutionContext, file: string): { release: () => void } {
+  const other = new Database(file)
+  other.exec('BEGIN IMMEDIATE')
+  t.teardown(() => other.close())
+  return { release: () => other.exec('COMMIT') }
+}
+
+test('the database and its journal are readable by their owner only', async t => {
+  const { file } = await openWithAlice(t)
+  for (const suffix of ['', '-wal', '-shm']) t.is(statSync(file + suffix).mode & 0o777, 0o600, suffix)
+})
+
+test('the directory of a new database is made, for its owner only', async t => {
+  const file = join(await temporaryDirectory(t), 'new', 'data', 'latchkey.db')
+  const { storage } = openSqliteStorage(file)
+  await storage.close()
+  t.is(statSync(join(file, '..')).mode & 0o777, 0o700)
+})
+
+test('the journal is a write-ahead log, so that reads go on beside a write', async t => {
+  const { file } = await openWithAlice(t)
+  const other = new Database(file)
+  t.teardown(() => other.close())
+  t.is(other.pragma('journal_mode', { simple: true }), 'wal')
+})
+
+test('reopening keeps everything that was answered', async t => {
+  const { file, storage } = await openWithAlice(t)
+  await signIn(storage, 'a')
+  await refresh(storage, 'a', firstGeneration, start + 1)
+  const session = await storage.findSession('a')
+  await storage.close()
+
+  const { storage: reopened } = openSqliteStorage(file)
+  t.teardown(() => reopened.close())
+
+  t.deepEqual(await reopened.findSession('a'), session)
+  t.is((await reopened.findUserByUsername('ALICE'))?.id, 'usr_alice')
+  t.is((await reopened.listAuditEvents(10)).length, 3)
+})
+
+test('what was answered is in the file at once: another connection sees it without a close (promise 5)', async t => {
+  const { file, storage } = await openWithAlice(t)
+  await signIn(storage, 'a')
+  const other = new Database(file, { readonly: true })
+  t.teardown(() => other.close())
+  t.deepEqual(other.prepare('SELECT id, generation FROM sessions').all(), [{ id: 'a', generation: firstGeneration }])
+})
+
+test('closing finishes the writes under way', async t => {
+  const { file, storage } = await openWithAlice(t)
+  const written = Promise.all(Array.from({ length: 50 }, (_, i) => signIn(storage, `s${i}`)))
+  await storage.close()
+  t.deepEqual(new Set(await written), new Set([true]))
+
+  const { storage: reopened } = openSqliteStorage(file)
+  t.teardown(() => reopened.close())
+  t.is((await reopened.listLiveSessions({}, start, 100)).length, 50)
+})
+
+test('a request that outlived the close is temporarily_unavailable, reading and writing', async t => {
+  const { storage } = openSqliteStorage(await temporaryFile(t))
+  await t.notThrowsAsync(storage.check())
+  await storage.close()
+  for (const request of [() => storage.check(), () => storage.findUser('usr_alice')]) {
+    const error = await t.throwsAsync(request, { instanceOf: OAuthError })
+    t.is(error?.code, 'temporarily_unavailable')
+  }
+})
+
+test('an empty database is migrated, once', async t => {
+  const file = await temporaryFile(t)
+  const first = openSqliteStorage(file)
+  await first.storage.close()
+  const second = openSqliteStorage(file)
+  await second.storage.close()
+  t.true(first.migrated > 0)
+  t.is(second.migrated, 0)
+})
+
+test('a database that is open elsewhere opens a second time', async t => {
+  const { file, storage } = await openWithAlice(t)
+  const { storage: second } = openSqliteStorage(file)
+  t.teardown(() => second.close())
+  await addClient(second, 'web')
+  t.is((await storage.findClient('web'))?.id, 'web')
+  t.true(await signIn(storage, 'a'))
+  t.is((await second.findSession('a'))?.id, 'a')
+})
+
+test('a database newer than the program is refused in one line and left as it is', async t => {
+  const file = await temporaryFile(t)
+  await openSqliteStorage(file).storage.close()
+  const other = new Database(file)
+  t.teardown(() => other.close())
+  const setNewest = (at: number) => other.prepare('INSERT INTO __drizzle_migrations VALUES (99, ?, ?)').run('hash', at)
+  setNewest(9_999_999_999_999)
+
+  const error = t.throws(() => openSqliteStorage(file))
+  t.is(
+    error?.message,
+    `the database ${file} was migrated by a newer latchkey; run that version, or restore a backup from before`,
+  )
+
+  other.exec('DELETE FROM __drizzle_migrations WHERE id = 99')
+  setNewest(1)
+  const { storage } = openSqliteStorage(file)
+  await storage.close()
+})
+
+test('a file that is no database is refused in one line and left as it is', async t => {
+  const file = await temporaryFile(t)
+  const text = 'Dear diary, this is not a database.\n'.repeat(100)
+  writeFileSync(file, text)
+  const error = t.throws(() => openSqliteStorage(file))
+  t.is(error?.message, `cannot open the database ${file}: file is not a database`)
+  t.is(readFileSync(file, 'utf8'), text)
+
+  writeFileSync(file, '')
+  await openSqliteStorage(file).storage.close()
+})
+
+test('a path that cannot be a database is refused in one line that names it', async t => {
+  const directory = await temporaryDirectory(t)
+  writeFileSync(join(directory, 'file'), '')
+  for (const path of [directory, join(directory, 'file', 'latchkey.db')]) {
+    const error = t.throws(() => openSqliteStorage(path))
+    t.regex(error?.message ?? '', /^cannot open the database .+: .+$/)
+    t.true(error?.message.includes(path))
+    t.false(error?.message.includes('\n'))
+  }
+})
+
+test('while another process holds the write lock, writes wait and then succeed', async t => {
+  const { file, storage } = await openWithAlice(t)
+  const lock = lockForWriting(t, file)
+  let settled = 0
+  const writes = [addClient(storage, 'one'), addClient(storage, 'two')].map(write => write.finally(() => settled++))
+  // The first try has been made and has failed by then.
+  await setImmediate()
+  await setImmediate()
+  t.is(settled, 0)
+  const third = addClient(storage, 'three')
+  t.is((await storage.findUser('usr_alice'))?.username, 'alice')
+
+  lock.release()
+
+  t.deepEqual(await Promise.all([...writes, third]), [true, true, true])
+  t.deepEqual(
+    (await storage.listClients()).map(({ id }) => id),
+    ['app', 'one', 'three', 'two'],
+  )
+})
+
+test('a write that waits too long is temporarily_unavailable with a time to try again, while reads go on', async t => {
+  const { file, storage } = await openWithAlice(t)
+  await signIn(storage, 'a')
+  const lock = lockForWriting(t, file)
+  let reads = 0
+  let waiting = true
+  const refused = t
+    .throwsAsync(refresh(storage, 'a', firstGeneration, start), { instanceOf: OAuthError })
+    .finally(() => (waiting = false))
+  while (waiting) {
+    if ((await storage.findLiveSession('a', start)) !== undefined) reads++
+    await setImmediate()
+  }
+
+  const error = await refused
+  t.is(error?.code, 'temporarily_unavailable')
+  t.is(error?.retryAfter, 1)
+  t.true(reads > 100)
+  t.is((await storage.findSession('a'))?.generation, firstGeneration)
+
+  lock.release()
+  await t.notThrowsAsync(refresh(storage, 'a', firstGeneration, start))
+})
+
+test('promise 3: 1,000 rotations of one session add no byte to the database', async t => {
+  const { file, storage } = await openWithAlice(t)
+  await signIn(storage, 'a')
+  const before = checkpointedSize(file)
+  for (let i = 0; i < 1000; i += 10) {
+    const turn = Array.from({ length: 10 }, (_, j) => i + j)
+    await Promise.all(turn.map(n => refresh(storage, 'a', firstGeneration + n, start + n)))
+  }
+  t.is((await storage.findSession('a'))?.generation, firstGeneration + 1000)
+  t.is(checkpointedSize(file), before)
+})
+
+test('promise 3: one rotation of each of 2,000 sessions adds no byte to the database', async t => {
+  const { file, storage } = await openWithAlice(t)
+  const ids = Array.from({ length: 2000 }, (_, i) => `session-${String(i).padStart(14, '0')}`)
+  await Promise.all(ids.map(id => signIn(storage, id)))
+  const before = checkpointedSize(file)
+  await Promise.all(ids.map(id => refresh(storage, id, firstGeneration, start + 86_400)))
+  t.is(checkpointedSize(file), before)
+})
+
+test('promise 3: the write-ahead log starts over, so that 20,000 rotations leave it small', async t => {
+  const { file, storage } = await openWithAlice(t)
+  const ids = Array.from({ length: 200 }, (_, i) => `session-${i}`)
+  await Promise.all(ids.map(id => signIn(storage, id)))
+  const sizes = []
+  for (let i = 0; i < 400; i++) {
+    // Every fourth session, so that each turn writes nearly all pages of the table.
+    const turn = ids.filter((_, j) => j % 4 === i % 4)
+    await Promise.all(turn.map(id => refresh(storage, id, firstGeneration + Math.floor(i / 4), start + i)))
+    sizes.push(statSync(`${file}-wal`).size)
+  }
+  const largest = Math.max(...sizes)
+  // SQLite starts over after 1,000 pages of 4 KiB.
+  t.true(largest < 5 * 2 ** 20, `${largest} bytes`)
+  // The twin: at the pace of the first turns, a log that never starts over would be far longer.
+  t.true(400 * ((sizes[40]! - sizes[0]!) / 40) > 2 * largest)
+})
+
+test('promise 6: the files hold no refresh token, client secret, password, private key or master secret', async t => {
+  const { file, storage } = await openWithAlice(t)
+  const randomBytes = createTestRandom(t.title)
+  const masterSecret = createMasterSecret(randomBytes)
+  const secrets = parseMasterSecrets(masterSecret)!
+  const passwords = await createPasswords(cheapHashing, randomBytes)
+  const clientSecret = createClientSecret(randomBytes)
+  const key = await createSigningKey('ES256', secrets, start, start)
+  const sessionId = randomBytes(16).toString('base64url')
+
+  const bob = { id: 'usr_bob', username: 'bob', credentialVersion: 1, createdAt: start }
+  const hashed = { ...bob, passwordHash: await passwords.hash(password) }
+  await storage.createUsers([hashed], auditEvent('user.created', start, {}))
+  const secretDigest = digestClientSecret(clientSecret, secrets[0])
+  const web = { id: 'web', secretDigest, grantTypes: ['password'], scope: 'read', createdAt: start }
+  await storage.createClient(web, auditEvent('client.created', start, {}))
+  await storage.addSigningKey(key, undefined, auditEvent('key.created', start, {}))
+  await signIn(storage, sessionId)
+  await refresh(storage, sessionId, firstGeneration, start + 1)
+
+  const tokens = [0, 1, 2].map(i => formatRefreshToken({ sessionId, generation: firstGeneration + i }, secrets))
+  const opened = await openSigningKey(key, secrets)
+  const { d } = opened!.privateKey.export({ format: 'jwk' })
+  const texts = [...tokens, clientSecret, password, d!, masterSecret]
+  const raw = [
+    ...tokens.map(token => Buffer.from(token.slice(4), 'base64url').subarray(25)),
+    Buffer.from(clientSecret.slice(4), 'base64url'),
+    Buffer.from(d!, 'base64url'),
+    opened!.privateKey.export({ format: 'der', type: 'pkcs8' }),
+    Buffer.from(masterSecret, 'base64url'),
+    ...[secrets[0].refreshTokenKey, secrets[0].clientSecretKey, secrets[0].signingKeyKey].map(key => key.export()),
+  ]
+  const needles = [...texts.flatMap(text => [text, text.slice(4, 24)]).map(text => Buffer.from(text)), ...raw]
+
+  const search = () => {
+    const bytes = Buffer.concat([file, `${file}-wal`].filter(existsSync).map(path => readFileSync(path)))
+    // The twin: what is meant to be there is found.
+    for (const text of [sessionId, secretDigest, key.kid, 'bob']) t.true(bytes.includes(text), text)
+    return needles.filter(needle => bytes.includes(needle)).map(needle => needle.toString('latin1'))
+  }
+  t.deepEqual(search(), [])
+  await storage.close()
+  t.deepEqual(search(), [])
+})

@@ -1,0 +1,785 @@
+/** The contract of `src/oauth/storage.ts`: every verb on every storage. */
+import test, { type ExecutionContext } from 'ava'
+import { type AuditEvent, type AuditEventType, auditEvent } from '../src/oauth/audit.ts'
+import type { Client } from '../src/oauth/client.ts'
+import type { SigningKey } from '../src/oauth/keys.ts'
+import {
+  createSession,
+  decideRefresh,
+  firstGeneration,
+  type RefreshDecision,
+  type RefreshPolicy,
+  type Session,
+} from '../src/oauth/session.ts'
+import type { Storage } from '../src/oauth/storage.ts'
+import type { User } from '../src/oauth/user.ts'
+import { startTime as start } from './_server.ts'
+import { storages } from './_storages.ts'
+
+const policy: RefreshPolicy = { idleLifetime: 1000, absoluteLifetime: 5000, retryWindow: 60, lateRetryWindow: 1000 }
+const caller = { ip: '192.0.2.7', userAgent: 'test', requestId: 'request-1' }
+
+/** One test on every storage, each with its own empty one. */
+function contract(title: string, run: (t: ExecutionContext, storage: Storage) => Promise<void>) {
+  for (const [name, open] of Object.entries(storages)) {
+    test(`${name}: ${title}`, async t => run(t, await open(t)))
+  }
+}
+
+const event = (type: AuditEventType, at = start): AuditEvent => auditEvent(type, at, caller)
+
+function user(username: string, changes: Partial<User> = {}): User {
+  return {
+    id: `usr_${username}`,
+    username,
+    email: undefined,
+    fullName: undefined,
+    passwordHash: 'hash',
+    credentialVersion: 1,
+    createdAt: start,
+    disabledAt: undefined,
+    ...changes,
+  }
+}
+
+function client(id: string, changes: Partial<Client> = {}): Client {
+  return {
+    id,
+    secretDigest: undefined,
+    grantTypes: ['password', 'refresh_token'],
+    scope: 'read write',
+    createdAt: start,
+    disabledAt: undefined,
+    ...changes,
+  }
+}
+
+function session(id: string, changes: Partial<Session> = {}): Session {
+  const signIn = {
+    id,
+    userId: 'usr_alice',
+    clientId: 'app',
+    scope: 'read write',
+    audience: ['https://api.example.com', 'https://files.example.com'],
+    amr: ['pwd'],
+    device: 'phone',
+    ip: '192.0.2.1',
+    userAgent: 'curl',
+  }
+  return { revokedAt: undefined, revokedReason: undefined, ...createSession(signIn, start, policy), ...changes }
+}
+
+function signingKey(kid: string, createdAt = start): SigningKey {
+  const publicJwk = { kty: 'OKP', crv: 'Ed25519', x: 'x', use: 'sig', alg: 'EdDSA', kid }
+  return { kid, alg: 'EdDSA', publicJwk, privateJwe: 'jwe', createdAt, activatesAt: createdAt + 330 }
+}
+
+/** Alice and Bob, the clients `app` and `web`, and the sessions given. */
+async function populate(storage: Storage, ...sessions: Session[]) {
+  await storage.createUsers([user('alice'), user('bob')], event('user.created'))
+  for (const id of ['app', 'web']) await storage.createClient(client(id), event('client.created'))
+  for (const one of sessions) {
+    const created = await storage.createSession(one, { version: 1 }, event('session.created', one.createdAt))
+    if (!created) throw new Error(`session ${one.id} was refused`)
+  }
+}
+
+/** The types of all events since {@link populate}, oldest first. */
+async function auditTypes(storage: Storage): Promise<AuditEventType[]> {
+  const types = (await storage.listAuditEvents(1000)).map(({ type }) => type).toReversed()
+  return types.slice(types.lastIndexOf('session.created') + 1)
+}
+
+async function auditCount(storage: Storage): Promise<number> {
+  return (await storage.listAuditEvents(1000)).length
+}
+
+const ids = (sessions: readonly Session[]) => sessions.map(({ id }) => id)
+
+const refresh = (storage: Storage, id: string, generation: number, now = start) =>
+  storage.refreshSession(
+    id,
+    row => decideRefresh(row, { sessionId: id, generation, clientId: 'app' }, now, policy),
+    now,
+    caller,
+  )
+
+// Users.
+
+contract('createUsers keeps every member, and absent ones stay absent', async (t, storage) => {
+  const alice = user('Alice', { email: 'alice@example.com', fullName: 'Alice A.', disabledAt: start + 1 })
+  const bob = user('bob')
+
+  t.deepEqual(await storage.createUsers([alice, bob], event('user.created')), [])
+
+  t.deepEqual(await storage.findUser('usr_Alice'), alice)
+  t.deepEqual(await storage.findUser('usr_bob'), bob)
+  t.is(await storage.findUser('usr_carol'), undefined)
+})
+
+contract('createUsers writes one audit event for each user', async (t, storage) => {
+  await storage.createUsers([user('alice'), user('bob')], event('user.created'))
+  t.deepEqual(await storage.listAuditEvents(10), [
+    { at: start, type: 'user.created', userId: 'usr_bob', ip: caller.ip, requestId: caller.requestId },
+    { at: start, type: 'user.created', userId: 'usr_alice', ip: caller.ip, requestId: caller.requestId },
+  ])
+})
+
+contract('createUsers creates all or none: a taken name is returned and nothing is written', async (t, storage) => {
+  await storage.createUsers([user('alice')], event('user.created'))
+
+  const taken = await storage.createUsers(
+    [user('carol'), user('ALICE', { id: 'usr_2' }), user('dave')],
+    event('user.created'),
+  )
+
+  t.deepEqual(taken, ['ALICE'])
+  t.deepEqual(
+    (await storage.listUsers()).map(({ username }) => username),
+    ['alice'],
+  )
+  t.is(await auditCount(storage), 1)
+  t.deepEqual(await storage.createUsers([user('carol'), user('dave')], event('user.created')), [])
+})
+
+contract('createUsers finds names that are taken by one another', async (t, storage) => {
+  const taken = await storage.createUsers([user('alice'), user('Alice', { id: 'usr_2' })], event('user.created'))
+  t.deepEqual(taken, ['Alice'])
+  t.deepEqual(await storage.listUsers(), [])
+  t.is(await auditCount(storage), 0)
+})
+
+contract('usernames are compared in NFC and without case', async (t, storage) => {
+  await storage.createUsers([user('Zo\u00eb', { id: 'usr_zoe' })], event('user.created'))
+  for (const spelling of ['Zo\u00eb', 'zoe\u0308', 'ZOE\u0308', 'ZO\u00cb']) {
+    t.is((await storage.findUserByUsername(spelling))?.username, 'Zo\u00eb')
+  }
+  t.is(await storage.findUserByUsername('zoe'), undefined)
+})
+
+contract('of two concurrent sign-ups with one name, one is made', async (t, storage) => {
+  const outcomes = await Promise.all(
+    ['a', 'b'].map(id => storage.createUsers([user('alice', { id: `usr_${id}` })], event('user.created'))),
+  )
+  t.deepEqual(outcomes.map(taken => taken.length).toSorted(), [0, 1])
+  t.is((await storage.listUsers()).length, 1)
+})
+
+contract('listUsers goes by username without case', async (t, storage) => {
+  await storage.createUsers([user('carol'), user('Bob'), user('alice')], event('user.created'))
+  t.deepEqual(
+    (await storage.listUsers()).map(({ username }) => username),
+    ['alice', 'Bob', 'carol'],
+  )
+})
+
+contract('changePassword sets the hash, raises the version and ends the sessions', async (t, storage) => {
+  await populate(storage, session('a'), session('b'), session('other', { userId: 'usr_bob' }))
+
+  t.true(await storage.changePassword('usr_alice', 'better', event('user.password_changed', start + 5)))
+
+  t.like(await storage.findUser('usr_alice'), { passwordHash: 'better', credentialVersion: 2 })
+  t.deepEqual(await storage.findSession('a'), session('a', { revokedAt: start + 5, revokedReason: 'password_changed' }))
+  t.deepEqual(ids(await storage.listLiveSessions({}, start, 10)), ['other'])
+  t.deepEqual(await auditTypes(storage), ['user.password_changed'])
+})
+
+contract('changePassword of a user who is gone is false and writes nothing', async (t, storage) => {
+  await populate(storage, session('a'))
+  t.false(await storage.changePassword('usr_carol', 'better', event('user.password_changed')))
+  t.deepEqual(await auditTypes(storage), [])
+})
+
+contract('a session that ended before keeps its reason through a password change', async (t, storage) => {
+  await populate(storage, session('a'))
+  await storage.revokeSessions({ id: 'a' }, 'logout', event('session.revoked', start + 1))
+  await storage.changePassword('usr_alice', 'better', event('user.password_changed', start + 2))
+  t.like(await storage.findSession('a'), { revokedAt: start + 1, revokedReason: 'logout' })
+})
+
+contract('disabling a user raises the version and ends the sessions; enabling revives none', async (t, storage) => {
+  await populate(storage, session('a'), session('other', { userId: 'usr_bob' }))
+
+  t.true(await storage.setUserDisabled('usr_alice', true, event('user.disabled', start + 5)))
+
+  t.like(await storage.findUser('usr_alice'), { disabledAt: start + 5, credentialVersion: 2 })
+  t.like(await storage.findSession('a'), { revokedAt: start + 5, revokedReason: 'user_disabled' })
+  t.deepEqual(ids(await storage.listLiveSessions({}, start, 10)), ['other'])
+
+  t.true(await storage.setUserDisabled('usr_alice', false, event('user.enabled', start + 6)))
+
+  t.like(await storage.findUser('usr_alice'), { disabledAt: undefined, credentialVersion: 2 })
+  t.like(await storage.findSession('a'), { revokedReason: 'user_disabled' })
+  t.deepEqual(await auditTypes(storage), ['user.disabled', 'user.enabled'])
+})
+
+contract('disabling or enabling a user twice, or one who is gone, is false and writes nothing', async (t, storage) => {
+  await populate(storage, session('a'))
+  t.false(await storage.setUserDisabled('usr_alice', false, event('user.enabled')))
+  t.false(await storage.setUserDisabled('usr_carol', true, event('user.disabled')))
+  t.true(await storage.setUserDisabled('usr_alice', true, event('user.disabled', start + 1)))
+  t.false(await storage.setUserDisabled('usr_alice', true, event('user.disabled', start + 2)))
+  t.like(await storage.findUser('usr_alice'), { disabledAt: start + 1, credentialVersion: 2 })
+  t.deepEqual(await auditTypes(storage), ['user.disabled'])
+})
+
+contract('removing a user removes the sessions too', async (t, storage) => {
+  await populate(storage, session('a'), session('other', { userId: 'usr_bob' }))
+
+  t.true(await storage.removeUser('usr_alice', event('user.removed')))
+  t.false(await storage.removeUser('usr_alice', event('user.removed')))
+
+  t.is(await storage.findUser('usr_alice'), undefined)
+  t.is(await storage.findUserByUsername('alice'), undefined)
+  t.is(await storage.findSession('a'), undefined)
+  t.not(await storage.findSession('other'), undefined)
+  t.deepEqual(await auditTypes(storage), ['user.removed'])
+})
+
+// Clients.
+
+contract('createClient keeps every member, and a taken id is false and changes nothing', async (t, storage) => {
+  const confidential = client('web', { secretDigest: 'digest', grantTypes: ['password'], scope: '' })
+
+  t.true(await storage.createClient(confidential, event('client.created')))
+  t.false(await storage.createClient(client('web', { scope: 'admin' }), event('client.created')))
+  t.true(await storage.createClient(client('WEB'), event('client.created')))
+
+  t.deepEqual(await storage.findClient('web'), confidential)
+  t.deepEqual(await storage.findClient('WEB'), client('WEB'))
+  t.is(await storage.findClient('Web'), undefined)
+  t.is(await auditCount(storage), 2)
+})
+
+contract('listClients goes by id', async (t, storage) => {
+  for (const id of ['web', 'app', 'phone']) await storage.createClient(client(id), event('client.created'))
+  t.deepEqual(
+    (await storage.listClients()).map(({ id }) => id),
+    ['app', 'phone', 'web'],
+  )
+})
+
+contract(
+  'setClientSecret replaces the digest; without the client it is false and writes nothing',
+  async (t, storage) => {
+    await storage.createClient(client('web', { secretDigest: 'old' }), event('client.created'))
+    t.true(await storage.setClientSecret('web', 'new', event('client.secret_rotated')))
+    t.false(await storage.setClientSecret('app', 'new', event('client.secret_rotated')))
+    t.is((await storage.findClient('web'))?.secretDigest, 'new')
+    t.deepEqual(await auditTypes(storage), ['client.created', 'client.secret_rotated'])
+  },
+)
+
+contract('setClientDisabled is true only for a change', async (t, storage) => {
+  await storage.createClient(client('web'), event('client.created'))
+  t.false(await storage.setClientDisabled('web', false, event('client.enabled')))
+  t.true(await storage.setClientDisabled('web', true, event('client.disabled', start + 1)))
+  t.false(await storage.setClientDisabled('web', true, event('client.disabled', start + 2)))
+  t.is((await storage.findClient('web'))?.disabledAt, start + 1)
+  t.true(await storage.setClientDisabled('web', false, event('client.enabled')))
+  t.deepEqual(await storage.findClient('web'), client('web'))
+  t.false(await storage.setClientDisabled('app', true, event('client.disabled')))
+  t.deepEqual(await auditTypes(storage), ['client.created', 'client.disabled', 'client.enabled'])
+})
+
+contract('disabling a client leaves its sessions alone', async (t, storage) => {
+  await populate(storage, session('a'))
+  await storage.setClientDisabled('app', true, event('client.disabled'))
+  t.deepEqual(await storage.findSession('a'), session('a'))
+})
+
+contract('removing a client removes its sessions too', async (t, storage) => {
+  await populate(storage, session('a'), session('other', { clientId: 'web' }))
+
+  t.true(await storage.removeClient('app', event('client.removed')))
+  t.false(await storage.removeClient('app', event('client.removed')))
+
+  t.is(await storage.findClient('app'), undefined)
+  t.is(await storage.findSession('a'), undefined)
+  t.not(await storage.findSession('other'), undefined)
+  t.deepEqual(await auditTypes(storage), ['client.removed'])
+})
+
+// First start.
+
+contract('bootstrap creates the first client and user, once', async (t, storage) => {
+  t.true(await storage.bootstrap(client('app'), user('admin'), event('user.created')))
+  t.deepEqual(await storage.findClient('app'), client('app'))
+  t.deepEqual(await storage.findUserByUsername('admin'), user('admin'))
+  t.false(await storage.bootstrap(client('app2'), user('admin2'), event('user.created')))
+  t.is((await storage.listUsers()).length, 1)
+  t.is(await auditCount(storage), 1)
+})
+
+contract('bootstrap leaves a database alone that has a client or a user', async (t, storage) => {
+  await storage.createClient(client('web'), event('client.created'))
+  t.false(await storage.bootstrap(client('app'), user('admin'), event('user.created')))
+  await storage.removeClient('web', event('client.removed'))
+
+  await storage.createUsers([user('alice')], event('user.created'))
+  t.false(await storage.bootstrap(client('app'), user('admin'), event('user.created')))
+  await storage.removeUser('usr_alice', event('user.removed'))
+
+  t.deepEqual([await storage.listUsers(), await storage.listClients()], [[], []])
+  t.true(await storage.bootstrap(client('app'), user('admin'), event('user.created')))
+})
+
+contract('of two nodes that start at once, one bootstraps', async (t, storage) => {
+  const outcomes = await Promise.all(
+    ['one', 'two'].map(name => storage.bootstrap(client(name), user(name), event('user.created'))),
+  )
+  t.deepEqual(outcomes.toSorted(), [false, true])
+  t.is((await storage.listUsers()).length, 1)
+})
+
+// Sessions.
+
+contract('createSession keeps every member of a session', async (t, storage) => {
+  const full = session('a')
+  const bare = session('b', { device: undefined, ip: undefined, userAgent: undefined, scope: '' })
+  await populate(storage, full, bare)
+  t.deepEqual(await storage.findSession('a'), full)
+  t.deepEqual(await storage.findSession('b'), bare)
+  t.is(await storage.findSession('c'), undefined)
+})
+
+contract('createSession is refused when the password was changed meanwhile, and writes nothing', async (t, storage) => {
+  await populate(storage)
+  await storage.changePassword('usr_alice', 'changed', event('user.password_changed'))
+  const before = await auditCount(storage)
+
+  const credentials = { version: 1, passwordHash: 'rehashed' }
+  t.false(await storage.createSession(session('a'), credentials, event('session.created')))
+
+  t.is(await storage.findSession('a'), undefined)
+  t.is((await storage.findUser('usr_alice'))?.passwordHash, 'changed')
+  t.is(await auditCount(storage), before)
+  t.true(await storage.createSession(session('a'), { ...credentials, version: 2 }, event('session.created')))
+})
+
+contract('createSession is refused when the user was disabled meanwhile', async (t, storage) => {
+  await populate(storage)
+  await storage.setUserDisabled('usr_alice', true, event('user.disabled'))
+  for (const version of [1, 2]) {
+    t.false(await storage.createSession(session('a'), { version }, event('session.created')))
+  }
+  await storage.setUserDisabled('usr_alice', false, event('user.enabled'))
+  // The version that was verified before the disabling stays dead.
+  t.false(await storage.createSession(session('a'), { version: 1 }, event('session.created')))
+  t.true(await storage.createSession(session('a'), { version: 2 }, event('session.created')))
+})
+
+contract('createSession is refused when the user was removed meanwhile', async (t, storage) => {
+  await populate(storage)
+  t.true(await storage.createSession(session('a'), { version: 1 }, event('session.created')))
+  await storage.removeUser('usr_alice', event('user.removed'))
+  t.false(await storage.createSession(session('b'), { version: 1 }, event('session.created')))
+  t.is(await storage.findSession('b'), undefined)
+})
+
+contract('createSession is refused when the client was removed meanwhile', async (t, storage) => {
+  await populate(storage)
+  await storage.removeClient('app', event('client.removed'))
+  t.false(await storage.createSession(session('a'), { version: 1 }, event('session.created')))
+  t.is(await storage.findSession('a'), undefined)
+  t.true(await storage.createSession(session('a', { clientId: 'web' }), { version: 1 }, event('session.created')))
+})
+
+contract('createSession stores a better hash of the same password, ending nothing', async (t, storage) => {
+  await populate(storage, session('a'))
+  const credentials = { version: 1, passwordHash: 'argon2id' }
+  t.true(await storage.createSession(session('b'), credentials, event('session.created')))
+  t.like(await storage.findUser('usr_alice'), { passwordHash: 'argon2id', credentialVersion: 1 })
+  t.deepEqual(ids(await storage.listLiveSessions({}, start, 10)), ['a', 'b'])
+})
+
+contract('a sign-in that races a password change leaves no session behind, whichever is first', async (t, storage) => {
+  await populate(storage)
+  const change = (hash: string) => storage.changePassword('usr_alice', hash, event('user.password_changed'))
+  const signIn = (id: string, version: number) =>
+    storage.createSession(session(id), { version }, event('session.created'))
+
+  t.deepEqual(await Promise.all([signIn('a', 1), change('second')]), [true, true])
+  t.deepEqual(await Promise.all([change('third'), signIn('b', 2)]), [true, false])
+  t.deepEqual(await storage.listLiveSessions({ userId: 'usr_alice' }, start, 10), [])
+})
+
+contract('refreshSession: rotate writes the row and leaves no trace in the audit trail', async (t, storage) => {
+  await populate(storage, session('a'), session('b'))
+
+  const decision = await refresh(storage, 'a', firstGeneration, start + 100)
+
+  const expected = session('a', {
+    parentGeneration: firstGeneration,
+    generation: firstGeneration + 1,
+    rotatedAt: start + 100,
+    lastSeenAt: start + 100,
+    idleExpiresAt: start + 1100,
+  })
+  t.deepEqual(decision, { kind: 'rotated', session: expected })
+  t.deepEqual(await storage.findSession('a'), expected)
+  t.deepEqual(await storage.findSession('b'), session('b'))
+  t.deepEqual(await auditTypes(storage), [])
+})
+
+contract('refreshSession: retry writes nothing', async (t, storage) => {
+  await populate(storage, session('a'))
+  const first = await refresh(storage, 'a', firstGeneration, start + 100)
+
+  const decision = await refresh(storage, 'a', firstGeneration, start + 130)
+
+  t.is(decision.kind, 'retried')
+  t.deepEqual('session' in decision && decision.session, 'session' in first && first.session)
+  t.like(await storage.findSession('a'), { generation: firstGeneration + 1, lastSeenAt: start + 100 })
+  t.deepEqual(await auditTypes(storage), [])
+})
+
+contract('refreshSession: a retry is not written even where its session differs from the row', async (t, storage) => {
+  await populate(storage, session('a'))
+  const changed = session('a', { generation: firstGeneration + 9 })
+  const decide = (kind: 'retried' | 'rotated') => () => ({ kind, session: changed })
+  await storage.refreshSession('a', decide('retried'), start, caller)
+  t.deepEqual(await storage.findSession('a'), session('a'))
+  await storage.refreshSession('a', decide('rotated'), start, caller)
+  t.deepEqual(await storage.findSession('a'), changed)
+})
+
+contract('refreshSession: late retry writes the row and an audit event together', async (t, storage) => {
+  await populate(storage, session('a'))
+  await refresh(storage, 'a', firstGeneration, start + 100)
+
+  t.is((await refresh(storage, 'a', firstGeneration, start + 300)).kind, 'late_retried')
+
+  t.like(await storage.findSession('a'), { generation: firstGeneration + 2, parentGeneration: firstGeneration })
+  t.deepEqual((await storage.listAuditEvents(1))[0], {
+    at: start + 300,
+    type: 'session.late_retried',
+    userId: 'usr_alice',
+    clientId: 'app',
+    sessionId: 'a',
+    ip: caller.ip,
+    requestId: caller.requestId,
+  })
+})
+
+contract('refreshSession: heal writes the row and an audit event together', async (t, storage) => {
+  await populate(storage, session('a'))
+  t.is((await refresh(storage, 'a', firstGeneration + 40)).kind, 'healed')
+  t.like(await storage.findSession('a'), { generation: firstGeneration + 41, parentGeneration: firstGeneration + 40 })
+  t.deepEqual(await auditTypes(storage), ['session.healed'])
+})
+
+contract('refreshSession: reuse commits the revocation and its audit event (RFC 9700 §4.14.2)', async (t, storage) => {
+  await populate(storage, session('a'), session('b'))
+  await refresh(storage, 'a', firstGeneration)
+  await refresh(storage, 'a', firstGeneration + 1)
+
+  t.is((await refresh(storage, 'a', firstGeneration, start + 7)).kind, 'reused')
+
+  t.like(await storage.findSession('a'), {
+    revokedAt: start + 7,
+    revokedReason: 'refresh_token_reuse',
+    generation: firstGeneration + 2,
+  })
+  t.is((await refresh(storage, 'a', firstGeneration + 2, start + 8)).kind, 'revoked')
+  t.deepEqual(ids(await storage.listLiveSessions({}, start, 10)), ['b'])
+  t.deepEqual(await auditTypes(storage), ['session.reused'])
+})
+
+contract('refreshSession: what is refused writes nothing', async (t, storage) => {
+  const refusals: RefreshDecision[] = [
+    { kind: 'unknown' },
+    { kind: 'revoked' },
+    { kind: 'expired' },
+    { kind: 'foreign' },
+    { kind: 'scope_exceeded' },
+  ]
+  await populate(storage, session('a'))
+  for (const refusal of refusals) {
+    t.deepEqual(await storage.refreshSession('a', () => refusal, start, caller), refusal)
+  }
+  t.deepEqual(await storage.findSession('a'), session('a'))
+  t.deepEqual(await auditTypes(storage), [])
+})
+
+contract('refreshSession: decide sees the row, or undefined when there is none', async (t, storage) => {
+  await populate(storage, session('a'))
+  const seen = new Map<string, Session | undefined>()
+  for (const id of ['a', 'nobody']) {
+    const look = (row: Session | undefined): RefreshDecision => {
+      seen.set(id, row)
+      return { kind: 'unknown' }
+    }
+    await storage.refreshSession(id, look, start, caller)
+  }
+  t.deepEqual(seen.get('a'), session('a'))
+  t.deepEqual([seen.has('nobody'), seen.get('nobody')], [true, undefined])
+  t.is(await storage.findSession('nobody'), undefined)
+})
+
+contract('promise 1: 20 parallel uses of one token make one rotation and 19 retries', async (t, storage) => {
+  await populate(storage, session('a'))
+  const decisions = await Promise.all(Array.from({ length: 20 }, () => refresh(storage, 'a', firstGeneration)))
+  t.is(decisions.filter(({ kind }) => kind === 'rotated').length, 1)
+  t.is(decisions.filter(({ kind }) => kind === 'retried').length, 19)
+  t.is((await storage.findSession('a'))?.generation, firstGeneration + 1)
+})
+
+contract(
+  '20 parallel advances of one session are serialised: each sees what the last one wrote',
+  async (t, storage) => {
+    await populate(storage, session('a'))
+    const next = (row: Session | undefined): RefreshDecision =>
+      row === undefined ? { kind: 'unknown' } : { kind: 'rotated', session: { ...row, generation: row.generation + 1 } }
+    const decisions = await Promise.all(
+      Array.from({ length: 20 }, () => storage.refreshSession('a', next, start, caller)),
+    )
+    const generations = decisions.map(decision => ('session' in decision ? decision.session.generation : 0))
+    t.deepEqual(
+      generations.toSorted((a, b) => a - b),
+      Array.from({ length: 20 }, (_, i) => firstGeneration + 1 + i),
+    )
+    t.is((await storage.findSession('a'))?.generation, firstGeneration + 20)
+  },
+)
+
+contract('a decide that throws rejects and writes nothing; other writes of the moment commit', async (t, storage) => {
+  await populate(storage, session('a'), session('b'), session('c'))
+  const mistake = new Error('a mistake in decide')
+  const broken = () => {
+    throw mistake
+  }
+
+  const outcomes = await Promise.allSettled([
+    refresh(storage, 'a', firstGeneration, start + 1),
+    storage.refreshSession('b', broken, start + 1, caller),
+    refresh(storage, 'c', firstGeneration, start + 1),
+    storage.revokeSessions({ id: 'c' }, 'logout', event('session.revoked')),
+  ])
+
+  t.deepEqual(
+    outcomes.map(outcome => (outcome.status === 'rejected' ? outcome.reason : 'done')),
+    ['done', mistake, 'done', 'done'],
+  )
+  t.is((await storage.findSession('a'))?.generation, firstGeneration + 1)
+  t.deepEqual(await storage.findSession('b'), session('b'))
+  t.like(await storage.findSession('c'), { generation: firstGeneration + 1, revokedReason: 'logout' })
+  t.deepEqual(await auditTypes(storage), ['session.revoked'])
+})
+
+contract(
+  'promise 4: a refresh that races a logout leaves nothing that works, whichever is first',
+  async (t, storage) => {
+    await populate(storage, session('a'), session('b'))
+    const logout = (id: string) => storage.revokeSessions({ id }, 'logout', event('session.revoked'))
+
+    const [first] = await Promise.all([refresh(storage, 'a', firstGeneration), logout('a')])
+    const [, second] = await Promise.all([logout('b'), refresh(storage, 'b', firstGeneration)])
+
+    t.deepEqual([first.kind, second.kind], ['rotated', 'revoked'])
+    for (const id of ['a', 'b']) {
+      t.is((await refresh(storage, id, firstGeneration + 1)).kind, 'revoked')
+      t.is(await storage.findLiveSession(id, start), undefined)
+    }
+  },
+)
+
+contract('findLiveSession gives the session with its user until either expiry', async (t, storage) => {
+  await populate(storage, session('idle'), session('absolute', { idleExpiresAt: start + 9000 }))
+  t.deepEqual(await storage.findLiveSession('idle', start + 999), { session: session('idle'), user: user('alice') })
+  t.is(await storage.findLiveSession('idle', start + 1000), undefined)
+  t.not(await storage.findLiveSession('absolute', start + 4999), undefined)
+  t.is(await storage.findLiveSession('absolute', start + 5000), undefined)
+  t.is(await storage.findLiveSession('nobody', start), undefined)
+})
+
+contract('findLiveSession gives none that was revoked', async (t, storage) => {
+  await populate(storage, session('a'), session('b'))
+  await storage.revokeSessions({ id: 'a' }, 'logout', event('session.revoked'))
+  t.is(await storage.findLiveSession('a', start), undefined)
+  t.not(await storage.findLiveSession('b', start), undefined)
+})
+
+contract(
+  'listLiveSessions gives the last seen first, live ones only, and no more than the limit',
+  async (t, storage) => {
+    await populate(
+      storage,
+      session('old', { lastSeenAt: start + 1 }),
+      session('new', { lastSeenAt: start + 3 }),
+      session('middle', { lastSeenAt: start + 2 }),
+      session('idle', { idleExpiresAt: start + 100 }),
+      session('ended', { expiresAt: start + 100 }),
+      session('revoked'),
+    )
+    await storage.revokeSessions({ id: 'revoked' }, 'logout', event('session.revoked'))
+    const all = await storage.listLiveSessions({}, start + 100, 10)
+    t.deepEqual(ids(all), ['new', 'middle', 'old'])
+    t.deepEqual(all[0], session('new', { lastSeenAt: start + 3 }))
+    t.deepEqual(ids(await storage.listLiveSessions({}, start + 100, 2)), ['new', 'middle'])
+    t.is((await storage.listLiveSessions({}, start + 99, 10)).length, 5)
+  },
+)
+
+/** Four sessions: two of Alice's on `app`, one of hers on `web`, one of Bob's. */
+const household = () => [
+  session('a1'),
+  session('a2'),
+  session('a3', { clientId: 'web' }),
+  session('b1', { userId: 'usr_bob' }),
+]
+
+for (const [which, expected] of [
+  [{}, ['a1', 'a2', 'a3', 'b1']],
+  [{ id: 'a1' }, ['a1']],
+  [{ id: 'nobody' }, []],
+  [{ userId: 'usr_alice' }, ['a1', 'a2', 'a3']],
+  [{ clientId: 'app' }, ['a1', 'a2', 'b1']],
+  [{ userId: 'usr_alice', clientId: 'app' }, ['a1', 'a2']],
+  [{ userId: 'usr_alice', exceptId: 'a1' }, ['a2', 'a3']],
+  [{ id: 'a1', userId: 'usr_bob' }, []],
+  [{ id: 'a1', clientId: 'web' }, []],
+  [{ id: 'a1', exceptId: 'a1' }, []],
+  [{ id: undefined, userId: 'usr_bob' }, ['b1']],
+] as const) {
+  contract(`the filter ${JSON.stringify(which)} lists and ends ${expected.join(' ') || 'none'}`, async (t, storage) => {
+    await populate(storage, ...household())
+    t.deepEqual(ids(await storage.listLiveSessions(which, start, 10)).toSorted(), [...expected])
+
+    t.is(await storage.revokeSessions(which, 'logout', event('session.revoked', start + 1)), expected.length)
+
+    const live = ids(await storage.listLiveSessions({}, start + 1, 10))
+    t.deepEqual(
+      live.toSorted(),
+      ids(household()).filter(id => !(expected as readonly string[]).includes(id)),
+    )
+    t.deepEqual(await auditTypes(storage), expected.length > 0 ? ['session.revoked'] : [])
+  })
+}
+
+contract('revokeSessions says when and why, and never again for the same session', async (t, storage) => {
+  await populate(storage, session('a'))
+  t.is(await storage.revokeSessions({ id: 'a' }, 'logout', event('session.revoked', start + 5)), 1)
+  t.is(await storage.revokeSessions({ id: 'a' }, 'revoked_by_operator', event('session.revoked', start + 6)), 0)
+  t.deepEqual(await storage.findSession('a'), session('a', { revokedAt: start + 5, revokedReason: 'logout' }))
+  t.deepEqual(await auditTypes(storage), ['session.revoked'])
+})
+
+contract('revokeSessions does not count what has expired', async (t, storage) => {
+  await populate(storage, session('a'))
+  t.is(await storage.revokeSessions({}, 'logout', event('session.revoked', start + 1000)), 0)
+  t.is((await storage.findSession('a'))?.revokedAt, undefined)
+  t.is(await storage.revokeSessions({}, 'logout', event('session.revoked', start + 999)), 1)
+})
+
+// Signing keys.
+
+contract('addSigningKey adds to the newest it was given, and to no other', async (t, storage) => {
+  t.false(await storage.addSigningKey(signingKey('k1'), 'k0', event('key.created')))
+  t.true(await storage.addSigningKey(signingKey('k1'), undefined, event('key.created')))
+  t.false(await storage.addSigningKey(signingKey('k2', start + 1), undefined, event('key.created')))
+  t.true(await storage.addSigningKey(signingKey('k2', start + 1), 'k1', event('key.created')))
+  t.false(await storage.addSigningKey(signingKey('k3', start + 2), 'k1', event('key.created')))
+  t.deepEqual(await storage.listSigningKeys(), [signingKey('k1'), signingKey('k2', start + 1)])
+  t.deepEqual(await auditTypes(storage), ['key.created', 'key.created'])
+})
+
+contract('of two nodes that start at once, one makes the first signing key', async (t, storage) => {
+  const outcomes = await Promise.all(
+    ['k1', 'k2'].map(kid => storage.addSigningKey(signingKey(kid), undefined, event('key.created'))),
+  )
+  t.deepEqual(outcomes.toSorted(), [false, true])
+  t.is((await storage.listSigningKeys()).length, 1)
+})
+
+contract('keys made in one second are listed so that the last is the newest of addSigningKey', async (t, storage) => {
+  t.true(await storage.addSigningKey(signingKey('k2'), undefined, event('key.created')))
+  t.true(await storage.addSigningKey(signingKey('k1'), 'k2', event('key.created')))
+  const last = (await storage.listSigningKeys()).at(-1)
+  t.true(await storage.addSigningKey(signingKey('k3', start + 1), last?.kid, event('key.created')))
+})
+
+contract('removeSigningKeys removes those that are named', async (t, storage) => {
+  await storage.addSigningKey(signingKey('k1'), undefined, event('key.created'))
+  await storage.addSigningKey(signingKey('k2', start + 1), 'k1', event('key.created'))
+  await storage.removeSigningKeys(['k1', 'k0'])
+  await storage.removeSigningKeys([])
+  t.deepEqual(await storage.listSigningKeys(), [signingKey('k2', start + 1)])
+})
+
+// The audit trail and pruning.
+
+contract(
+  'listAuditEvents gives the newest first, every member that was given and no more than the limit',
+  async (t, storage) => {
+    const full = { ...event('user.created', start + 1), detail: 'operator', userId: 'usr_alice' }
+    await storage.createUsers([user('alice')], full)
+    await storage.createClient(client('app'), auditEvent('client.created', start, {}, { clientId: 'app' }))
+    t.deepEqual(await storage.listAuditEvents(10), [{ at: start, type: 'client.created', clientId: 'app' }, full])
+    t.is((await storage.listAuditEvents(1)).length, 1)
+  },
+)
+
+contract(
+  'pruneSessions removes what ended before the instant, for each way to end, and keeps the rest',
+  async (t, storage) => {
+    await populate(
+      storage,
+      session('idle', { idleExpiresAt: start + 10 }),
+      session('absolute', { expiresAt: start + 10 }),
+      session('revoked'),
+      session('later', { idleExpiresAt: start + 200 }),
+      session('live'),
+    )
+    await storage.revokeSessions({ id: 'revoked' }, 'logout', event('session.revoked', start + 5))
+
+    const after = await storage.pruneSessions('', start + 100)
+    t.is(after === '' ? '' : await storage.pruneSessions(after, start + 100), '')
+
+    const kept = await Promise.all(
+      ['idle', 'absolute', 'revoked', 'later', 'live'].map(async id => (await storage.findSession(id)) !== undefined),
+    )
+    t.deepEqual(kept, [false, false, false, true, true])
+  },
+)
+
+contract('pruneSessions walks all sessions in steps and then begins anew', async (t, storage) => {
+  await populate(storage)
+  const many = Array.from({ length: 1200 }, (_, i) =>
+    session(`s${String(i).padStart(4, '0')}`, i % 2 === 0 ? { idleExpiresAt: start + 10 } : {}),
+  )
+  await Promise.all(many.map(one => storage.createSession(one, { version: 1 }, event('session.created'))))
+
+  const positions = [await storage.pruneSessions('', start + 100)]
+  while (positions.at(-1) !== '' && positions.length < 1200) {
+    positions.push(await storage.pruneSessions(positions.at(-1)!, start + 100))
+  }
+
+  t.is(positions.at(-1), '')
+  t.true(positions.length > 2, 'one step looks at a limited number of rows')
+  t.deepEqual(positions.slice(0, -1), positions.slice(0, -1).toSorted())
+  const left = await storage.listLiveSessions({}, start, 2000)
+  t.is(left.length, 600)
+  t.true(left.every(({ idleExpiresAt }) => idleExpiresAt === start + 1000))
+})
+
+contract('pruneAuditEvents removes the old ones in limited steps and says how many', async (t, storage) => {
+  const all = Array.from({ length: 1200 }, (_, i) => i)
+  await Promise.all(
+    all.map(i => storage.createClient(client(`c${i}`), event('client.created', i < 1100 ? start : start + 100))),
+  )
+  const removed = []
+  do removed.push(await storage.pruneAuditEvents(start + 50))
+  while (removed.at(-1) !== 0 && removed.length < 1200)
+
+  t.is(
+    removed.reduce((sum, count) => sum + count, 0),
+    1100,
+  )
+  t.true(removed.length > 2, 'one step removes a limited number of rows')
+  t.is((await storage.listAuditEvents(2000)).length, 100)
+})
+
+contract('check resolves while the database takes writes', async (t, storage) => {
+  await t.notThrowsAsync(storage.check())
+})

@@ -1,0 +1,125 @@
+/** Users: the forms in which usernames are compared and what usernames and passwords may be. */
+import test from 'ava'
+import fc from 'fast-check'
+import { createUserId, parseUsername, passwordProblem, userIdPrefix, usernameKey } from '../src/oauth/user.ts'
+import { createTestRandom } from './_server.ts'
+
+/** Letters with every kind of case mapping, marks that combine with them, and ordinary text. */
+const names = fc.oneof(
+  fc.string({ unit: 'grapheme' }),
+  fc.string({ unit: fc.constantFrom(...'aAäÄßẞσςΣiİıIǆǅǇKÅſﬁΐᾳᾼŉ\u0301\u0308\u0345\u0307é') }),
+)
+
+test('property: NFC and NFD are one username', t => {
+  fc.assert(
+    fc.property(names, name => {
+      const keys = [name, name.normalize('NFC'), name.normalize('NFD')].map(usernameKey)
+      return new Set(keys).size === 1
+    }),
+    { numRuns: 3000 },
+  )
+  t.is(usernameKey('Zo\u00eb'), usernameKey('Zoe\u0308'))
+})
+
+test('every letter has one key with its upper and its lower case', t => {
+  const differing = []
+  for (let code = 1; code < 0x20000; code++) {
+    if (code >= 0xd800 && code <= 0xdfff) continue
+    const letter = String.fromCodePoint(code).normalize('NFC')
+    const keys = [letter, letter.toLowerCase(), letter.toUpperCase()].map(usernameKey)
+    if (new Set(keys).size > 1) differing.push(`U+${code.toString(16)} ${letter}: ${keys.join(' ')}`)
+  }
+  t.deepEqual(differing, [])
+})
+
+test('property: the key of a key is the key', t => {
+  fc.assert(
+    fc.property(names, name => usernameKey(usernameKey(name)) === usernameKey(name)),
+    { numRuns: 3000 },
+  )
+  t.pass()
+})
+
+test('case variants are one username, other letters are not', t => {
+  for (const [one, other] of [
+    ['Alice', 'aLICE'],
+    ['ΟΔΥΣΣΕΥΣ', 'Οδυσσευς'],
+    ['straße', 'STRASSE'],
+    ['straße', 'STRAẞE'],
+    ['ÉMILE', 'émile'],
+  ] as const) {
+    t.is(usernameKey(one), usernameKey(other), `${one} ${other}`)
+  }
+  for (const [one, other] of [
+    ['alice', 'alice1'],
+    ['emile', 'émile'],
+    ['a', 'а'],
+  ] as const) {
+    t.not(usernameKey(one), usernameKey(other), `${one} ${other}`)
+  }
+})
+
+test('a username is kept as it was typed, in NFC', t => {
+  t.is(parseUsername('Zoe\u0308 van Dijk'), 'Zo\u00eb van Dijk')
+  t.is(parseUsername('alice@example.com'), 'alice@example.com')
+  t.is(parseUsername('a'), 'a')
+})
+
+test('a username has 1 to 128 characters, counted as people count', t => {
+  t.is(parseUsername(''), undefined)
+  t.is(parseUsername('a'.repeat(128)), 'a'.repeat(128))
+  t.is(parseUsername('a'.repeat(129)), undefined)
+  t.is(parseUsername('😀'.repeat(128)), '😀'.repeat(128))
+  t.is(parseUsername('e\u0301'.repeat(128)), '\u00e9'.repeat(128))
+})
+
+test('control characters, line ends, outer white space and lone surrogates are no username', t => {
+  for (const text of ['a\0b', 'a\nb', 'a\tb', 'a\u007f', 'a\u0085b', 'a\u2028b', 'a\u2029b']) {
+    t.is(parseUsername(text), undefined, JSON.stringify(text))
+  }
+  for (const text of [' a', 'a ', '\u00a0a', 'a\u3000', ' ', '\ud800', 'a\udc00b']) {
+    t.is(parseUsername(text), undefined, JSON.stringify(text))
+  }
+  t.is(parseUsername('a b'), 'a b')
+})
+
+test('property: no text makes parseUsername throw, and what it returns it returns again', t => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string({ unit: 'binary' }), names), text => {
+      const username = parseUsername(text)
+      return username === undefined || parseUsername(username) === username
+    }),
+  )
+  t.pass()
+})
+
+test('a password has 8 to 1,024 characters of any kind (NIST SP 800-63B §3.1.1.2)', t => {
+  for (const good of ['12345678', '        ', 'a'.repeat(1024), '😀'.repeat(8), 'pass phrase with ünïcödé']) {
+    t.is(passwordProblem(good), undefined, good)
+  }
+  for (const short of ['', '1234567', '😀'.repeat(7), 'e\u0301'.repeat(7)]) {
+    t.is(passwordProblem(short), 'the password must have at least 8 characters', short)
+  }
+  t.is(passwordProblem('a'.repeat(1025)), 'the password must have at most 1024 characters')
+})
+
+test('a password that no form or terminal could send is refused', t => {
+  for (const bad of ['1234567\0', '1234567\n', '1234567\r', '1234567\ud800']) {
+    t.is(passwordProblem(bad), 'the password has a character that cannot be typed')
+  }
+  t.is(passwordProblem('1234567\t'), undefined)
+})
+
+test("a user's id is usr_ and 22 base64url characters, each time another", t => {
+  const randomBytes = createTestRandom()
+  const [one, other] = [createUserId(randomBytes), createUserId(randomBytes)]
+  t.regex(one, /^usr_[\w-]{22}$/)
+  t.true(one.startsWith(userIdPrefix))
+  t.not(one, other)
+})
+
+test('a username has no character that cannot be seen, but for the joiners of some scripts', t => {
+  for (const hidden of ['\u200b', '\u202e', '\u2066', '\ufeff', '\u00ad'])
+    t.is(parseUsername(`ali${hidden}ce`), undefined)
+  t.is(parseUsername('علی\u200cرضا'), 'علی\u200cرضا')
+})
