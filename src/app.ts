@@ -27,8 +27,9 @@ export function createApp(deps: Deps, { log, signingAlg, corsOrigins, trustProxy
   app.use(identifyCaller(trustProxy, log))
   app.use(allowOrigins(corsOrigins))
 
-  // Every method that Node knows, or the router answers the unusual ones with 501 where 404 or 405 is meant.
-  const router = new Router({ methods: METHODS })
+  // Every method that Node knows, or the router answers the unusual ones with 501 where 404 or 405 is meant. One path has
+  // one spelling, here as in the CORS rules.
+  const router = new Router({ methods: METHODS, sensitive: true, strict: true })
   const oauth = oauthRoutes(deps, signingAlg)
   router.post('/token', formBody, oauth.token)
   router.post('/revoke', formBody, oauth.revoke)

@@ -109,7 +109,7 @@ export async function startServer(t: ExecutionContext, options: ServerOptions = 
     const response = await fetch(url + path, { redirect: 'manual', ...init })
     const text = await response.text()
     const isJson = /json/.test(response.headers.get('content-type') ?? '')
-    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
+    return { status: response.status, headers: response.headers, body: isJson && text !== '' ? JSON.parse(text) : text }
   }
   const post = (path: string, params: Record<string, string>, headers: Record<string, string> = {}) =>
     request(path, { method: 'POST', body: new URLSearchParams(params), headers })
@@ -194,4 +194,14 @@ export async function startServerWithAlice(t: ExecutionContext, options?: Server
   await server.addClient()
   const aliceId = await server.addUser({ email: 'alice@example.com', fullName: 'Alice' })
   return { ...server, aliceId }
+}
+
+/** What of an answer says how it was refused; compare with {@link refused}. */
+export function refusal({ status, headers, body }: Answer) {
+  return { status, error: body.error, members: Object.keys(body).join(), cacheControl: headers.get('cache-control') }
+}
+
+/** The refusal of RFC 6749 §5.2: a code, a description, nothing else, and nothing that a cache may keep. */
+export function refused(status: number, error: string) {
+  return { status, error, members: 'error,error_description', cacheControl: 'no-store' }
 }

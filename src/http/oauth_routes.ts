@@ -48,6 +48,11 @@ function cacheable(ctx: Context, text: string, type: string): void {
   ctx.set('ETag', etag)
   ctx.type = type
   ctx.status = 200
-  if (ctx.fresh) ctx.status = 304
+  // Not Koa's `fresh`: it takes a request's `Cache-Control: no-cache`, which fetch() adds, for a wish to get it all again.
+  const known = ctx
+    .get('If-None-Match')
+    .split(',')
+    .map(tag => tag.trim().replace(/^W\//, ''))
+  if (known.includes(etag) || known.includes('*')) ctx.status = 304
   else ctx.body = text
 }

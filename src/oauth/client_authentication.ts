@@ -14,7 +14,8 @@ export const clientAuthenticationMethods = ['none', 'client_secret_basic', 'clie
 /**
  * Identifies the client of a request: by its authentication, or a public one by its id.
  *
- * @throws OAuthError `invalid_client`; `invalid_request` for two authentication methods at once or none at all
+ * @throws OAuthError `invalid_client`, also when there is neither authentication nor a client id (RFC 6749 §5.2);
+ *         `invalid_request` for two methods at once or two clients
  */
 export async function authenticateClient(deps: Deps, { authorization, params }: Credentials): Promise<Client> {
   if (authorization !== undefined) {

@@ -1,0 +1,246 @@
+/** How a client identifies itself at the token endpoint. RFC 6749 §2.3, Appendix B; RFC 7617. */
+import test, { type ExecutionContext } from 'ava'
+import fc from 'fast-check'
+import { auditEvent } from '../src/oauth/audit.ts'
+import { digestClientSecret } from '../src/oauth/master_secret.ts'
+import {
+  createTestSecrets,
+  password,
+  refusal,
+  refused,
+  startServer,
+  startServerWithAlice,
+  startTime,
+} from './_server.ts'
+
+const hostileSecret = 'a%b+c:d é"&='
+const signIn = { grant_type: 'password', username: 'alice', password }
+const challenge = 'Basic realm="latchkey", charset="UTF-8"'
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64')
+}
+
+/** As RFC 6749 §2.3.1 says: both parts form-encoded, then Basic. */
+function encodedBasic(id: string, secret: string) {
+  return { authorization: `Basic ${base64(`${formEncode(id)}:${formEncode(secret)}`)}` }
+}
+
+/** As `curl -u` does it: nothing encoded. */
+function plainBasic(id: string, secret: string) {
+  return { authorization: `Basic ${base64(`${id}:${secret}`)}` }
+}
+
+function formEncode(text: string): string {
+  return new URLSearchParams({ '': text }).toString().slice(1)
+}
+
+async function startServerWithClients(t: ExecutionContext, secret = 'lks_secret') {
+  const server = await startServerWithAlice(t)
+  await server.addClient({ id: 'web', secret })
+  return server
+}
+
+test('a public client is known by client_id (RFC 6749 §3.2.1)', async t => {
+  const server = await startServerWithClients(t)
+
+  t.is((await server.token({ ...signIn, client_id: 'app' })).status, 200)
+  t.is((await server.token({ ...signIn, client_id: 'app', client_secret: '' })).status, 200)
+  const unknown = await server.token({ ...signIn, client_id: 'apps' })
+  t.deepEqual(refusal(unknown), refused(401, 'invalid_client'))
+})
+
+test('a public client may use Basic with an empty secret', async t => {
+  const server = await startServerWithClients(t)
+
+  t.is((await server.token(signIn, plainBasic('app', ''))).status, 200)
+  t.is((await server.token({ ...signIn, client_id: 'app' }, plainBasic('app', ''))).status, 200)
+  t.deepEqual(refusal(await server.token(signIn, plainBasic('app', 'x'))), refused(401, 'invalid_client'))
+})
+
+test('client_secret_basic: both parts are form-encoded (RFC 6749 §2.3.1, Appendix B)', async t => {
+  const server = await startServerWithClients(t, hostileSecret)
+
+  t.is((await server.token(signIn, encodedBasic('web', hostileSecret))).status, 200)
+  t.deepEqual(
+    refusal(await server.token(signIn, encodedBasic('web', `${hostileSecret}=`))),
+    refused(401, 'invalid_client'),
+  )
+})
+
+test('client_secret_basic: what does not match decoded is tried as sent (curl -u)', async t => {
+  const server = await startServerWithClients(t, hostileSecret)
+
+  t.is((await server.token(signIn, plainBasic('web', hostileSecret))).status, 200)
+  t.deepEqual(
+    refusal(await server.token(signIn, plainBasic('web', hostileSecret.slice(1)))),
+    refused(401, 'invalid_client'),
+  )
+})
+
+test('client_secret_basic: a secret that is valid percent-encoding works encoded and as sent', async t => {
+  const server = await startServerWithClients(t, 'a%41+b')
+
+  t.is((await server.token(signIn, encodedBasic('web', 'a%41+b'))).status, 200)
+  t.is((await server.token(signIn, plainBasic('web', 'a%41+b'))).status, 200)
+  t.is((await server.token(signIn, plainBasic('web', 'aA b'))).status, 401)
+})
+
+test('client_secret_post: id and secret in the form (RFC 6749 §2.3.1)', async t => {
+  const server = await startServerWithClients(t, hostileSecret)
+  const post = (client_secret: string) => server.token({ ...signIn, client_id: 'web', client_secret })
+
+  t.is((await post(hostileSecret)).status, 200)
+  t.deepEqual(refusal(await post(hostileSecret.replace('+', ' '))), refused(401, 'invalid_client'))
+})
+
+test('any secret survives Basic encoded as Appendix B says, and the form', async t => {
+  const server = await startServerWithClients(t)
+  const { deps } = server
+  const event = auditEvent('client.secret_rotated', startTime, {})
+  // A refresh token of nobody: the client is authenticated before it is looked at, and no password is hashed.
+  const refresh = { grant_type: 'refresh_token', refresh_token: 'x' }
+  const property = fc.asyncProperty(
+    fc.string({ unit: 'binary', minLength: 1 }).filter(secret => !secret.includes('\0')),
+    async secret => {
+      await deps.storage.setClientSecret('web', digestClientSecret(secret, deps.secrets[0]), event)
+      const basic = await server.token(refresh, encodedBasic('web', secret))
+      const form = await server.token({ ...refresh, client_id: 'web', client_secret: secret })
+      t.is(basic.body.error, 'invalid_grant')
+      t.is(form.body.error, 'invalid_grant')
+      t.is((await server.token(refresh, encodedBasic('web', `${secret}x`))).body.error, 'invalid_client')
+    },
+  )
+  await fc.assert(property, { examples: [[hostileSecret], ['\ufffd'], ['%00'], ['\u{1f511}:'], [' ']] })
+})
+
+test('two methods at once are invalid_request (RFC 6749 §2.3)', async t => {
+  const server = await startServerWithClients(t)
+  const headers = plainBasic('web', 'lks_secret')
+
+  const both = await server.token({ ...signIn, client_id: 'web', client_secret: 'lks_secret' }, headers)
+
+  t.deepEqual(refusal(both), refused(400, 'invalid_request'))
+  t.is((await server.token({ ...signIn, client_id: 'web' }, headers)).status, 200)
+})
+
+test('client_id in the body must be the client that authenticated', async t => {
+  const server = await startServerWithClients(t)
+  const headers = plainBasic('web', 'lks_secret')
+
+  t.deepEqual(refusal(await server.token({ ...signIn, client_id: 'app' }, headers)), refused(400, 'invalid_request'))
+  t.is((await server.token({ ...signIn, client_id: 'web' }, headers)).status, 200)
+})
+
+test('a wrong secret, an unknown and a disabled client get the same 401 with a challenge (RFC 6749 §5.2)', async t => {
+  const server = await startServerWithClients(t)
+  await server.addClient({ id: 'gone', secret: 'lks_secret' })
+  const { storage } = server.deps
+  t.is((await server.token(signIn, plainBasic('gone', 'lks_secret'))).status, 200)
+  await storage.setClientDisabled('gone', true, auditEvent('client.disabled', startTime, {}))
+
+  const answers = await Promise.all([
+    server.token(signIn, plainBasic('web', 'lks_secrets')),
+    server.token(signIn, plainBasic('nobody', 'lks_secret')),
+    server.token(signIn, plainBasic('gone', 'lks_secret')),
+    server.token(signIn, plainBasic('web', '')),
+    server.token({ ...signIn, client_id: 'web', client_secret: 'lks_secrets' }),
+    server.token({ ...signIn, client_id: 'nobody', client_secret: 'lks_secret' }),
+    server.token({ ...signIn, client_id: 'gone', client_secret: 'lks_secret' }),
+    server.token({ ...signIn, client_id: 'web' }),
+    server.token({ ...signIn, client_id: 'app', client_secret: 'x' }),
+    server.token({ ...signIn, client_id: '__proto__' }),
+  ])
+
+  for (const { status, headers, body } of answers) {
+    t.deepEqual(
+      { status, challenge: headers.get('www-authenticate'), cacheControl: headers.get('cache-control'), body },
+      {
+        status: 401,
+        challenge,
+        cacheControl: 'no-store',
+        body: { error: 'invalid_client', error_description: 'client authentication failed' },
+      },
+    )
+  }
+  t.is((await server.token(signIn, plainBasic('web', 'lks_secret'))).status, 200)
+})
+
+test('a disabled public client is refused until it is enabled again', async t => {
+  const server = await startServerWithAlice(t)
+  const { storage } = server.deps
+  const { refresh_token } = await server.signIn()
+
+  await storage.setClientDisabled('app', true, auditEvent('client.disabled', startTime, {}))
+  t.deepEqual(refusal(await server.refresh(refresh_token)), refused(401, 'invalid_client'))
+  await storage.setClientDisabled('app', false, auditEvent('client.enabled', startTime, {}))
+  t.is((await server.refresh(refresh_token)).status, 200)
+})
+
+test('a request without any client is invalid_client (RFC 6749 §5.2)', async t => {
+  const server = await startServerWithClients(t)
+
+  const answers = [await server.token(signIn), await server.token({ ...signIn, client_secret: 'lks_secret' })]
+
+  for (const answer of answers) {
+    t.deepEqual(refusal(answer), refused(401, 'invalid_client'))
+    t.is(answer.headers.get('www-authenticate'), challenge)
+  }
+})
+
+for (const [rule, authorization] of [
+  ['without a colon', `Basic ${base64('web')}`],
+  ['without an id', `Basic ${base64(':lks_secret')}`],
+  ['that is no base64', 'Basic web:lks_secret'],
+  ['with a NUL', `Basic ${base64('web:lks_secret\0')}`],
+  ['that is no UTF-8', `Basic ${Buffer.from([0x77, 0x65, 0x62, 0x3a, 0xff]).toString('base64')}`],
+  ['without credentials', 'Basic'],
+  ['with two credentials', `Basic ${base64('web:lks_secret')} ${base64('web:lks_secret')}`],
+  ['of the Bearer scheme', `Bearer ${base64('web:lks_secret')}`],
+  ['of an unknown scheme', `Basics ${base64('web:lks_secret')}`],
+  ['that is empty', ' '],
+] as const) {
+  test(`an Authorization header ${rule} is invalid_client`, async t => {
+    const server = await startServerWithClients(t)
+
+    const answer = await server.token({ ...signIn, client_id: 'app' }, { authorization })
+
+    t.deepEqual(refusal(answer), refused(401, 'invalid_client'))
+    t.is(answer.headers.get('www-authenticate'), challenge)
+    t.is((await server.token(signIn, plainBasic('web', 'lks_secret'))).status, 200)
+  })
+}
+
+test('the scheme is compared without case, and base64 is taken with and without padding (RFC 9110 §11.1)', async t => {
+  const server = await startServerWithClients(t)
+
+  for (const authorization of [
+    `basic ${base64('web:lks_secret')}`,
+    `BASIC   ${base64('web:lks_secret')} `,
+    `Basic ${base64('web:lks_secret').replace(/=+$/, '')}`,
+  ]) {
+    t.is((await server.token(signIn, { authorization })).status, 200, authorization)
+  }
+})
+
+test('a client secret made under an older master secret still works, one made under a lost one does not', async t => {
+  const secrets = createTestSecrets('new', 'old')
+  const server = await startServer(t, { secrets })
+  await server.addUser()
+  const addClient = (id: string, masterSecret: (typeof secrets)[number]) =>
+    server.deps.storage.createClient(
+      {
+        id,
+        secretDigest: digestClientSecret('lks_secret', masterSecret),
+        grantTypes: ['password'],
+        scope: 'read',
+        createdAt: startTime,
+      },
+      auditEvent('client.created', startTime, {}),
+    )
+  await addClient('older', secrets[1]!)
+  await addClient('lost', createTestSecrets('lost')[0])
+
+  t.is((await server.token(signIn, plainBasic('older', 'lks_secret'))).status, 200)
+  t.is((await server.token(signIn, plainBasic('lost', 'lks_secret'))).status, 401)
+})
