@@ -66,12 +66,6 @@ export function prepareStatements(db: Orm) {
       .from(sessions)
       .where(eq(sessions.id, value('id')))
       .prepare(),
-    findLiveSession: db
-      .select()
-      .from(sessions)
-      .innerJoin(users, eq(users.id, sessions.userId))
-      .where(and(eq(sessions.id, value('id')), liveAt(value('now'))))
-      .prepare(),
     insertSession: db.insert(sessions).values(sessionValues).prepare(),
     // Everything that may change in the life of a session, and nothing that could change its size.
     updateSession: db
@@ -111,6 +105,6 @@ export function prepareStatements(db: Orm) {
 }
 
 /** {@link isLive} in SQL. */
-export function liveAt(now: number | ReturnType<typeof sql.placeholder>): SQL | undefined {
+export function liveAt(now: number): SQL | undefined {
   return and(isNull(sessions.revokedAt), gt(sessions.idleExpiresAt, now), gt(sessions.expiresAt, now))
 }
