@@ -8,9 +8,9 @@ if (Number.parseInt(process.versions.node, 10) < 24) {
   process.exit(1)
 }
 
-// Password hashes may fill as many pool threads as there are cores; two more keep file and name look-ups from waiting
-// behind them. libuv reads this once, at the first use of the pool.
-process.env.UV_THREADPOOL_SIZE ??= String(availableParallelism() + 2)
+// As many pool threads as password hashes may run at once: each thread that ever hashed keeps 19 MiB. Nothing that a request
+// waits for runs in the pool but hashes. libuv reads this once, at the first use of the pool.
+process.env.UV_THREADPOOL_SIZE ??= String(Math.max(availableParallelism(), 2))
 
 const source = new URL('../src/cli.ts', import.meta.url)
 await import(existsSync(source) ? source.href : new URL('../dist/cli.js', import.meta.url).href)

@@ -1,8 +1,11 @@
 /** Which part may know which, by reading import lines: http → oauth ← storage (style.md §3). */
+
+import { randomBytes as nodeRandomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
+import { randomBytes } from '../src/setup.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 
@@ -137,4 +140,8 @@ test('oauth/ takes its randomness as an argument', t => {
     own.filter(file => file.startsWith('src/oauth/') || file.startsWith('src/http/')),
     [],
   )
+})
+
+test("randomness in production is node:crypto's", t => {
+  t.is(randomBytes, nodeRandomBytes)
 })

@@ -215,3 +215,22 @@ test('the packed package installs elsewhere and runs as plain JavaScript on Node
   t.is((await fetch(`${server.url}/health/ready`)).status, 200)
   t.throws(() => statSync(join(folder, 'package/src')), { code: 'ENOENT' })
 })
+
+test('.env in the working directory sets what the environment does not', async t => {
+  const folder = createFolder(t)
+  writeFileSync(join(folder, '.env'), 'LATCHKEY_HOST="not a host"\nLATCHKEY_PORT=eighty\n')
+  const start = () => runCli(['serve'], deployment(folder), '', folder)
+
+  // The port is in both, and the environment's is good.
+  t.deepEqual(await start(), {
+    code: 78,
+    stdout: '',
+    stderr:
+      'latchkey: LATCHKEY_HOST is "not a host", which cannot be used; it takes an IP address or host name to listen on\n',
+  })
+
+  writeFileSync(join(folder, '.env'), `LATCHKEY_DATABASE_URL=file:${join(folder, 'from-env.db')}\n`)
+  const { LATCHKEY_DATABASE_URL: _, ...environment } = deployment(folder)
+  t.is((await runCli(['migrate', '--json'], environment, '', folder)).code, 0)
+  t.true(statSync(join(folder, 'from-env.db')).size > 0)
+})

@@ -26,7 +26,7 @@ import {
   type SQL,
   sql,
 } from './drizzle.ts'
-import { createGroupCommit, read } from './group_commit.ts'
+import { createGroupCommit, oncePerTurn, read } from './group_commit.ts'
 import {
   auditEventFromRow,
   auditRow,
@@ -193,7 +193,7 @@ function createStorage(database: Database.Database): Storage {
     removeUser: async (userId, event) =>
       (await change(event, () => db.delete(users).where(eq(users.id, userId)).run())) > 0,
 
-    findClient: id => read(() => optional(statements.findClient.get({ id }), clientFromRow)),
+    findClient: oncePerTurn(id => read(() => optional(statements.findClient.get({ id }), clientFromRow))),
     listClients: () => read(() => db.select().from(clients).orderBy(asc(clients.id)).all().map(clientFromRow)),
     createClient: async (client, event) =>
       (await change(event, () => db.insert(clients).values(clientRow(client)).onConflictDoNothing().run())) > 0,

@@ -1,0 +1,195 @@
+/**
+ * The load generator: a process of its own that keeps connections busy with HTTP/1.1 over raw sockets, to cost little beside
+ * the server it shares the machine with. Takes a {@link Plan} as an IPC message, answers a {@link LoadResult}.
+ */
+import { connect, type Socket } from 'node:net'
+import { readCpuSeconds } from './machine.ts'
+
+export type Plan = Readonly<{
+  port: number
+  /** The process whose CPU time is measured over the same seconds. */
+  pid: number
+  connections: number
+  warmupSeconds: number
+  seconds: number
+  /** Milliseconds that a connection rests after an answer; at once when absent. */
+  pause?: number
+  requests: Requests
+}>
+
+export type Requests = Readonly<
+  /** Each call presents the refresh token of the last answer. With more tokens than connections they take turns. */
+  | { kind: 'refresh'; clientId: string; tokens: readonly string[]; atMost?: number }
+  /** Each token once; the run ends with the last. */
+  | { kind: 'revoke'; clientId: string; tokens: readonly string[] }
+  | { kind: 'post'; path: string; body: string }
+  | { kind: 'get'; path: string; accessToken?: string }
+>
+
+/** Latencies in milliseconds; `cpu` in microseconds of the measured process, per request. */
+export type LoadResult = Readonly<{
+  answered: number
+  perSecond: number
+  median: number
+  p99: number
+  cpu: number
+  /** The live refresh tokens: what a next plan goes on with. */
+  tokens: readonly string[]
+}>
+
+/** Makes the requests of a plan one after the other; `accept` gets the body of each answer. */
+type Source = { next: () => string | undefined; accept: (body: string) => void; tokens: string[] }
+
+if (process.send !== undefined) {
+  process.on('message', async (plan: Plan) => {
+    try {
+      process.send?.(await run(plan))
+    } catch (error) {
+      process.send?.({ error: String(error) })
+    }
+  })
+}
+
+async function run(plan: Plan): Promise<LoadResult> {
+  const source = sourceOf(plan.requests)
+  const latencies: number[] = []
+  const mark = () => ({ at: performance.now(), cpu: readCpuSeconds(plan.pid) })
+  const started = performance.now()
+  let begin: ReturnType<typeof mark> | undefined
+  let end: ReturnType<typeof mark> | undefined
+  const begins = () => (begin ??= mark())
+  const ends = () => (end ??= mark())
+  if (plan.warmupSeconds === 0) begins()
+  const timers = [
+    setTimeout(begins, plan.warmupSeconds * 1000),
+    setTimeout(ends, (plan.warmupSeconds + plan.seconds) * 1000),
+  ]
+  // What is answered between the two marks counts: what is under way at the first makes up for what is at the second.
+  const record = (latency: number) => {
+    if (begin !== undefined && end === undefined) latencies.push(latency)
+  }
+  const deadline = started + (plan.warmupSeconds + plan.seconds) * 1000
+  await Promise.all(Array.from({ length: plan.connections }, () => keepBusy(plan, source, deadline, record)))
+  for (const timer of timers) clearTimeout(timer)
+
+  const [from, to] = [begins(), ends()]
+  latencies.sort((a, b) => a - b)
+  return {
+    answered: latencies.length,
+    perSecond: latencies.length / ((to.at - from.at) / 1000),
+    median: quantile(latencies, 0.5),
+    p99: quantile(latencies, 0.99),
+    cpu: ((to.cpu - from.cpu) / latencies.length) * 1e6,
+    tokens: source.tokens,
+  }
+}
+
+/** One connection: a request, its answer, the next request, until the time or the source ends. */
+function keepBusy(
+  { port, pause }: Plan,
+  source: Source,
+  end: number,
+  record: (latency: number) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket: Socket = connect({ port, host: '127.0.0.1', noDelay: true })
+    let started = 0
+    let received = ''
+
+    function send() {
+      const request = performance.now() < end ? source.next() : undefined
+      if (request === undefined) {
+        socket.destroy()
+        resolve()
+        return
+      }
+      received = ''
+      started = performance.now()
+      socket.write(request, 'latin1')
+    }
+
+    socket.setEncoding('latin1')
+    socket.on('connect', send)
+    socket.on('error', reject)
+    socket.on('close', () => reject(new Error('the server closed a connection')))
+    socket.on('data', (chunk: string) => {
+      received += chunk
+      const bodyStart = received.indexOf('\r\n\r\n') + 4
+      if (bodyStart < 4) return
+      const length = Number(/\r\ncontent-length: (\d+)/i.exec(received)?.[1])
+      if (received.length < bodyStart + length) return
+      if (!received.startsWith('HTTP/1.1 200')) {
+        socket.destroy(new Error(`unexpected answer: ${received}`))
+        return
+      }
+      record(performance.now() - started)
+      source.accept(received.slice(bodyStart))
+      if (pause === undefined) send()
+      else setTimeout(send, pause * (0.5 + Math.random()))
+    })
+  })
+}
+
+function sourceOf(requests: Requests): Source {
+  switch (requests.kind) {
+    case 'refresh': {
+      const { clientId, atMost = Number.POSITIVE_INFINITY } = requests
+      const tokens = [...requests.tokens]
+      // A ring: taking from the front of a long array moves all of it.
+      let first = 0
+      let left = atMost
+      const take = () => {
+        if (first > 10_000) {
+          tokens.splice(0, first)
+          first = 0
+        }
+        return tokens[first++]!
+      }
+      return {
+        next() {
+          if (left-- <= 0) return undefined
+          return post('/token', `grant_type=refresh_token&client_id=${clientId}&refresh_token=${take()}`)
+        },
+        accept: body => void tokens.push(refreshTokenIn(body)),
+        get tokens() {
+          return tokens.slice(first)
+        },
+      }
+    }
+    case 'revoke': {
+      const { clientId } = requests
+      const tokens = [...requests.tokens]
+      return {
+        next: () => {
+          const token = tokens.pop()
+          return token === undefined ? undefined : post('/revoke', `client_id=${clientId}&token=${token}`)
+        },
+        accept: () => undefined,
+        tokens,
+      }
+    }
+    case 'post': {
+      const request = post(requests.path, requests.body)
+      return { next: () => request, accept: () => undefined, tokens: [] }
+    }
+    case 'get': {
+      const bearer = requests.accessToken === undefined ? '' : `Authorization: Bearer ${requests.accessToken}\r\n`
+      const request = `GET ${requests.path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n${bearer}\r\n`
+      return { next: () => request, accept: () => undefined, tokens: [] }
+    }
+  }
+}
+
+function post(path: string, body: string): string {
+  return `POST ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+}
+
+/** Without parsing all of it: the generator's own time would be measured too. */
+function refreshTokenIn(body: string): string {
+  const start = body.indexOf('"refresh_token":"') + 17
+  return body.slice(start, body.indexOf('"', start))
+}
+
+function quantile(sorted: readonly number[], q: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN
+}

@@ -1,0 +1,250 @@
+/**
+ * The real server as an operator runs it, each with a directory of its own; and its database, filled with as many sessions
+ * as wanted by copying a real row.
+ */
+import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import Database from 'better-sqlite3'
+import { parseMasterSecrets } from '../src/oauth/master_secret.ts'
+import { formatRefreshToken } from '../src/oauth/refresh_token.ts'
+import type { LoadResult, Plan } from './load.ts'
+
+const program = fileURLToPath(new URL('../bin/latchkey.js', import.meta.url))
+
+/** What `npm start` gives to Node, its flags included. */
+const serveArguments = readStartScript()
+  .split(' ')
+  .slice(1)
+  .map(argument => (argument === 'bin/latchkey.js' ? program : argument))
+
+export const clientId = 'phone'
+export const username = 'bench'
+export const password = 'correct horse battery'
+
+export type Running = Readonly<{
+  pid: number
+  port: number
+  /** Milliseconds from the start of the process to its ready line. */
+  startup: number
+  stop: () => Promise<void>
+}>
+
+const children = new Set<ChildProcess>()
+
+/** Whatever way this process ends, nothing that it started goes on. */
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
+/** Starts `latchkey serve` as `npm start` does, on the database in a directory. */
+export async function startServer(directory: string): Promise<Running> {
+  const begin = performance.now()
+  const child = track(
+    spawn(process.execPath, serveArguments, {
+      cwd: directory,
+      env: environment({ LATCHKEY_PORT: '0', LATCHKEY_BOOTSTRAP: 'off' }),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    }),
+  )
+  const port = await new Promise<number>((resolve, reject) => {
+    let log = ''
+    child.stdout!.setEncoding('utf8').on('data', (chunk: string) => {
+      log += chunk
+      const line = log.split('\n').find(text => text.includes('"msg":"listening"'))
+      if (line === undefined) return
+      log = ''
+      resolve(Number(new URL((JSON.parse(line) as { url: string }).url).port))
+    })
+    child.once('exit', code => reject(new Error(`the server ended with ${code}: ${log}`)))
+  })
+  return { pid: child.pid!, port, startup: performance.now() - begin, stop: () => stop(child) }
+}
+
+/** Starts a program of this directory that reports `{ port, tokens }`. */
+export async function startCeiling(databaseFile: string): Promise<Running & { tokens: string[] }> {
+  const begin = performance.now()
+  const child = track(fork(new URL('ceiling.ts', import.meta.url), [databaseFile], { env: environment() }))
+  const ready = await reply<{ port: number; tokens: string[] }>(child)
+  return { ...ready, pid: child.pid!, startup: performance.now() - begin, stop: () => stop(child) }
+}
+
+export type Load = Readonly<{ run: (plan: Plan) => Promise<LoadResult>; stop: () => Promise<void> }>
+
+/** Starts a load generator; it lives for many runs, so that its code is compiled once. */
+export function startLoad(): Load {
+  const child = track(fork(new URL('load.ts', import.meta.url), { env: environment() }))
+  return {
+    async run(plan) {
+      child.send(plan)
+      const result = await reply<LoadResult | { error: string }>(child)
+      if ('error' in result) throw new Error(result.error)
+      return result
+    },
+    stop: () => stop(child),
+  }
+}
+
+/** @returns what bare argon2 does with nothing beside it, and its CPU time in microseconds a hash */
+export async function hashFor(seconds: number): Promise<{ perSecond: number; cpu: number }> {
+  const file = fileURLToPath(new URL('hashes.ts', import.meta.url))
+  return JSON.parse(await runProgram([file, String(seconds)], process.cwd())) as { perSecond: number; cpu: number }
+}
+
+/** A new database with one client and one user, made with the operator's own commands. */
+export async function prepareDatabase(directory: string): Promise<void> {
+  const grants = ['--grant', 'password', '--grant', 'refresh_token', '--scope', 'read write']
+  await runProgram([program, 'client', 'add', clientId, '--public', ...grants, '--json'], directory)
+  const user = ['--email', 'bench@example.com', '--name', 'Bench', '--password-stdin', '--json']
+  await runProgram([program, 'user', 'add', username, ...user], directory, password)
+}
+
+/** Signs in once. */
+export async function signIn(port: number): Promise<{ access_token: string; refresh_token: string }> {
+  const headers = { 'User-Agent': 'Example/4.2 (iPhone; iOS 19.1) CFNetwork/1498 Darwin/23' }
+  const response = await fetch(`http://127.0.0.1:${port}/token`, { method: 'POST', headers, body: signInForm() })
+  if (response.status !== 200) throw new Error(`sign-in: ${response.status} ${await response.text()}`)
+  return (await response.json()) as { access_token: string; refresh_token: string }
+}
+
+export function signInForm(): URLSearchParams {
+  return new URLSearchParams({ grant_type: 'password', client_id: clientId, username, password, device: 'Bench phone' })
+}
+
+/**
+ * Fills a database up to a number of sessions, four to a user, with copies of its first session and user under random
+ * ids. Copies have the size of real rows and follow the schema by themselves. No server may run on it.
+ *
+ * @returns bytes that each session added
+ */
+export function fillSessions(directory: string, sessions: number): number {
+  const database = new Database(databaseFile(directory))
+  // Nothing here need survive a power cut.
+  database.pragma('synchronous = OFF')
+  database.pragma('foreign_keys = OFF')
+  database.pragma('cache_size = -1000000')
+  const present = database.prepare('SELECT count(*) FROM sessions').pluck().get() as number
+  const missing = sessions - present
+  const users = Array.from({ length: Math.ceil(missing / 4) }, () => `usr_${randomId()}`)
+  insertCopies(
+    database,
+    'users',
+    users.map(id => ({ id, username: id, username_key: id.toLowerCase() })),
+  )
+  const before = checkpointedSize(database)
+  insertCopies(
+    database,
+    'sessions',
+    Array.from({ length: missing }, (_, i) => ({ id: randomId(), user_id: users[i >> 2]! })),
+  )
+  const after = checkpointedSize(database)
+  database.close()
+  return (after - before) / missing
+}
+
+/** Inserts copies of the first row of a table with some columns changed, in one transaction. */
+function insertCopies(database: Database.Database, table: string, changes: readonly Record<string, string>[]): void {
+  const model = database.prepare(`SELECT * FROM ${table} LIMIT 1`).get() as Record<string, unknown>
+  const columns = Object.keys(model)
+  const insert = database.prepare(`INSERT INTO ${table} VALUES (${columns.map(() => '?').join(', ')})`)
+  database.transaction(() => {
+    for (const change of changes) insert.run(columns.map(column => change[column] ?? model[column]))
+  })()
+}
+
+/** Refresh tokens of so many sessions, picked at random among all. */
+export function tokensOf(directory: string, count: number): string[] {
+  const secrets = parseMasterSecrets(readFileSync(join(directory, 'data', 'secret'), 'utf8'))
+  if (secrets === undefined) throw new Error('the master secret cannot be read')
+  const database = new Database(databaseFile(directory), { readonly: true })
+  const rows = database
+    .prepare<[number], { id: string; generation: number }>(
+      'SELECT id, generation FROM sessions WHERE revoked_at IS NULL ORDER BY random() LIMIT ?',
+    )
+    .all(count)
+  database.close()
+  return rows.map(({ id, generation }) => formatRefreshToken({ sessionId: id, generation }, secrets))
+}
+
+/** Moves everything into the database file, and returns its size in bytes. */
+export function checkpoint(directory: string): number {
+  const database = new Database(databaseFile(directory))
+  const size = checkpointedSize(database)
+  database.close()
+  return size
+}
+
+/** Bytes of the write-ahead log. */
+export function walSize(directory: string): number {
+  return statSync(`${databaseFile(directory)}-wal`, { throwIfNoEntry: false })?.size ?? 0
+}
+
+export function databaseFile(directory: string): string {
+  return join(directory, 'data', 'latchkey.db')
+}
+
+function checkpointedSize(database: Database.Database): number {
+  database.pragma('wal_checkpoint(TRUNCATE)')
+  return (
+    (database.pragma('page_count', { simple: true }) as number) *
+    (database.pragma('page_size', { simple: true }) as number)
+  )
+}
+
+function readStartScript(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { scripts: { start: string } }).scripts.start
+}
+
+function randomId(): string {
+  return randomBytes(16).toString('base64url')
+}
+
+/** Settings of whoever runs the benchmark must not change what it measures. */
+function environment(settings: Record<string, string> = {}): NodeJS.ProcessEnv {
+  return { PATH: process.env.PATH, ...settings }
+}
+
+function track<T extends ChildProcess>(child: T): T {
+  children.add(child)
+  child.once('exit', () => children.delete(child))
+  return child
+}
+
+function stop(child: ChildProcess): Promise<void> {
+  return new Promise(resolve => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve()
+    child.once('exit', () => resolve())
+    child.kill('SIGTERM')
+  })
+}
+
+function reply<T>(child: ChildProcess): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const failed = (code: number | null) => reject(new Error(`a child process ended with ${code}`))
+    child.once('exit', failed)
+    child.once('message', message => {
+      child.off('exit', failed)
+      resolve(message as T)
+    })
+  })
+}
+
+function runProgram(args: readonly string[], directory: string, stdin = ''): Promise<string> {
+  const child = track(
+    spawn(process.execPath, args, { cwd: directory, env: environment(), stdio: ['pipe', 'pipe', 'inherit'] }),
+  )
+  child.stdin.end(stdin)
+  return new Promise((resolve, reject) => {
+    let output = ''
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      output += chunk
+    })
+    child.once('close', code =>
+      code === 0 ? resolve(output) : reject(new Error(`${args.join(' ')} ended with ${code}`)),
+    )
+  })
+}
