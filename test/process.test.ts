@@ -1,6 +1,9 @@
 /** The program as an operator runs it: starting, failing to start, stopping, crashing. */
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import Database from 'better-sqlite3'
@@ -234,3 +237,44 @@ test('.env in the working directory sets what the environment does not', async t
   t.is((await runCli(['migrate', '--json'], environment, '', folder)).code, 0)
   t.true(statSync(join(folder, 'from-env.db')).size > 0)
 })
+
+/** A file system of its own that can be filled up; needs root on Linux. */
+function mountTiny(folder: string): boolean {
+  return spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', folder]).status === 0
+}
+
+const probe = mkdtempSync(join(tmpdir(), 'latchkey-mount-'))
+const canMount = mountTiny(probe) && spawnSync('umount', [probe]).status === 0
+rmSync(probe, { recursive: true, force: true })
+const testFullDisk = canMount ? test : test.skip
+
+testFullDisk(
+  'promise 8: a full disk is 503 with Retry-After, and heals by itself when there is room again',
+  async t => {
+    const folder = createFolder(t)
+    mountTiny(folder)
+    // Before the folder goes away: teardowns run in reverse order.
+    t.teardown(() => spawnSync('umount', ['--lazy', folder]))
+    const server = await startProcess(t, deployment(folder))
+    const { password } = readFirstSignIn(folder)
+    const signIn = () =>
+      fetch(`${server.url}/token`, {
+        method: 'POST',
+        body: new URLSearchParams({ grant_type: 'password', client_id: 'app', username: 'admin', password }),
+      })
+    const ready = async () => (await fetch(`${server.url}/health/ready`)).status
+    t.is((await signIn()).status, 200)
+    spawnSync('dd', ['if=/dev/zero', `of=${join(folder, 'filler')}`, 'bs=1k'])
+
+    // What still fits into the last page of the log may succeed.
+    let refused = await signIn()
+    for (let i = 0; i < 20 && refused.status === 200; i++) refused = await signIn()
+
+    t.deepEqual([refused.status, refused.headers.get('retry-after')], [503, '1'])
+    t.is(((await refused.json()) as { error: string }).error, 'temporarily_unavailable')
+    t.is(await ready(), 503)
+    rmSync(join(folder, 'filler'))
+    t.is(await ready(), 200)
+    t.is((await signIn()).status, 200)
+  },
+)

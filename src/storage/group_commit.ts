@@ -19,6 +19,7 @@ export function createGroupCommit(database: Database.Database) {
   let waiting: Write[] = []
   let scheduled = false
   let tries = 0
+  let failed = false
   let idle: (() => void) | undefined
 
   const commit = database.transaction((group: readonly Write[]) => group.map(write => write.run())).immediate
@@ -32,6 +33,7 @@ export function createGroupCommit(database: Database.Database) {
     waiting = []
     try {
       settle(group, commit(group))
+      failed = false
     } catch (error) {
       // Another process holds the write lock. Nothing ran yet, so the group waits, and the event loop goes on.
       if (isBusy(error) && ++tries < busyTries) {
@@ -39,7 +41,8 @@ export function createGroupCommit(database: Database.Database) {
         setTimeout(flush, busyPause)
         return
       }
-      if (isUnavailable(error)) for (const write of group) write.reject(translate(error))
+      failed = isUnavailable(error)
+      if (failed) for (const write of group) write.reject(translate(error))
       else for (const write of group) commitAlone(write)
     }
     tries = 0
@@ -57,15 +60,22 @@ export function createGroupCommit(database: Database.Database) {
     }
   }
 
+  function write<T>(run: () => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      waiting.push({ run, resolve: resolve as (result: unknown) => void, reject })
+      if (scheduled) return
+      scheduled = true
+      setImmediate(flush)
+    })
+  }
+
   return {
-    write<T>(run: () => T): Promise<T> {
-      return new Promise<T>((resolve, reject) => {
-        waiting.push({ run, resolve: resolve as (result: unknown) => void, reject })
-        if (scheduled) return
-        scheduled = true
-        setImmediate(flush)
-      })
-    },
+    write,
+    /** Resolves when a write would succeed. After a failure, such as a full disk, only a real write can tell. */
+    check: () =>
+      write(() => {
+        if (failed) database.pragma('user_version = 0')
+      }),
     /** Resolves once nothing is waiting. */
     drain(): Promise<void> {
       return scheduled ? new Promise(resolve => (idle = resolve)) : Promise.resolve()

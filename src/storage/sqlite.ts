@@ -122,7 +122,7 @@ function migrate(database: Database.Database, file: string): number {
 function createStorage(database: Database.Database): Storage {
   const db = drizzle({ client: database })
   const statements = prepareStatements(db)
-  const { write, drain } = createGroupCommit(database)
+  const { write, check, drain } = createGroupCommit(database)
 
   const record = (event: AuditEvent) => statements.insertAuditEvent.run(auditRow(event))
   /** Runs a change and, when it changed a row, writes the event. */
@@ -332,7 +332,7 @@ function createStorage(database: Database.Database): Storage {
         return db.delete(auditEvents).where(inArray(auditEvents.id, oldest)).run().changes
       }),
 
-    check: () => write(() => undefined),
+    check,
     close: async () => {
       await drain()
       database.close()
