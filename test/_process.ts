@@ -76,7 +76,8 @@ export async function startProcess(
 ): Promise<RunningServer> {
   const [file, ...args] = command
   const child = spawn(file!, args, { env: environment, cwd: root, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
-  const exited = once(child, 'exit') as Promise<[number | null]>
+  // Not 'exit', which may come before the last lines of the log.
+  const exited = once(child, 'close') as Promise<[number | null]>
   t.teardown(() => {
     // The whole group: npm does not hand SIGKILL on.
     if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid!, 'SIGKILL')
