@@ -9,7 +9,7 @@ import { allowOrigins } from './http/cors.ts'
 import { answerErrors } from './http/errors.ts'
 import { healthRoutes } from './http/health_routes.ts'
 import { oauthRoutes } from './http/oauth_routes.ts'
-import { formBody } from './http/params.ts'
+import { formBody, optionalFormBody } from './http/params.ts'
 import { userRoutes } from './http/user_routes.ts'
 import type { Deps } from './oauth/deps.ts'
 import type { SigningAlg } from './oauth/keys.ts'
@@ -25,7 +25,7 @@ export function createApp(deps: Deps, { log, signingAlg, corsOrigins, trustProxy
   const app = new Koa()
   app.use(answerErrors(log, deps.randomBytes(6).toString('base64url')))
   app.use(identifyCaller(trustProxy, log))
-  app.use(allowOrigins(corsOrigins))
+  app.use(allowOrigins(deps, corsOrigins))
 
   // Every method that Node knows, or the router answers the unusual ones with 501 where 404 or 405 is meant. One path has
   // one spelling, here as in the CORS rules.
@@ -33,12 +33,15 @@ export function createApp(deps: Deps, { log, signingAlg, corsOrigins, trustProxy
   const oauth = oauthRoutes(deps, signingAlg)
   router.post('/token', formBody, oauth.token)
   router.post('/revoke', formBody, oauth.revoke)
+  router.post('/introspect', formBody, oauth.introspect)
   router.get('/.well-known/jwks.json', oauth.jwks)
   router.get('/.well-known/oauth-authorization-server', oauth.metadata)
   router.get('/.well-known/openid-configuration', oauth.discovery)
 
   const user = userRoutes(deps)
   router.get('/users/me', user.me)
+  router.get('/userinfo', user.userInfo)
+  router.post('/userinfo', optionalFormBody, user.userInfo)
   router.post('/logout', user.logout)
   router.get('/sessions', user.listSessions)
   router.delete('/sessions/:id', user.deleteSession)

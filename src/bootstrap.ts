@@ -3,6 +3,7 @@ import { chmodSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Config } from './config.ts'
 import { auditEvent } from './oauth/audit.ts'
+import { createClient } from './oauth/client.ts'
 import type { Deps } from './oauth/deps.ts'
 import { createUserId } from './oauth/user.ts'
 
@@ -26,7 +27,12 @@ export async function bootstrap(
 
   const password = randomBytes(15).toString('base64url')
   const at = now()
-  const client = { id: clientId, grantTypes: ['password', 'refresh_token'], scope: 'read write', createdAt: at }
+  const client = createClient({
+    id: clientId,
+    grantTypes: ['password', 'refresh_token'],
+    scope: 'read write',
+    createdAt: at,
+  })
   const passwordHash = await deps.passwords.hash(password)
   const user = {
     id: createUserId(randomBytes),

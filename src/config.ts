@@ -20,6 +20,7 @@ export type Config = Readonly<{
   corsOrigins: readonly string[]
   signingAlg: SigningAlg
   trustProxy: BlockList | undefined
+  privateJwksUris: boolean
   logLevel: string
   passwordHashing: PasswordHashing
   /** Undefined parts of the protocol settings depend on the port that the server really got. */
@@ -125,6 +126,7 @@ export const settings = {
     takes: 'addresses or networks separated by commas, such as 10.0.0.0/8,::1',
     parse: parseNetworks,
   }),
+  LATCHKEY_PRIVATE_JWKS_URIS: defineSetting({ default: 'off', takes: 'on or off', parse: parseSwitch }),
   LATCHKEY_LOG_LEVEL: defineSetting({
     default: 'info',
     takes: 'fatal, error, warn, info, debug, trace or silent',
@@ -178,7 +180,6 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   const optional = <N extends SettingName>(name: N): SettingValue<N> | undefined => read(name)
 
   const databaseFile = read('LATCHKEY_DATABASE_URL')
-  const idleLifetime = read('LATCHKEY_REFRESH_IDLE_TTL')
   const config: Config = {
     host: read('LATCHKEY_HOST'),
     port: read('LATCHKEY_PORT'),
@@ -188,6 +189,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     corsOrigins: optional('LATCHKEY_CORS_ORIGINS') ?? [],
     signingAlg: read('LATCHKEY_SIGNING_ALG'),
     trustProxy: optional('LATCHKEY_TRUST_PROXY'),
+    privateJwksUris: read('LATCHKEY_PRIVATE_JWKS_URIS') === 'on',
     logLevel: read('LATCHKEY_LOG_LEVEL'),
     passwordHashing: {
       memory: read('LATCHKEY_ARGON2_MEMORY'),
@@ -200,10 +202,10 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     oauth: {
       accessTokenLifetime: read('LATCHKEY_ACCESS_TOKEN_TTL'),
       refresh: {
-        idleLifetime,
+        idleLifetime: read('LATCHKEY_REFRESH_IDLE_TTL'),
         absoluteLifetime: read('LATCHKEY_REFRESH_ABSOLUTE_TTL'),
         retryWindow: read('LATCHKEY_REFRESH_RETRY_WINDOW'),
-        lateRetryWindow: optional('LATCHKEY_REFRESH_LATE_RETRY') ?? idleLifetime,
+        lateRetryWindow: optional('LATCHKEY_REFRESH_LATE_RETRY'),
       },
     },
     issuer: optional('LATCHKEY_ISSUER'),
@@ -242,7 +244,7 @@ function parseInteger(text: string, least: number, most: number): number | undef
 }
 
 /** @returns seconds */
-function parseDuration(text: string, least: number, most = 100 * 365 * 86_400): number | undefined {
+export function parseDuration(text: string, least: number, most = 100 * 365 * 86_400): number | undefined {
   const match = /^(\d{1,10})([smhd]?)$/.exec(text)
   if (match === null) return undefined
   const value = Number(match[1]) * { s: 1, m: 60, h: 3600, d: 86_400 }[(match[2] || 's') as 's' | 'm' | 'h' | 'd']
@@ -270,7 +272,7 @@ function parseIssuer(text: string): string | undefined {
   return text.replace(/\/$/, '')
 }
 
-function parseOrigin(text: string): string | undefined {
+export function parseOrigin(text: string): string | undefined {
   const url = URL.parse(text)
   return url !== null && url.origin !== 'null' && url.origin === text.toLowerCase() ? url.origin : undefined
 }

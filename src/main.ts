@@ -5,6 +5,7 @@ import pino, { type Logger } from 'pino'
 import { createApp } from './app.ts'
 import { bootstrap } from './bootstrap.ts'
 import type { Config } from './config.ts'
+import { createRemoteJwks } from './http/remote_jwks.ts'
 import type { Deps } from './oauth/deps.ts'
 import { createKeyRing, keyState } from './oauth/keys.ts'
 import { createPasswords } from './oauth/password.ts'
@@ -17,6 +18,8 @@ const keyReloadInterval = 10_000
 const pruneInterval = 15_000
 /** Seconds that ended sessions are kept: longer than any clock error, so that a clock set forward removes nobody. */
 const keepEndedSessions = 7 * 86_400
+/** Seconds that an identifier is remembered after it has expired: a clock set forward makes no assertion work twice. */
+const keepRemembered = 86_400
 /** Seconds that the audit trail is kept. */
 const keepAuditEvents = 365 * 86_400
 /** Milliseconds that requests under way get to finish after SIGTERM. */
@@ -38,7 +41,8 @@ export async function serve(config: Config): Promise<void> {
     const url = urlOf(server, config.host)
     const issuer = config.issuer ?? `http://localhost:${(server.address() as AddressInfo).port}`
     const oauth = { ...config.oauth, issuer, audience: [config.audience ?? issuer] }
-    const deps: Deps = { config: oauth, storage, secrets, keyRing, passwords, now, randomBytes }
+    const remoteJwks = createRemoteJwks(config.privateJwksUris)
+    const deps: Deps = { config: oauth, storage, secrets, keyRing, passwords, remoteJwks, now, randomBytes }
     const { signingAlg, corsOrigins, trustProxy } = config
     server.on('request', createApp(deps, { log, signingAlg, corsOrigins, trustProxy }).callback())
 
@@ -105,6 +109,7 @@ function startUpkeep(deps: Deps, log: Logger): { stop: () => Promise<void> } {
     repeat(keyReloadInterval, log, () => reloadKeys(deps)),
     repeat(pruneInterval, log, async () => {
       position = await deps.storage.pruneSessions(position, deps.now() - keepEndedSessions)
+      await deps.storage.pruneRemembered(deps.now() - keepRemembered)
       await deps.storage.pruneAuditEvents(deps.now() - keepAuditEvents)
     }),
   ]

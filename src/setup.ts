@@ -35,7 +35,7 @@ export async function readMasterSecrets(source: MasterSecretSource, storage: Sto
     return parseMasterSecrets(text) ?? fail(`the master secret in ${source.path} cannot be used; it takes ${takes}`)
   }
   const hasKeys = (await storage.listSigningKeys()).length > 0
-  const isFresh = !hasKeys && (await storage.listClients()).every(client => client.secretDigest === undefined)
+  const isFresh = !hasKeys && (await storage.listClients()).every(client => client.secretDigests.length === 0)
   if (source.kind === 'file') fail('LATCHKEY_SECRET_FILE names a file that does not exist')
   if (!isFresh) {
     fail(

@@ -5,8 +5,9 @@ import type { AddressInfo } from 'node:net'
 import type { ExecutionContext } from 'ava'
 import pino from 'pino'
 import { createApp, type HttpOptions } from '../src/app.ts'
+import { createRemoteJwks } from '../src/http/remote_jwks.ts'
 import { auditEvent } from '../src/oauth/audit.ts'
-import { createClientSecret } from '../src/oauth/client.ts'
+import { addSecretDigest, type Client, createClient, createClientSecret, hasSecret } from '../src/oauth/client.ts'
 import type { Deps, OAuthConfig } from '../src/oauth/deps.ts'
 import { createKeyRing, createSigningKey, openSigningKey, type SigningAlg } from '../src/oauth/keys.ts'
 import { digestClientSecret, type MasterSecrets, parseMasterSecrets } from '../src/oauth/master_secret.ts'
@@ -44,6 +45,7 @@ export type ServerOptions = Partial<{
   passwords: Passwords
   secrets: MasterSecrets
   signingAlg: SigningAlg
+  privateJwksUris: boolean
   /** Receives every log line, at level trace. */
   onLog: (line: string) => void
 }>
@@ -90,6 +92,7 @@ export async function startServer(t: ExecutionContext, options: ServerOptions = 
     secrets,
     keyRing: createKeyRing([(await openSigningKey(key, secrets))!]),
     passwords: options.passwords ?? (await createPasswords(cheapHashing, randomBytes)),
+    remoteJwks: createRemoteJwks(options.privateJwksUris ?? true),
     now: clock.now,
     randomBytes,
   }
@@ -165,25 +168,29 @@ export async function startServer(t: ExecutionContext, options: ServerOptions = 
       await storage.createUsers([user], auditEvent('user.created', clock.now(), {}))
       return user.id
     },
-    /** Creates a client, public `app` with both grants unless told otherwise. @returns its secret, if it has one */
+    /**
+     * Creates a client, public `app` with both user grants unless told otherwise; without `isPublic` one that may send a
+     * secret in both ways.
+     *
+     * @returns its secret, if it has one
+     */
     async addClient({
-      id = 'app',
       secret,
       isPublic = secret === undefined,
-      grantTypes = ['password', 'refresh_token'],
-      scope = 'read write',
-    }: {
-      id?: string
-      secret?: string
-      isPublic?: boolean
-      grantTypes?: string[]
-      scope?: string
-    } = {}) {
-      const clientSecret = isPublic ? undefined : (secret ?? createClientSecret(randomBytes))
-      const secretDigest = clientSecret && digestClientSecret(clientSecret, secrets[0])
-      const client = { id, secretDigest, grantTypes, scope, createdAt: clock.now() }
+      ...given
+    }: Partial<Client> & { secret?: string; isPublic?: boolean } = {}) {
+      const draft = createClient({
+        id: 'app',
+        grantTypes: ['password', 'refresh_token'],
+        scope: 'read write',
+        createdAt: clock.now(),
+        authenticationMethods: isPublic ? ['none'] : ['client_secret_basic', 'client_secret_post'],
+        ...given,
+      })
+      const clientSecret = hasSecret(draft) ? (secret ?? createClientSecret(randomBytes)) : ''
+      const client = hasSecret(draft) ? addSecretDigest(draft, digestClientSecret(clientSecret, secrets[0])) : draft
       await storage.createClient(client, auditEvent('client.created', clock.now(), {}))
-      return clientSecret ?? ''
+      return clientSecret
     },
   }
 }

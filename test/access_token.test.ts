@@ -3,6 +3,8 @@ import test from 'ava'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { authenticateAccessToken, issueAccessToken, verifyAccessToken } from '../src/oauth/access_token.ts'
 import { auditEvent } from '../src/oauth/audit.ts'
+import { createClient } from '../src/oauth/client.ts'
+import type { Deps } from '../src/oauth/deps.ts'
 import { OAuthError } from '../src/oauth/error.ts'
 import { createSession, type Session } from '../src/oauth/session.ts'
 import { issuer, oauthConfig, startTime as start, startServer, startServerWithAlice } from './_server.ts'
@@ -14,9 +16,14 @@ function session(changes: Partial<Session> = {}): Session {
   return { ...createSession(created, start, oauthConfig.refresh), ...changes }
 }
 
+const client = createClient({ id: 'app', grantTypes: ['password'], scope: 'read write', createdAt: start })
+
+const issue = (deps: Deps, ofSession: Session, scope: string) =>
+  issueAccessToken(deps, client, { session: ofSession, scope, audience: ofSession.audience })
+
 test('the claims are those of RFC 9068 §2.2 with sid, and no other', async t => {
   const { deps } = await startServer(t)
-  const { accessToken, expiresIn } = issueAccessToken(deps, session({ authTime: start - 50 }), 'read')
+  const { accessToken, expiresIn } = issue(deps, session({ authTime: start - 50 }), 'read')
   const { jti, ...claims } = decodeJwt(accessToken)
   t.deepEqual(claims, {
     iss: issuer,
@@ -35,14 +42,13 @@ test('the claims are those of RFC 9068 §2.2 with sid, and no other', async t =>
 
 test('the header is at+jwt with the algorithm and the kid (RFC 9068 §2.1)', async t => {
   const { deps } = await startServer(t)
-  const header = decodeProtectedHeader(issueAccessToken(deps, session(), 'read').accessToken)
+  const header = decodeProtectedHeader(issue(deps, session(), 'read').accessToken)
   t.deepEqual(header, { alg: 'ES256', typ: 'at+jwt', kid: deps.keyRing.keys()[0]?.stored.kid })
 })
 
 test('one audience is a string, several are an array (RFC 7519 §4.1.3)', async t => {
   const { deps } = await startServer(t)
-  const audienceOf = (audience: string[]) =>
-    decodeJwt(issueAccessToken(deps, session({ audience }), 'read').accessToken).aud
+  const audienceOf = (audience: string[]) => decodeJwt(issue(deps, session({ audience }), 'read').accessToken).aud
   t.is(audienceOf(['https://api.example.com']), 'https://api.example.com')
   t.deepEqual(audienceOf(['https://a.example.com', 'https://b.example.com']), [
     'https://a.example.com',
@@ -52,7 +58,7 @@ test('one audience is a string, several are an array (RFC 7519 §4.1.3)', async 
 
 test('every token has a jti of its own', async t => {
   const { deps } = await startServer(t)
-  const jtis = Array.from({ length: 50 }, () => decodeJwt(issueAccessToken(deps, session(), 'read').accessToken).jti)
+  const jtis = Array.from({ length: 50 }, () => decodeJwt(issue(deps, session(), 'read').accessToken).jti)
   t.is(new Set(jtis).size, 50)
 })
 
@@ -60,7 +66,7 @@ for (const accessTokenLifetime of [900, 86_400, 60]) {
   test(`a lifetime of ${accessTokenLifetime} s is spread downwards by up to 5 %, and exp says the same`, async t => {
     const { deps } = await startServer(t, { oauth: { accessTokenLifetime } })
     const lifetimes = Array.from({ length: 300 }, () => {
-      const { accessToken, expiresIn } = issueAccessToken(deps, session(), 'read')
+      const { accessToken, expiresIn } = issue(deps, session(), 'read')
       t.is(decodeJwt(accessToken).exp, start + expiresIn)
       return expiresIn
     })
@@ -73,25 +79,25 @@ for (const accessTokenLifetime of [900, 86_400, 60]) {
 
 test('a lifetime too short to spread stays as it is', async t => {
   const { deps } = await startServer(t, { oauth: { accessTokenLifetime: 10 } })
-  t.is(issueAccessToken(deps, session(), 'read').expiresIn, 10)
+  t.is(issue(deps, session(), 'read').expiresIn, 10)
 })
 
 test('no token outlives its session: the absolute expiry caps it', async t => {
   const { deps } = await startServer(t)
-  const { accessToken, expiresIn } = issueAccessToken(deps, session({ expiresAt: start + 100 }), 'read')
+  const { accessToken, expiresIn } = issue(deps, session({ expiresAt: start + 100 }), 'read')
   t.is(expiresIn, 100)
   t.is(decodeJwt(accessToken).exp, start + 100)
-  t.true(issueAccessToken(deps, session({ expiresAt: start + 900 }), 'read').expiresIn >= 855)
+  t.true(issue(deps, session({ expiresAt: start + 900 }), 'read').expiresIn >= 855)
 })
 
 test('no token promises more than its session has: the idle expiry caps it', async t => {
   const { deps } = await startServer(t)
-  t.is(issueAccessToken(deps, session({ idleExpiresAt: start + 7 }), 'read').expiresIn, 7)
+  t.is(issue(deps, session({ idleExpiresAt: start + 7 }), 'read').expiresIn, 7)
 })
 
 test('a token verifies until the second of its expiry', async t => {
   const { deps, clock } = await startServer(t)
-  const { accessToken, expiresIn } = issueAccessToken(deps, session(), 'read')
+  const { accessToken, expiresIn } = issue(deps, session(), 'read')
   t.deepEqual({ ...verifyAccessToken(deps, accessToken) }, decodeJwt(accessToken))
   clock.advance(expiresIn - 1)
   t.not(verifyAccessToken(deps, accessToken), undefined)
@@ -102,7 +108,7 @@ test('a token verifies until the second of its expiry', async t => {
 test('a token of another issuer is refused, though the key is ours', async t => {
   const { deps } = await startServer(t)
   const before = { ...deps, config: { ...deps.config, issuer: 'https://old.example.com' } }
-  const { accessToken } = issueAccessToken(before, session(), 'read')
+  const { accessToken } = issue(before, session(), 'read')
   t.is(verifyAccessToken(deps, accessToken), undefined)
   t.not(verifyAccessToken(before, accessToken), undefined)
 })
@@ -116,7 +122,7 @@ test('a token authenticates its user as long as its session is live', async t =>
   const { deps, aliceId } = await startServerWithAlice(t)
   const live = session({ userId: aliceId })
   await deps.storage.createSession(live, { version: 1 }, auditEvent('session.created', start, {}))
-  const { accessToken } = issueAccessToken(deps, live, 'read')
+  const { accessToken } = issue(deps, live, 'read')
   const found = await authenticateAccessToken(deps, accessToken)
   t.deepEqual([found.session.id, found.user.username, found.scope], [live.id, 'alice', 'read'])
 
@@ -127,7 +133,7 @@ test('a token authenticates its user as long as its session is live', async t =>
 
 test('a good token of a session that is not there is invalid_token', async t => {
   const { deps } = await startServer(t)
-  const { accessToken } = issueAccessToken(deps, session(), 'read')
+  const { accessToken } = issue(deps, session(), 'read')
   const error = await t.throwsAsync(authenticateAccessToken(deps, accessToken), { instanceOf: OAuthError })
   t.is(error?.code, 'invalid_token')
 })

@@ -2,7 +2,9 @@
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { auditEvent } from '../src/oauth/audit.ts'
+import { createClient } from '../src/oauth/client.ts'
 import { digestClientSecret } from '../src/oauth/master_secret.ts'
+import type { Storage } from '../src/oauth/storage.ts'
 import {
   createTestSecrets,
   password,
@@ -40,6 +42,13 @@ async function startServerWithClients(t: ExecutionContext, secret = 'lks_secret'
   await server.addClient({ id: 'web', secret })
   return server
 }
+
+const setDisabled = (storage: Storage, id: string, disabled: boolean) =>
+  storage.changeClient(
+    id,
+    client => ({ ...client, disabledAt: disabled ? startTime : undefined }),
+    auditEvent(disabled ? 'client.disabled' : 'client.enabled', startTime, {}),
+  )
 
 test('a public client is known by client_id (RFC 6749 §3.2.1)', async t => {
   const server = await startServerWithClients(t)
@@ -103,7 +112,8 @@ test('any secret survives Basic encoded as Appendix B says, and the form', async
   const property = fc.asyncProperty(
     fc.string({ unit: 'binary', minLength: 1 }).filter(secret => !secret.includes('\0')),
     async secret => {
-      await deps.storage.setClientSecret('web', digestClientSecret(secret, deps.secrets[0]), event)
+      const secretDigests = [digestClientSecret(secret, deps.secrets[0])]
+      await deps.storage.changeClient('web', client => ({ ...client, secretDigests }), event)
       const basic = await server.token(refresh, encodedBasic('web', secret))
       const form = await server.token({ ...refresh, client_id: 'web', client_secret: secret })
       t.is(basic.body.error, 'invalid_grant')
@@ -137,7 +147,7 @@ test('a wrong secret, an unknown and a disabled client get the same 401 with a c
   await server.addClient({ id: 'gone', secret: 'lks_secret' })
   const { storage } = server.deps
   t.is((await server.token(signIn, plainBasic('gone', 'lks_secret'))).status, 200)
-  await storage.setClientDisabled('gone', true, auditEvent('client.disabled', startTime, {}))
+  await setDisabled(storage, 'gone', true)
 
   const answers = await Promise.all([
     server.token(signIn, plainBasic('web', 'lks_secrets')),
@@ -171,9 +181,9 @@ test('a disabled public client is refused until it is enabled again', async t =>
   const { storage } = server.deps
   const { refresh_token } = await server.signIn()
 
-  await storage.setClientDisabled('app', true, auditEvent('client.disabled', startTime, {}))
+  await setDisabled(storage, 'app', true)
   t.deepEqual(refusal(await server.refresh(refresh_token)), refused(401, 'invalid_client'))
-  await storage.setClientDisabled('app', false, auditEvent('client.enabled', startTime, {}))
+  await setDisabled(storage, 'app', false)
   t.is((await server.refresh(refresh_token)).status, 200)
 })
 
@@ -229,13 +239,14 @@ test('a client secret made under an older master secret still works, one made un
   await server.addUser()
   const addClient = (id: string, masterSecret: (typeof secrets)[number]) =>
     server.deps.storage.createClient(
-      {
+      createClient({
         id,
-        secretDigest: digestClientSecret('lks_secret', masterSecret),
+        authenticationMethods: ['client_secret_basic'],
+        secretDigests: [digestClientSecret('lks_secret', masterSecret)],
         grantTypes: ['password'],
         scope: 'read',
         createdAt: startTime,
-      },
+      }),
       auditEvent('client.created', startTime, {}),
     )
   await addClient('older', secrets[1]!)

@@ -26,6 +26,7 @@ test('an empty environment gives the defaults', t => {
     corsOrigins: [],
     signingAlg: 'ES256',
     trustProxy: undefined,
+    privateJwksUris: false,
     logLevel: 'info',
     oauth: {
       accessTokenLifetime: 900,
@@ -33,7 +34,7 @@ test('an empty environment gives the defaults', t => {
         idleLifetime: 30 * 86_400,
         absoluteLifetime: 365 * 86_400,
         retryWindow: 60,
-        lateRetryWindow: 30 * 86_400,
+        lateRetryWindow: undefined,
       },
     },
     issuer: undefined,
@@ -167,9 +168,9 @@ test('each lifetime has its own setting', t => {
   })
 })
 
-test('late retries are believed for the idle lifetime unless it is said otherwise; 0 turns them off', t => {
+test('late retries have no limit of their own unless one is set; 0 turns them off', t => {
   const lateRetryWindow = (env: Environment) => readConfig(env).oauth.refresh.lateRetryWindow
-  t.is(lateRetryWindow({ LATCHKEY_REFRESH_IDLE_TTL: '7d' }), 7 * 86_400)
+  t.is(lateRetryWindow({ LATCHKEY_REFRESH_IDLE_TTL: '7d' }), undefined)
   t.is(lateRetryWindow({ LATCHKEY_REFRESH_IDLE_TTL: '7d', LATCHKEY_REFRESH_LATE_RETRY: '0' }), 0)
   t.is(lateRetryWindow({ LATCHKEY_REFRESH_LATE_RETRY: '90s' }), 90)
 })

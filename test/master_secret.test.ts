@@ -72,7 +72,8 @@ test('property: a client secret verifies against its digest and against no other
     fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (one, another) => {
       const digest = digestClientSecret(one, secrets[0])
       return (
-        verifyClientSecret(one, digest, secrets) && verifyClientSecret(another, digest, secrets) === (one === another)
+        verifyClientSecret(one, [digest], secrets) &&
+        verifyClientSecret(another, [digest], secrets) === (one === another)
       )
     }),
   )
@@ -97,23 +98,24 @@ test('digests are of one master secret: another one makes another', t => {
 
 test('rotating the master secret keeps client secrets, as long as the older one is in the list', t => {
   const digest = digestClientSecret('secret', createTestSecrets('old')[0])
-  t.true(verifyClientSecret('secret', digest, createTestSecrets('new', 'old')))
-  t.true(verifyClientSecret('secret', digest, createTestSecrets('newest', 'new', 'old')))
-  t.false(verifyClientSecret('secret', digest, createTestSecrets('new')))
-  t.false(verifyClientSecret('wrong', digest, createTestSecrets('new', 'old')))
+  t.true(verifyClientSecret('secret', [digest], createTestSecrets('new', 'old')))
+  t.true(verifyClientSecret('secret', [digest], createTestSecrets('newest', 'new', 'old')))
+  t.false(verifyClientSecret('secret', [digest], createTestSecrets('new')))
+  t.false(verifyClientSecret('wrong', [digest], createTestSecrets('new', 'old')))
 })
 
 test('no digest, as of an unknown client, verifies nothing, the empty secret included', t => {
   const secrets = createTestSecrets()
   for (const digest of ['', '.', secrets[0].name, `${secrets[0].name}.`]) {
-    for (const secret of ['', 'secret', digest]) t.false(verifyClientSecret(secret, digest, secrets))
+    for (const secret of ['', 'secret', digest]) t.false(verifyClientSecret(secret, [digest], secrets))
+    for (const secret of ['', 'secret']) t.false(verifyClientSecret(secret, [], secrets))
   }
-  t.true(verifyClientSecret('', digestClientSecret('', secrets[0]), secrets))
+  t.true(verifyClientSecret('', [digestClientSecret('', secrets[0])], secrets))
 })
 
 test('the stored digest is not a secret that is taken', t => {
   const secrets = createTestSecrets()
   const digest = digestClientSecret('secret', secrets[0])
-  t.false(verifyClientSecret(digest, digest, secrets))
-  t.true(verifyClientSecret('secret', digest, secrets))
+  t.false(verifyClientSecret(digest, [digest], secrets))
+  t.true(verifyClientSecret('secret', [digest], secrets))
 })

@@ -7,7 +7,7 @@ import { OAuthError } from '../src/oauth/error.ts'
 /** The parameters as entries, or the code of the refusal. */
 function outcome(text: string): [string, string | undefined][] | string {
   try {
-    return Object.entries(parseForm(text))
+    return Object.entries(parseForm(text).params)
   } catch (error) {
     return error instanceof OAuthError ? error.code : String(error)
   }
@@ -68,7 +68,7 @@ test('a NUL is refused in names and values, encoded or not', t => {
 })
 
 test('names of Object.prototype are names like any other', t => {
-  const params = parseForm('__proto__=a&constructor=b&toString=c&hasOwnProperty=d')
+  const { params } = parseForm('__proto__=a&constructor=b&toString=c&hasOwnProperty=d')
   t.deepEqual(Object.entries(params), [
     ['__proto__', 'a'],
     ['constructor', 'b'],
@@ -77,7 +77,14 @@ test('names of Object.prototype are names like any other', t => {
   ])
   t.is(Object.getPrototypeOf(params), null)
   // The twin: a form without them has none of them.
-  for (const name of ['__proto__', 'constructor', 'toString']) t.false(name in parseForm('a=b'), name)
+  for (const name of ['__proto__', 'constructor', 'toString']) t.false(name in parseForm('a=b').params, name)
+})
+
+test('resource is the one name that may be repeated (RFC 8707 §2); values keep their order, empty ones are left out', t => {
+  const { params, resources } = parseForm('resource=https%3A%2F%2Fa.example&scope=read&resource=&resource=b')
+  t.deepEqual(resources, ['https://a.example', 'b'])
+  t.deepEqual(Object.entries(params), [['scope', 'read']])
+  t.is(outcome('scope=read&scope=read'), 'invalid_request')
 })
 
 test('property: any text gives non-empty strings without NUL, or invalid_request', t => {

@@ -7,7 +7,7 @@ import { setImmediate } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import Database from 'better-sqlite3'
 import { auditEvent } from '../src/oauth/audit.ts'
-import { createClientSecret } from '../src/oauth/client.ts'
+import { addSecretDigest, createClient, createClientSecret } from '../src/oauth/client.ts'
 import { OAuthError } from '../src/oauth/error.ts'
 import { createSigningKey, openSigningKey } from '../src/oauth/keys.ts'
 import { createMasterSecret, digestClientSecret, parseMasterSecrets } from '../src/oauth/master_secret.ts'
@@ -48,7 +48,7 @@ async function openWithAlice(t: ExecutionContext) {
 
 const addClient = (storage: Storage, id: string) =>
   storage.createClient(
-    { id, grantTypes: ['refresh_token'], scope: 'read', createdAt: start },
+    createClient({ id, grantTypes: ['refresh_token'], scope: 'read', createdAt: start }),
     auditEvent('client.created', start, {}),
   )
 
@@ -306,8 +306,8 @@ test('promise 6: the files hold no refresh token, client secret, password, priva
   const hashed = { ...bob, passwordHash: await passwords.hash(password) }
   await storage.createUsers([hashed], auditEvent('user.created', start, {}))
   const secretDigest = digestClientSecret(clientSecret, secrets[0])
-  const web = { id: 'web', secretDigest, grantTypes: ['password'], scope: 'read', createdAt: start }
-  await storage.createClient(web, auditEvent('client.created', start, {}))
+  const web = createClient({ id: 'web', grantTypes: ['password'], scope: 'read', createdAt: start })
+  await storage.createClient(addSecretDigest(web, secretDigest), auditEvent('client.created', start, {}))
   await storage.addSigningKey(key, undefined, auditEvent('key.created', start, {}))
   await signIn(storage, sessionId)
   await refresh(storage, sessionId, firstGeneration, start + 1)

@@ -45,9 +45,17 @@ function user(username: string, changes: Partial<User> = {}): User {
 function client(id: string, changes: Partial<Client> = {}): Client {
   return {
     id,
-    secretDigest: undefined,
+    authenticationMethods: ['none'],
+    secretDigests: [],
+    jwks: undefined,
+    jwksUri: undefined,
     grantTypes: ['password', 'refresh_token'],
     scope: 'read write',
+    audience: undefined,
+    accessTokenLifetime: undefined,
+    refreshIdleLifetime: undefined,
+    refreshAbsoluteLifetime: undefined,
+    corsOrigins: [],
     createdAt: start,
     disabledAt: undefined,
     ...changes,
@@ -239,7 +247,19 @@ contract('removing a user removes the sessions too', async (t, storage) => {
 // Clients.
 
 contract('createClient keeps every member, and a taken id is false and changes nothing', async (t, storage) => {
-  const confidential = client('web', { secretDigest: 'digest', grantTypes: ['password'], scope: '' })
+  const confidential = client('web', {
+    authenticationMethods: ['client_secret_basic', 'private_key_jwt'],
+    secretDigests: ['new', 'old'],
+    jwks: { keys: [{ kty: 'EC', crv: 'P-256', x: 'x', y: 'y' }] },
+    jwksUri: 'https://web.example.com/jwks.json',
+    grantTypes: ['password'],
+    scope: '',
+    audience: ['https://a.example.com', 'https://b.example.com'],
+    accessTokenLifetime: 60,
+    refreshIdleLifetime: 3600,
+    refreshAbsoluteLifetime: 7200,
+    corsOrigins: ['https://app.example.com', 'http://localhost:5173'],
+  })
 
   t.true(await storage.createClient(confidential, event('client.created')))
   t.false(await storage.createClient(client('web', { scope: 'admin' }), event('client.created')))
@@ -259,32 +279,75 @@ contract('listClients goes by id', async (t, storage) => {
   )
 })
 
-contract(
-  'setClientSecret replaces the digest; without the client it is false and writes nothing',
-  async (t, storage) => {
-    await storage.createClient(client('web', { secretDigest: 'old' }), event('client.created'))
-    t.true(await storage.setClientSecret('web', 'new', event('client.secret_rotated')))
-    t.false(await storage.setClientSecret('app', 'new', event('client.secret_rotated')))
-    t.is((await storage.findClient('web'))?.secretDigest, 'new')
-    t.deepEqual(await auditTypes(storage), ['client.created', 'client.secret_rotated'])
-  },
-)
+contract('changeClient stores what is made of the record, and writes nothing for no change', async (t, storage) => {
+  const before = client('web', { secretDigests: ['old'] })
+  await storage.createClient(before, event('client.created'))
+  const seen: Client[] = []
+  const change = (changes: Partial<Client>) => (current: Client) => {
+    seen.push(current)
+    return { ...current, ...changes }
+  }
 
-contract('setClientDisabled is true only for a change', async (t, storage) => {
+  const after = { ...before, secretDigests: ['new', 'old'], disabledAt: start + 1, scope: 'read' }
+  t.deepEqual(await storage.changeClient('web', change(after), event('client.updated')), after)
+  t.deepEqual(await storage.findClient('web'), after)
+  t.deepEqual(await storage.changeClient('web', change(before), event('client.enabled')), before)
+  t.deepEqual(seen, [before, after])
+
+  t.is(await storage.changeClient('web', () => undefined, event('client.updated')), undefined)
+  t.is(await storage.changeClient('app', change({ scope: 'all' }), event('client.updated')), undefined)
+  t.deepEqual(await storage.listClients(), [before])
+  t.deepEqual(await auditTypes(storage), ['client.created', 'client.updated', 'client.enabled'])
+})
+
+contract('a change that throws changes nothing', async (t, storage) => {
   await storage.createClient(client('web'), event('client.created'))
-  t.false(await storage.setClientDisabled('web', false, event('client.enabled')))
-  t.true(await storage.setClientDisabled('web', true, event('client.disabled', start + 1)))
-  t.false(await storage.setClientDisabled('web', true, event('client.disabled', start + 2)))
-  t.is((await storage.findClient('web'))?.disabledAt, start + 1)
-  t.true(await storage.setClientDisabled('web', false, event('client.enabled')))
+  const change = () => {
+    throw new Error('makes no sense')
+  }
+  await t.throwsAsync(storage.changeClient('web', change, event('client.updated')), { message: 'makes no sense' })
   t.deepEqual(await storage.findClient('web'), client('web'))
-  t.false(await storage.setClientDisabled('app', true, event('client.disabled')))
-  t.deepEqual(await auditTypes(storage), ['client.created', 'client.disabled', 'client.enabled'])
+  t.deepEqual(await auditTypes(storage), ['client.created'])
+})
+
+contract('concurrent changes of one client lose none', async (t, storage) => {
+  await storage.createClient(client('web'), event('client.created'))
+  const add = (digest: string) => (current: Client) => ({
+    ...current,
+    secretDigests: [digest, ...current.secretDigests],
+  })
+  await Promise.all(['a', 'b', 'c'].map(digest => storage.changeClient('web', add(digest), event('client.updated'))))
+  t.deepEqual([...((await storage.findClient('web'))?.secretDigests ?? [])].sort(), ['a', 'b', 'c'])
+})
+
+// Identifiers that count once.
+
+contract('remember is true once, also for many at the same moment, and writes its event once', async (t, storage) => {
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, () => storage.remember('jti', start + 60, event('token.revoked'))),
+  )
+  t.is(answers.filter(answer => answer).length, 1)
+  t.true(await storage.isRemembered('jti'))
+  t.false(await storage.isRemembered('JTI'))
+  t.true(await storage.remember('JTI', start + 60))
+  t.deepEqual(await auditTypes(storage), ['token.revoked'])
+})
+
+contract('pruneRemembered forgets what expired, and nothing else', async (t, storage) => {
+  for (const [id, expiresAt] of [
+    ['a', start],
+    ['b', start + 1],
+    ['c', start + 2],
+  ] as const)
+    await storage.remember(id, expiresAt)
+  t.is(await storage.pruneRemembered(start + 1), 2)
+  t.is(await storage.pruneRemembered(start + 1), 0)
+  t.deepEqual(await Promise.all(['a', 'b', 'c'].map(id => storage.isRemembered(id))), [false, false, true])
 })
 
 contract('disabling a client leaves its sessions alone', async (t, storage) => {
   await populate(storage, session('a'))
-  await storage.setClientDisabled('app', true, event('client.disabled'))
+  await storage.changeClient('app', app => ({ ...app, disabledAt: start }), event('client.disabled'))
   t.deepEqual(await storage.findSession('a'), session('a'))
 })
 

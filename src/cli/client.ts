@@ -1,8 +1,21 @@
-/** `latchkey client`: the applications that may ask for tokens. */
+/** `latchkey client`. */
+import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import type { Config } from '../config.ts'
-import { type Client, createClientSecret, isClientId } from '../oauth/client.ts'
+import { type Config, parseDuration, parseOrigin } from '../config.ts'
+import {
+  addSecretDigest,
+  type Client,
+  clientAuthenticationMethods,
+  clientProblem,
+  createClient,
+  createClientSecret,
+  hasSecret,
+  isClientId,
+  isPublic,
+  parseClientJwks,
+} from '../oauth/client.ts'
 import { grants } from '../oauth/grants/index.ts'
+import { longestAccessTokenLifetime } from '../oauth/keys.ts'
 import { digestClientSecret } from '../oauth/master_secret.ts'
 import { parseScope } from '../oauth/scope.ts'
 import type { Storage } from '../oauth/storage.ts'
@@ -15,20 +28,16 @@ type SecretOption = { secretStdin?: true }
 export function clientCommand(): Command {
   const client = new Command('client').description('add, change and remove clients')
 
-  client
-    .command('add <id>')
-    .description('add a client; prints the secret of a confidential one, once')
+  addSettings(client.command('add <id>'))
+    .description('add a client; prints the secret of one that has a secret, once')
     .option('--public', 'a client without a secret, such as a phone app')
-    .option(
-      '--grant <type>',
-      `a grant type it may use (${Object.keys(grants).join(', ')}); repeat for several`,
-      collect,
-      [],
-    )
-    .option('--scope <scope>', 'space-separated scope that it may be granted', '')
     .option('--secret-stdin', 'read the client secret from stdin')
     .option('--json', 'print one JSON document')
     .action(addClient)
+  addSettings(client.command('update <id>'))
+    .description('change what is named by options; sessions live on')
+    .option('--json', 'print one JSON document')
+    .action(updateClient)
   client
     .command('list')
     .description('list all clients')
@@ -53,22 +62,22 @@ export function clientCommand(): Command {
     .action((id: string, options: Json) =>
       withStorage(async storage => {
         const document = describeClient(await getClient(storage, id))
-        output(
-          options,
-          document,
-          table(
-            ['FIELD', 'VALUE'],
-            Object.entries(document).map(([name, value]) => [name, value === null ? undefined : String(value)]),
-          ),
-        )
+        const rows = Object.entries(document).map(([name, value]) => [name, describeValue(value)])
+        output(options, document, table(['FIELD', 'VALUE'], rows))
       }),
     )
   client
     .command('rotate-secret <id>')
-    .description('replace the secret of a confidential client at once; prints the new one, once')
+    .description('add a new secret and print it, once; the one before stays good until the next rotation')
+    .option('--now', 'end the old secrets at once')
     .option('--secret-stdin', 'read the client secret from stdin')
     .option('--json', 'print one JSON document')
     .action(rotateSecret)
+  client
+    .command('drop-old-secret <id>')
+    .description('end the secret before the newest, once nothing uses it any more')
+    .option('--json', 'print one JSON document')
+    .action(dropOldSecret)
   client
     .command('disable <id>')
     .description('refuse every request of a client; its sessions can be refreshed again once it is enabled')
@@ -93,28 +102,132 @@ export function clientCommand(): Command {
   return client
 }
 
-type AddOptions = Json & SecretOption & { public?: true; grant: string[]; scope: string }
+type SettingOptions = {
+  grant?: string[]
+  scope?: string
+  authMethod?: string[]
+  jwks?: string
+  jwksUri?: string
+  audience?: string[]
+  accessTokenTtl?: string
+  refreshIdleTtl?: string
+  refreshAbsoluteTtl?: string
+  corsOrigin?: string[]
+}
+
+function addSettings(command: Command): Command {
+  return command
+    .option(
+      '--grant <type>',
+      `a grant type it may use (${Object.keys(grants).join(', ')}); repeat for several`,
+      collect,
+    )
+    .option('--scope <scope>', 'space-separated scope that it may be granted')
+    .option(
+      '--auth-method <method>',
+      `how it may authenticate (${clientAuthenticationMethods.join(', ')}); repeat for several`,
+      collect,
+    )
+    .option('--jwks <file>', 'the JWK Set with its public keys, for private_key_jwt')
+    .option('--jwks-uri <uri>', 'where it publishes that JWK Set')
+    .option(
+      '--audience <uri>',
+      'a resource that its tokens may be for; repeat for several, "default" for the server\'s',
+      collect,
+    )
+    .option('--access-token-ttl <duration>', 'such as 5m; "default" for the server\'s')
+    .option('--refresh-idle-ttl <duration>', 'such as 30d; "default" for the server\'s')
+    .option('--refresh-absolute-ttl <duration>', 'such as 365d; "default" for the server\'s')
+    .option('--cors-origin <origin>', 'an origin of its browser app; repeat for several, "none" for none', collect)
+}
+
+/** The members of a client that the options name. */
+function readSettings(options: SettingOptions): Partial<Client> {
+  const unknown = options.grant?.find(grant => !Object.hasOwn(grants, grant))
+  if (unknown !== undefined) throw new UsageError(`--grant ${unknown}: there are ${Object.keys(grants).join(', ')}`)
+  const scope = options.scope === undefined ? undefined : parseScope(options.scope)
+  if (options.scope !== undefined && scope === undefined)
+    throw new UsageError('--scope takes scope tokens separated by spaces (RFC 6749 §3.3)')
+  const methods = options.authMethod?.map(
+    text =>
+      clientAuthenticationMethods.find(method => method === text) ??
+      usage(`--auth-method ${text}: there are ${clientAuthenticationMethods.join(', ')}`),
+  )
+  return {
+    ...(options.grant && { grantTypes: [...new Set(options.grant)] }),
+    ...(scope && { scope: scope.join(' ') }),
+    ...(methods && { authenticationMethods: [...new Set(methods)] }),
+    ...(options.jwks !== undefined && { jwks: readJwks(options.jwks), jwksUri: undefined }),
+    ...(options.jwksUri !== undefined && { jwksUri: readJwksUri(options.jwksUri), jwks: undefined }),
+    ...(options.audience && { audience: readAudience(options.audience) }),
+    ...readLifetime('accessTokenLifetime', '--access-token-ttl', options.accessTokenTtl, longestAccessTokenLifetime),
+    ...readLifetime('refreshIdleLifetime', '--refresh-idle-ttl', options.refreshIdleTtl),
+    ...readLifetime('refreshAbsoluteLifetime', '--refresh-absolute-ttl', options.refreshAbsoluteTtl),
+    ...(options.corsOrigin && { corsOrigins: readOrigins(options.corsOrigin) }),
+  }
+}
+
+function readJwks(file: string) {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new UsageError(`--jwks ${file}: ${(error as Error).message}`)
+  }
+  return parseClientJwks(text) ?? usage(`--jwks ${file}: it takes a JWK Set of public keys, and no private one`)
+}
+
+function readJwksUri(text: string): string {
+  const url = URL.parse(text)
+  const fits = url !== null && /^https?:$/.test(url.protocol) && url.hash === '' && !url.username && !url.password
+  return fits ? text : usage(`--jwks-uri ${text}: it takes an https URL`)
+}
+
+function readAudience(texts: string[]): string[] | undefined {
+  if (texts.length === 1 && texts[0] === 'default') return undefined
+  const bad = texts.find(text => !/^\S+$/.test(text))
+  return bad === undefined ? [...new Set(texts)] : usage(`--audience ${bad}: it takes an absolute URI`)
+}
+
+function readLifetime(member: keyof Client, option: string, text: string | undefined, most?: number) {
+  if (text === undefined) return {}
+  if (text === 'default') return { [member]: undefined }
+  return {
+    [member]: parseDuration(text, 1, most) ?? usage(`${option} ${text}: it takes a duration, such as 90s, 15m or 30d`),
+  }
+}
+
+function readOrigins(texts: string[]): string[] {
+  if (texts.length === 1 && texts[0] === 'none') return []
+  return texts.map(
+    text => parseOrigin(text) ?? usage(`--cors-origin ${text}: it takes an origin, such as https://app.example.com`),
+  )
+}
+
+type AddOptions = Json & SecretOption & SettingOptions & { public?: true }
 
 async function addClient(id: string, options: AddOptions): Promise<void> {
   if (!isClientId(id))
     throw new UsageError('a client id has 1 to 64 letters, digits or . _ ~ - and does not begin with usr_')
-  if (options.grant.length === 0) throw new UsageError('name what the client may do with --grant')
-  const unknown = options.grant.find(grant => !Object.hasOwn(grants, grant))
-  if (unknown !== undefined) throw new UsageError(`--grant ${unknown}: there are ${Object.keys(grants).join(', ')}`)
+  if (options.grant === undefined) throw new UsageError('name what the client may do with --grant')
   if (options.public && options.secretStdin)
     throw new UsageError('a public client has no secret: drop --public or --secret-stdin')
-  const scope = parseScope(options.scope)
-  if (scope === undefined) throw new UsageError('--scope takes scope tokens separated by spaces (RFC 6749 §3.3)')
+  if (options.public && options.authMethod) throw new UsageError('--public is --auth-method none: give one of them')
+  const settings = readSettings(options)
+  const draft = createClient({
+    id,
+    createdAt: now(),
+    scope: '',
+    grantTypes: [],
+    authenticationMethods: defaultMethods(options, settings),
+    ...settings,
+  })
+  if (options.secretStdin && !hasSecret(draft))
+    throw new UsageError('--secret-stdin: a client that authenticates in this way has no secret')
 
   await withStorage(async (storage, config) => {
-    const secret = options.public ? undefined : await newSecret(storage, config, options)
-    const client = {
-      id,
-      secretDigest: secret?.digest,
-      grantTypes: [...new Set(options.grant)],
-      scope: scope.join(' '),
-      createdAt: now(),
-    }
+    const secret = hasSecret(draft) ? await newSecret(storage, config, options) : undefined
+    const client = insistOnSense(secret === undefined ? draft : addSecretDigest(draft, secret.digest))
     if (!(await storage.createClient(client, operatorEvent('client.created', { clientId: id })))) {
       throw new Error(`there is a client ${id} already`)
     }
@@ -122,13 +235,70 @@ async function addClient(id: string, options: AddOptions): Promise<void> {
   })
 }
 
-async function rotateSecret(id: string, options: Json & SecretOption): Promise<void> {
+function defaultMethods(options: AddOptions, settings: Partial<Client>): Client['authenticationMethods'] {
+  if (options.public) return ['none']
+  if (settings.jwks !== undefined || settings.jwksUri !== undefined) return ['private_key_jwt']
+  // Both ways of sending one secret are as good; which one a library takes is its own choice.
+  return ['client_secret_basic', 'client_secret_post']
+}
+
+async function updateClient(id: string, options: Json & SettingOptions): Promise<void> {
+  const settings = readSettings(options)
+  if (Object.keys(settings).length === 0)
+    throw new UsageError('name what is to change; see latchkey client update --help')
+  await withStorage(async storage => {
+    await getClient(storage, id)
+    const changed = await storage.changeClient(
+      id,
+      client => {
+        const next = { ...client, ...settings }
+        return insistOnSense(hasSecret(next) ? next : { ...next, secretDigests: [] })
+      },
+      operatorEvent('client.updated', { clientId: id, detail: Object.keys(settings).join(' ') }),
+    )
+    output(options, describeClient(changed ?? (await getClient(storage, id))), `changed the client ${id}`)
+  })
+}
+
+function insistOnSense(client: Client): Client {
+  const problem = clientProblem(client)
+  if (problem !== undefined) throw new UsageError(problem)
+  return client
+}
+
+async function rotateSecret(id: string, options: Json & SecretOption & { now?: true }): Promise<void> {
   await withStorage(async (storage, config) => {
     const client = await getClient(storage, id)
-    if (client.secretDigest === undefined) throw new Error(`${id} is a public client: it has no secret`)
+    if (!hasSecret(client)) {
+      throw new Error(
+        `${id} ${isPublic(client) ? 'is a public client' : 'authenticates by its keys'}: it has no secret`,
+      )
+    }
     const secret = await newSecret(storage, config, options)
-    await storage.setClientSecret(id, secret.digest, operatorEvent('client.secret_rotated', { clientId: id }))
-    output(options, { ...describeClient(client), ...secret.shown }, `replaced the secret of ${id}${showSecret(secret)}`)
+    const changed = await storage.changeClient(
+      id,
+      current => addSecretDigest(options.now ? { ...current, secretDigests: [] } : current, secret.digest),
+      operatorEvent('client.secret_rotated', { clientId: id }),
+    )
+    const document = { ...describeClient(changed ?? client), ...secret.shown }
+    const about = options.now
+      ? `replaced the secret of ${id}`
+      : `added a secret to ${id}; the one before stays good until the next rotation or \`latchkey client drop-old-secret ${id}\``
+    output(options, document, `${about}${showSecret(secret)}`)
+  })
+}
+
+async function dropOldSecret(id: string, options: Json): Promise<void> {
+  await withStorage(async storage => {
+    const client = await getClient(storage, id)
+    const changed = await storage.changeClient(
+      id,
+      current =>
+        current.secretDigests.length > 1 ? { ...current, secretDigests: current.secretDigests.slice(0, 1) } : undefined,
+      operatorEvent('client.old_secret_dropped', { clientId: id }),
+    )
+    const text = changed === undefined ? `${id} has no old secret` : `ended the old secret of ${id}`
+    output(options, describeClient(changed ?? client), text)
   })
 }
 
@@ -153,10 +323,14 @@ function showSecret(secret: NewSecret | undefined): string {
 async function setDisabled(id: string, disabled: boolean, options: Json): Promise<void> {
   await withStorage(async storage => {
     await getClient(storage, id)
-    await storage.setClientDisabled(
+    const event = operatorEvent(disabled ? 'client.disabled' : 'client.enabled', { clientId: id })
+    await storage.changeClient(
       id,
-      disabled,
-      operatorEvent(disabled ? 'client.disabled' : 'client.enabled', { clientId: id }),
+      client =>
+        disabled === (client.disabledAt !== undefined)
+          ? undefined
+          : { ...client, disabledAt: disabled ? event.at : undefined },
+      event,
     )
     output(options, describeClient(await getClient(storage, id)), `${id} is ${disabled ? 'disabled' : 'enabled'}`)
   })
@@ -168,17 +342,37 @@ async function getClient(storage: Storage, id: string): Promise<Client> {
   return client
 }
 
+/** Member names of RFC 7591 §2 where it has one. */
 function describeClient(client: Client) {
   return {
     client_id: client.id,
-    public: client.secretDigest === undefined,
+    public: isPublic(client),
+    token_endpoint_auth_methods: client.authenticationMethods,
+    secrets: client.secretDigests.length,
+    jwks: client.jwks ?? null,
+    jwks_uri: client.jwksUri ?? null,
     grant_types: client.grantTypes,
     scope: client.scope,
+    audience: client.audience ?? null,
+    access_token_ttl: client.accessTokenLifetime ?? null,
+    refresh_idle_ttl: client.refreshIdleLifetime ?? null,
+    refresh_absolute_ttl: client.refreshAbsoluteLifetime ?? null,
+    cors_origins: client.corsOrigins,
     created_at: client.createdAt,
     disabled_at: client.disabledAt ?? null,
   }
 }
 
-function collect(value: string, previous: string[]): string[] {
+function describeValue(value: unknown): string | undefined {
+  if (value === null) return undefined
+  if (Array.isArray(value)) return value.join(' ')
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+}
+
+function usage(message: string): never {
+  throw new UsageError(message)
+}
+
+function collect(value: string, previous: string[] = []): string[] {
   return [...previous, value]
 }

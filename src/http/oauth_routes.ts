@@ -1,7 +1,10 @@
 /** The OAuth endpoints: reads the request, calls `oauth/`, writes the answer. */
 import { createHash } from 'node:crypto'
 import type { Context } from 'koa'
+import type { Client, Params } from '../oauth/client.ts'
+import { authenticateClient } from '../oauth/client_authentication.ts'
 import type { Deps } from '../oauth/deps.ts'
+import { introspectionRequest, signIntrospection } from '../oauth/introspection.ts'
 import { jwksMaxAge, type SigningAlg } from '../oauth/keys.ts'
 import { discovery, metadata } from '../oauth/metadata.ts'
 import { revocationRequest } from '../oauth/revocation.ts'
@@ -10,19 +13,33 @@ import { callerOf } from './caller.ts'
 import { formParams } from './params.ts'
 
 export function oauthRoutes(deps: Deps, signingAlg: SigningAlg) {
-  const serverMetadata = JSON.stringify(metadata(deps.config))
+  const serverMetadata = JSON.stringify(metadata(deps.config, signingAlg))
   const discoveryDocument = JSON.stringify(discovery(deps.config, signingAlg))
 
   return {
     async token(ctx: Context) {
       // RFC 6749 §5.1; `Cache-Control: no-store` is on every answer anyway.
       ctx.set('Pragma', 'no-cache')
-      ctx.body = await tokenRequest(deps, credentials(ctx), callerOf(ctx))
+      const request = formParams(ctx)
+      const identify = () => authenticate(deps, ctx, request.params)
+      ctx.body = await tokenRequest(deps, identify, request, callerOf(ctx))
     },
     async revoke(ctx: Context) {
-      await revocationRequest(deps, credentials(ctx), callerOf(ctx))
+      const { params } = formParams(ctx)
+      const client = await authenticate(deps, ctx, params)
+      await revocationRequest(deps, client, params, callerOf(ctx))
       // RFC 7009 §2.2 leaves the body open; clients that parse every answer need one.
       ctx.body = {}
+    },
+    async introspect(ctx: Context) {
+      const { params } = formParams(ctx)
+      const client = await authenticate(deps, ctx, params)
+      const introspection = await introspectionRequest(deps, client, params)
+      ctx.vary('Accept')
+      if (ctx.accepts('application/json', introspectionJwtType) === introspectionJwtType) {
+        ctx.body = signIntrospection(deps, client.id, introspection)
+        ctx.type = introspectionJwtType
+      } else ctx.body = introspection
     },
     jwks: (ctx: Context) => cacheable(ctx, deps.keyRing.jwks(deps.now()), 'application/jwk-set+json'),
     metadata: (ctx: Context) => cacheable(ctx, serverMetadata, 'application/json'),
@@ -30,8 +47,14 @@ export function oauthRoutes(deps: Deps, signingAlg: SigningAlg) {
   }
 }
 
-function credentials(ctx: Context) {
-  return { authorization: ctx.headers.authorization, params: formParams(ctx) }
+/** RFC 9701 §4. */
+const introspectionJwtType = 'application/token-introspection+jwt'
+
+/** The client of a request, which the CORS rules want to know too. */
+async function authenticate(deps: Deps, ctx: Context, params: Params): Promise<Client> {
+  const client = await authenticateClient(deps, { authorization: ctx.headers.authorization, params })
+  ctx.state.clientId = client.id
+  return client
 }
 
 const etags = new Map<string, string>()

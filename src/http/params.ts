@@ -4,7 +4,7 @@
  */
 import type { Context, Next } from 'koa'
 import bodyParser from 'koa-bodyparser'
-import type { Params } from '../oauth/client.ts'
+import type { TokenParams } from '../oauth/client.ts'
 import { OAuthError } from '../oauth/error.ts'
 
 const formType = 'application/x-www-form-urlencoded'
@@ -31,19 +31,27 @@ export async function formBody(ctx: Context, next: Next): Promise<void> {
   await readText(ctx, next)
 }
 
+/** {@link formBody}, where there may be no body at all. */
+export function optionalFormBody(ctx: Context, next: Next): Promise<void> {
+  // Koa's `is` says null, and not false, where there is no body.
+  return ctx.is(formType) === null ? next() : formBody(ctx, next)
+}
+
 /** The parameters that {@link formBody} read. */
-export function formParams(ctx: Context): Params {
-  return parseForm(ctx.request.body as string)
+export function formParams(ctx: Context): TokenParams {
+  return parseForm((ctx.request.body as string | undefined) ?? '')
 }
 
 /**
  * Parses form-encoded text.
  *
- * @returns an object without prototype, so that `__proto__` is a name like any other; empty values are left out
- * @throws OAuthError `invalid_request` for a repeated name, broken percent-encoding, malformed UTF-8 or a NUL
+ * @returns `params`, an object without prototype, so that `__proto__` is a name like any other, and the values of
+ *          `resource`, the one name that may be repeated (RFC 8707 §2); empty values are left out
+ * @throws OAuthError `invalid_request` for any other repeated name, broken percent-encoding, malformed UTF-8 or a NUL
  */
-export function parseForm(text: string): Params {
+export function parseForm(text: string): TokenParams {
   const params: Partial<Record<string, string>> = Object.create(null)
+  const resources: string[] = []
   const seen = new Set<string>()
   // Bytes that are not UTF-8 have become this character by now.
   if (text.includes('\ufffd')) throw new OAuthError('invalid_request', 'the body is not UTF-8')
@@ -52,11 +60,15 @@ export function parseForm(text: string): Params {
     const equals = pair.indexOf('=')
     const name = decode(equals < 0 ? pair : pair.slice(0, equals))
     const value = equals < 0 ? '' : decode(pair.slice(equals + 1))
+    if (name === 'resource') {
+      if (value !== '') resources.push(value)
+      continue
+    }
     if (seen.has(name)) throw new OAuthError('invalid_request', 'a parameter is given twice')
     seen.add(name)
     if (value !== '') params[name] = value
   }
-  return params
+  return { params, resources }
 }
 
 function decode(text: string): string {

@@ -4,9 +4,12 @@ import { authenticateAccessToken } from '../oauth/access_token.ts'
 import { auditEvent } from '../oauth/audit.ts'
 import type { Deps } from '../oauth/deps.ts'
 import { OAuthError } from '../oauth/error.ts'
+import { hasScope } from '../oauth/scope.ts'
 import type { RevokedReason, Session } from '../oauth/session.ts'
 import type { SessionFilter } from '../oauth/storage.ts'
+import { userInfo } from '../oauth/user_info.ts'
 import { callerOf } from './caller.ts'
+import { formParams } from './params.ts'
 
 /** More devices than a person has; what is beyond ends with `?scope=others`. */
 const mostSessions = 200
@@ -25,6 +28,16 @@ export function userRoutes(deps: Deps) {
     async me(ctx: Context) {
       const { user } = await authenticate(deps, ctx)
       ctx.body = { username: user.username, email: user.email ?? null, full_name: user.fullName ?? null }
+    },
+    /** OpenID Connect Core §5.3. */
+    async userInfo(ctx: Context) {
+      const { user, scope } = await authenticate(deps, ctx)
+      if (!hasScope(scope, 'openid')) {
+        throw new OAuthError('insufficient_scope', 'the access token has not the scope openid', {
+          challenge: 'Bearer realm="latchkey", error="insufficient_scope", scope="openid"',
+        })
+      }
+      ctx.body = userInfo(user, scope)
     },
     async logout(ctx: Context) {
       const { session, user } = await authenticate(deps, ctx)
@@ -74,18 +87,30 @@ function sessionsToEnd(scope: unknown, current: Session): Pick<SessionFilter, 'i
   }
 }
 
+/** From the header (RFC 6750 §2.1) or, where a form was read, from the form (§2.2). */
+function accessTokenOf(ctx: Context): string | undefined {
+  const fromHeader = /^Bearer +([\w.~+/-]+=*) *$/i.exec(ctx.headers.authorization ?? '')?.[1]
+  const fromForm = ctx.request.body === undefined ? undefined : formParams(ctx).params.access_token
+  if (fromForm !== undefined && ctx.headers.authorization !== undefined) {
+    throw new OAuthError('invalid_request', 'the access token is given in two ways')
+  }
+  return fromHeader ?? fromForm
+}
+
 /** @throws OAuthError `invalid_token` with the challenge of RFC 6750 §3 */
 async function authenticate(deps: Deps, ctx: Context) {
   if (ctx.querystring !== '' && 'access_token' in ctx.query) {
     throw new OAuthError('invalid_request', 'the access token belongs in the Authorization header')
   }
-  const accessToken = /^Bearer +([\w.~+/-]+=*) *$/i.exec(ctx.headers.authorization ?? '')?.[1]
+  const accessToken = accessTokenOf(ctx)
   if (accessToken === undefined) {
     // RFC 6750 §3.1: who sent no token at all is told how to, and no error.
     throw new OAuthError('invalid_token', 'an access token is needed', { challenge: 'Bearer realm="latchkey"' })
   }
   try {
-    return await authenticateAccessToken(deps, accessToken)
+    const authenticated = await authenticateAccessToken(deps, accessToken)
+    ctx.state.clientId = authenticated.session.clientId
+    return authenticated
   } catch (error) {
     if (!(error instanceof OAuthError) || error.code !== 'invalid_token') throw error
     const challenge = `Bearer realm="latchkey", error="invalid_token", error_description="${error.message}"`

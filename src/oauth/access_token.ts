@@ -1,10 +1,16 @@
 /** Access tokens: RFC 9068 JWTs. Issues them, and verifies those that come back to this server's own endpoints. */
+import type { Client } from './client.ts'
 import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
+import type { Granted } from './grants/index.ts'
+import { accessTokenLifetime } from './lifetimes.ts'
 import type { Session } from './session.ts'
 import type { User } from './user.ts'
 
-/** RFC 9068 §2.2; `sid` as in OpenID Connect. Times are NumericDates. */
+/**
+ * RFC 9068 §2.2; `sid` as in OpenID Connect. Times are NumericDates. A client's own token (client_credentials) has the
+ * client as `sub` and none of the members that are about a sign-in.
+ */
 export type AccessTokenClaims = Readonly<{
   iss: string
   aud: string | readonly string[]
@@ -14,39 +20,37 @@ export type AccessTokenClaims = Readonly<{
   exp: number
   jti: string
   scope: string
-  sid: string
-  auth_time: number
-  amr: readonly string[]
+  sid?: string
+  auth_time?: number
+  amr?: readonly string[]
 }>
 
 /**
- * Signs an access token for a session.
+ * Signs an access token for what a client was granted.
  *
- * @param scope what this token is granted: the session's scope or less
  * @returns the compact JWT and the seconds it lives
  */
 export function issueAccessToken(
   deps: Deps,
-  session: Session,
-  scope: string,
+  client: Client,
+  { session, scope, audience }: Granted,
 ): { accessToken: string; expiresIn: number } {
   const now = deps.now()
   // One call for both: each costs a system call.
   const random = deps.randomBytes(20)
-  const lifetime = spreadLifetime(deps.config.accessTokenLifetime, random.readUInt32BE(16))
-  const expiresIn = Math.min(lifetime, session.idleExpiresAt - now, session.expiresAt - now)
+  const lifetime = spreadLifetime(accessTokenLifetime(deps.config, client), random.readUInt32BE(16))
+  const expiresIn =
+    session === undefined ? lifetime : Math.min(lifetime, session.idleExpiresAt - now, session.expiresAt - now)
   const claims: AccessTokenClaims = {
     iss: deps.config.issuer,
-    aud: session.audience.length === 1 ? session.audience[0]! : session.audience,
-    sub: session.userId,
-    client_id: session.clientId,
+    aud: audience.length === 1 ? audience[0]! : audience,
+    sub: session === undefined ? client.id : session.userId,
+    client_id: client.id,
     iat: now,
     exp: now + expiresIn,
     jti: random.toString('base64url', 0, 16),
     scope,
-    sid: session.id,
-    auth_time: session.authTime,
-    amr: session.amr,
+    ...(session !== undefined && { sid: session.id, auth_time: session.authTime, amr: session.amr }),
   }
   return { accessToken: deps.keyRing.sign(claims, now), expiresIn }
 }
@@ -71,10 +75,19 @@ export async function authenticateAccessToken(
   accessToken: string,
 ): Promise<{ session: Session; user: User; scope: string }> {
   const claims = verifyAccessToken(deps, accessToken)
-  const found = claims && (await deps.storage.findLiveSession(claims.sid, deps.now()))
+  const found = claims?.sid === undefined ? undefined : await deps.storage.findLiveSession(claims.sid, deps.now())
   if (found === undefined)
     throw new OAuthError('invalid_token', 'the access token is expired, revoked or not valid here')
   return { ...found, scope: claims!.scope }
+}
+
+/** Where the revocation of a client's own access token is remembered. */
+export function revokedId({ jti }: AccessTokenClaims): string {
+  return `token ${jti}`
+}
+
+export function isRevoked({ storage }: Deps, claims: AccessTokenClaims): Promise<boolean> {
+  return storage.isRemembered(revokedId(claims))
 }
 
 /** Up to 5 % shorter than configured, at random: a fleet that signed in together does not refresh together. */

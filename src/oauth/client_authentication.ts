@@ -1,15 +1,15 @@
 /**
- * How clients authenticate: `none`, `client_secret_basic`, `client_secret_post`. RFC 6749 §2.3, names of RFC 7591 §2.
+ * How clients authenticate: RFC 6749 §2.3 and RFC 7523 §2.2. A client may use only the methods that it is registered for.
  */
-import type { Client, Params } from './client.ts'
+
+import type { Client, ClientAuthenticationMethod, Params } from './client.ts'
+import { AssertionError, verifyClientAssertion } from './client_assertion.ts'
 import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
 import { verifyClientSecret } from './master_secret.ts'
 
 /** What of a request identifies its client. */
 export type Credentials = Readonly<{ authorization: string | undefined; params: Params }>
-
-export const clientAuthenticationMethods = ['none', 'client_secret_basic', 'client_secret_post'] as const
 
 /**
  * Identifies the client of a request: by its authentication, or a public one by its id.
@@ -18,15 +18,15 @@ export const clientAuthenticationMethods = ['none', 'client_secret_basic', 'clie
  *         `invalid_request` for two methods at once or two clients
  */
 export async function authenticateClient(deps: Deps, { authorization, params }: Credentials): Promise<Client> {
-  if (authorization !== undefined) {
-    if (params.client_secret !== undefined) {
-      throw new OAuthError('invalid_request', 'use one method of client authentication, not two')
-    }
-    return authenticateBasic(deps, authorization, params.client_id)
+  const { client_id: id, client_secret: secret, client_assertion: assertion, client_assertion_type: type } = params
+  if ([authorization, secret, assertion ?? type].filter(method => method !== undefined).length > 1) {
+    throw new OAuthError('invalid_request', 'use one method of client authentication, not two')
   }
-  if (params.client_id === undefined) refuse('the client did not identify itself', 'no client_id')
-  const client = await verifyClient(deps, params.client_id, params.client_secret ?? '')
-  return client ?? refuseClient(deps, params.client_id)
+  if (authorization !== undefined) return authenticateBasic(deps, authorization, id)
+  if (assertion !== undefined || type !== undefined) return authenticateAssertion(deps, assertion, type, id)
+  if (id === undefined) refuse('the client did not identify itself', 'no client_id')
+  const client = await verifyClient(deps, 'client_secret_post', id, secret ?? '')
+  return client ?? refuseClient(deps, id)
 }
 
 async function authenticateBasic(deps: Deps, authorization: string, bodyClientId: string | undefined): Promise<Client> {
@@ -37,24 +37,53 @@ async function authenticateBasic(deps: Deps, authorization: string, bodyClientId
   // RFC 6749 §2.3.1 encodes both parts, many clients do not: what does not match decoded is tried as sent.
   for (const { id, secret } of [decoded, encoded]) {
     if (id === undefined || secret === undefined) continue
-    const client = await verifyClient(deps, id, secret)
-    if (client === undefined) continue
-    if (bodyClientId !== undefined && bodyClientId !== client.id) {
-      throw new OAuthError('invalid_request', 'client_id is not the client that authenticated')
-    }
-    return client
+    const client = await verifyClient(deps, 'client_secret_basic', id, secret)
+    if (client !== undefined) return insistOnOneClient(client, bodyClientId)
   }
   return refuseClient(deps, decoded.id ?? pair.id)
 }
 
-/** A public client has an empty secret. Compares one digest whether or not the client exists. */
-async function verifyClient(deps: Deps, id: string, secret: string): Promise<Client | undefined> {
-  const client = await deps.storage.findClient(id)
-  if (client !== undefined && client.secretDigest === undefined) {
-    return secret === '' && client.disabledAt === undefined ? client : undefined
+async function authenticateAssertion(
+  deps: Deps,
+  assertion: string | undefined,
+  type: string | undefined,
+  bodyClientId: string | undefined,
+): Promise<Client> {
+  if (assertion === undefined || type !== 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer') {
+    refuse('the client assertion is missing or of a type that is not supported', 'no assertion, or another type')
   }
-  const matches = verifyClientSecret(secret, client?.secretDigest ?? '', deps.secrets)
+  const client = await verifyClientAssertion(deps, assertion).catch(error => {
+    if (!(error instanceof AssertionError)) throw error
+    return refuse('client authentication failed', `client assertion: ${error.message}`)
+  })
+  return insistOnOneClient(client, bodyClientId)
+}
+
+/**
+ * A public client has an empty secret. Compares a digest whether or not the client exists.
+ *
+ * @param method how the secret came; with an empty one the client is asking by `none`
+ */
+async function verifyClient(
+  deps: Deps,
+  method: ClientAuthenticationMethod,
+  id: string,
+  secret: string,
+): Promise<Client | undefined> {
+  const client = await deps.storage.findClient(id)
+  const matches =
+    client?.authenticationMethods.includes('none') === true
+      ? secret === ''
+      : verifyClientSecret(secret, client?.secretDigests ?? [], deps.secrets) &&
+        client?.authenticationMethods.includes(method) === true
   return matches && client?.disabledAt === undefined ? client : undefined
+}
+
+function insistOnOneClient(client: Client, bodyClientId: string | undefined): Client {
+  if (bodyClientId !== undefined && bodyClientId !== client.id) {
+    throw new OAuthError('invalid_request', 'client_id is not the client that authenticated')
+  }
+  return client
 }
 
 /** RFC 7617 §2: everything after the first colon is the secret. */
@@ -80,7 +109,9 @@ function decodeFormText(text: string): string | undefined {
 async function refuseClient({ storage }: Deps, id: string): Promise<never> {
   const client = await storage.findClient(id)
   const cause =
-    client === undefined ? 'no such client' : `client ${id}${client.disabledAt === undefined ? '' : ' is disabled'}`
+    client === undefined
+      ? 'no such client'
+      : `client ${id} ${client.disabledAt === undefined ? `authenticates by ${client.authenticationMethods.join(' or ')}` : 'is disabled'}`
   return refuse('client authentication failed', cause)
 }
 

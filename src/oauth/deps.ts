@@ -1,4 +1,5 @@
 /** What the protocol needs from outside: everything that a test substitutes or that differs between deployments. */
+import type { JWTVerifyGetKey } from 'jose'
 import type { KeyRing } from './keys.ts'
 import type { MasterSecrets } from './master_secret.ts'
 import type { Passwords } from './password.ts'
@@ -12,7 +13,8 @@ export type OAuthConfig = Readonly<{
   /** `aud` of access tokens. */
   audience: readonly string[]
   accessTokenLifetime: number
-  refresh: RefreshPolicy
+  /** `lateRetryWindow` is the idle lifetime of the session where it is not set. */
+  refresh: Omit<RefreshPolicy, 'lateRetryWindow'> & { lateRetryWindow?: number | undefined }
 }>
 
 export type Deps = Readonly<{
@@ -21,6 +23,8 @@ export type Deps = Readonly<{
   secrets: MasterSecrets
   keyRing: KeyRing
   passwords: Passwords
+  /** Keys of clients that publish them at a `jwks_uri`. Rejects with an AssertionError when they cannot be had. */
+  remoteJwks: (uri: string) => JWTVerifyGetKey
   /** Seconds since the epoch, an integer. */
   now: () => number
   randomBytes: (size: number) => Buffer

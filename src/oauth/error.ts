@@ -1,6 +1,6 @@
 /**
  * The one error that the protocol raises, with the RFC's error code as its discriminant. `http/errors.ts` turns it into
- * an answer. Sources: RFC 6749 §5.2, RFC 6750 §3.1; `temporarily_unavailable` is borrowed from RFC 6749 §4.1.2.1.
+ * an answer. Sources: RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2; `temporarily_unavailable` is borrowed from RFC 6749 §4.1.2.1.
  */
 
 /** The list of all codes, with the HTTP status and the `error` member that each is answered with. */
@@ -11,7 +11,9 @@ export const errorAnswers = {
   unauthorized_client: { status: 400, error: 'unauthorized_client' },
   unsupported_grant_type: { status: 400, error: 'unsupported_grant_type' },
   invalid_scope: { status: 400, error: 'invalid_scope' },
+  invalid_target: { status: 400, error: 'invalid_target' },
   invalid_token: { status: 401, error: 'invalid_token' },
+  insufficient_scope: { status: 403, error: 'insufficient_scope' },
   not_found: { status: 404, error: 'not_found' },
   method_not_allowed: { status: 405, error: 'method_not_allowed' },
   request_too_large: { status: 413, error: 'invalid_request' },

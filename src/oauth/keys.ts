@@ -64,26 +64,32 @@ export async function createSigningKey(
   return { kid, alg, publicJwk: { ...material, use: 'sig', alg, kid }, privateJwe, createdAt: now, activatesAt }
 }
 
+/** RFC 9068 §2.1, OpenID Connect Core §2, RFC 9701 §5: the type keeps the JWTs of this issuer apart. */
+const jwtTypes = ['at+jwt', 'JWT', 'token-introspection+jwt'] as const
+export type JwtType = (typeof jwtTypes)[number]
+
 /** A key in memory, ready to sign and verify. */
 export type OpenedKey = Readonly<{
   stored: SigningKey
   privateKey: KeyObject
   publicKey: KeyObject
-  /** The encoded protected header of every access token that this key signs. */
-  encodedHeader: string
+  /** The encoded protected headers of what this key signs. */
+  encodedHeaders: Readonly<Record<JwtType, string>>
 }>
 
 /** @returns undefined when none of the master secrets opens it */
 export async function openSigningKey(stored: SigningKey, secrets: MasterSecrets): Promise<OpenedKey | undefined> {
   const privateJwk = await decryptPrivateJwk(stored.privateJwe, secrets)
   if (privateJwk === undefined) return undefined
-  // RFC 9068 §2.1: the type keeps access tokens apart from every other JWT of this issuer.
-  const header = { alg: stored.alg, typ: 'at+jwt', kid: stored.kid }
+  const encodedHeaders = jwtTypes.map(typ => {
+    const header = JSON.stringify({ alg: stored.alg, typ, kid: stored.kid })
+    return [typ, Buffer.from(header).toString('base64url')]
+  })
   return {
     stored,
     privateKey: createPrivateKey({ key: privateJwk, format: 'jwk' }),
     publicKey: createPublicKey({ key: stored.publicJwk, format: 'jwk' }),
-    encodedHeader: Buffer.from(JSON.stringify(header)).toString('base64url'),
+    encodedHeaders: Object.fromEntries(encodedHeaders),
   }
 }
 
@@ -91,9 +97,11 @@ export async function openSigningKey(stored: SigningKey, secrets: MasterSecrets)
 export type KeyRing = Readonly<{
   keys: () => readonly OpenedKey[]
   replace: (keys: readonly OpenedKey[]) => void
-  /** Signs the claims of an access token. @returns a compact JWS */
-  sign: (claims: object, now: number) => string
-  /** @returns the claims of a JWT with a good signature by a key that is not retired; its times are not looked at */
+  /** The algorithm that {@link KeyRing.sign} uses at this moment. */
+  signingAlg: (now: number) => SigningAlg
+  /** Signs claims, those of an access token unless told otherwise. @returns a compact JWS */
+  sign: (claims: object, now: number, typ?: JwtType) => string
+  /** @returns the claims of an access token with a good signature by a key that is not retired; its times are not looked at */
   verify: (jwt: string, now: number) => unknown
   /** The JWK Set of the moment, RFC 7517 §5, as JSON text. */
   jwks: (now: number) => string
@@ -102,19 +110,25 @@ export type KeyRing = Readonly<{
 export function createKeyRing(initial: readonly OpenedKey[]): KeyRing {
   let keys = initial
   let stored = keys.map(key => key.stored)
-  let byHeader = new Map(keys.map(key => [key.encodedHeader, key]))
+  let byHeader = new Map(keys.map(key => [key.encodedHeaders['at+jwt'], key]))
+
+  function signingKey(now: number): OpenedKey {
+    const key = keys.find(candidate => keyState(candidate.stored, stored, now) === 'signing')
+    if (key === undefined) throw new Error('no signing key is active')
+    return key
+  }
 
   return {
     keys: () => keys,
     replace(newKeys) {
       keys = newKeys
       stored = keys.map(key => key.stored)
-      byHeader = new Map(keys.map(key => [key.encodedHeader, key]))
+      byHeader = new Map(keys.map(key => [key.encodedHeaders['at+jwt'], key]))
     },
-    sign(claims, now) {
-      const key = keys.find(candidate => keyState(candidate.stored, stored, now) === 'signing')
-      if (key === undefined) throw new Error('no signing key is active')
-      const signed = `${key.encodedHeader}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
+    signingAlg: now => signingKey(now).stored.alg,
+    sign(claims, now, typ = 'at+jwt') {
+      const key = signingKey(now)
+      const signed = `${key.encodedHeaders[typ]}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
       return `${signed}.${signText(key, signed).toString('base64url')}`
     },
     verify(jwt, now) {

@@ -49,8 +49,23 @@ export function digestClientSecret(clientSecret: string, masterSecret: MasterSec
   return `${masterSecret.name}.${digest}`
 }
 
-/** Compares in constant time. False as well when the master secret it was made under is gone. */
-export function verifyClientSecret(clientSecret: string, storedDigest: string, secrets: MasterSecrets): boolean {
+/**
+ * Compares in constant time. False as well when the master secret it was made under is gone.
+ *
+ * @param storedDigests any of them will do; with none, as much is computed as with one
+ */
+export function verifyClientSecret(
+  clientSecret: string,
+  storedDigests: readonly string[],
+  secrets: MasterSecrets,
+): boolean {
+  const matches = (storedDigests.length === 0 ? [''] : storedDigests).map(stored =>
+    fitsDigest(clientSecret, stored, secrets),
+  )
+  return matches.includes(true)
+}
+
+function fitsDigest(clientSecret: string, storedDigest: string, secrets: MasterSecrets): boolean {
   const masterSecret = secrets.find(({ name }) => storedDigest.startsWith(`${name}.`)) ?? secrets[0]
   const expected = Buffer.from(storedDigest)
   const presented = Buffer.from(digestClientSecret(clientSecret, masterSecret))

@@ -1,7 +1,10 @@
-/** Token revocation: RFC 7009. Either kind of token ends its session; there is one row per session and no list of tokens. */
-import { verifyAccessToken } from './access_token.ts'
+/**
+ * Token revocation: RFC 7009. Either kind of token ends its session; there is one row per session and no list of tokens.
+ * A client's own access token has no session: its `jti` is remembered until it expires.
+ */
+import { revokedId, verifyAccessToken } from './access_token.ts'
 import { auditEvent, type Caller } from './audit.ts'
-import { authenticateClient, type Credentials } from './client_authentication.ts'
+import type { Client, Params } from './client.ts'
 import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
 import { parseRefreshToken } from './refresh_token.ts'
@@ -11,14 +14,19 @@ import { parseRefreshToken } from './refresh_token.ts'
  * Any refresh token of the family will do, the superseded ones too: who lost the last answer signs out with what it has.
  * A token that is unknown, expired or another client's changes nothing and is no error (RFC 7009 §2.2).
  *
- * @throws OAuthError `invalid_request` or `invalid_client`
+ * @throws OAuthError `invalid_request`
  */
-export async function revocationRequest(deps: Deps, request: Credentials, caller: Caller): Promise<void> {
-  const client = await authenticateClient(deps, request)
-  const { token } = request.params
+export async function revocationRequest(deps: Deps, client: Client, params: Params, caller: Caller): Promise<void> {
+  const { token } = params
   if (token === undefined) throw new OAuthError('invalid_request', 'token is missing')
-  const sessionId = parseRefreshToken(token, deps.secrets)?.sessionId ?? verifyAccessToken(deps, token)?.sid
-  if (sessionId === undefined) return
-  const event = auditEvent('session.revoked', deps.now(), caller, { clientId: client.id, sessionId })
-  await deps.storage.revokeSessions({ id: sessionId, clientId: client.id }, 'revoked_by_client', event)
+  const claims = verifyAccessToken(deps, token)
+  const sessionId = parseRefreshToken(token, deps.secrets)?.sessionId ?? claims?.sid
+  const about = { clientId: client.id, sessionId }
+  if (sessionId !== undefined) {
+    const event = auditEvent('session.revoked', deps.now(), caller, about)
+    await deps.storage.revokeSessions({ id: sessionId, clientId: client.id }, 'revoked_by_client', event)
+  } else if (claims?.client_id === client.id) {
+    const event = auditEvent('token.revoked', deps.now(), caller, { ...about, detail: claims.jti })
+    await deps.storage.remember(revokedId(claims), claims.exp, event)
+  }
 }

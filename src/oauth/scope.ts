@@ -23,6 +23,10 @@ export function narrowScope(requested: string | undefined, allowed: string): str
   return tokens?.every(token => within.has(token)) ? tokens.join(' ') : undefined
 }
 
+export function hasScope(scope: string, token: string): boolean {
+  return scope.includes(token) && scope.split(' ').includes(token)
+}
+
 /** {@link narrowScope}. @throws OAuthError `invalid_scope` */
 export function grantScope(requested: string | undefined, allowed: string): string {
   const granted = narrowScope(requested, allowed)

@@ -39,10 +39,17 @@ export interface Storage {
   listClients(): Promise<Client[]>
   /** False when the id is taken. */
   createClient(client: Client, event: AuditEvent): Promise<boolean>
-  /** False when there is no such client. */
-  setClientSecret(id: string, secretDigest: string, event: AuditEvent): Promise<boolean>
-  /** False when nothing changed. */
-  setClientDisabled(id: string, disabled: boolean, event: AuditEvent): Promise<boolean>
+  /**
+   * Replaces a client's record by what `change` makes of it.
+   *
+   * @param change pure and synchronous; undefined when there is nothing to change
+   * @returns the record as it is now, or undefined when nothing changed or there is no such client
+   */
+  changeClient(
+    id: string,
+    change: (client: Client) => Client | undefined,
+    event: AuditEvent,
+  ): Promise<Client | undefined>
   /** Removes a client with all sessions. False when there is none. */
   removeClient(id: string, event: AuditEvent): Promise<boolean>
 
@@ -84,6 +91,16 @@ export interface Storage {
    * @returns how many were ended
    */
   revokeSessions(which: SessionFilter, reason: RevokedReason, event: AuditEvent): Promise<number>
+
+  /**
+   * Remembers an identifier that must count once, until it expires.
+   *
+   * @returns false when it was remembered already
+   */
+  remember(id: string, expiresAt: number, event?: AuditEvent): Promise<boolean>
+  isRemembered(id: string): Promise<boolean>
+  /** Forgets a limited number of identifiers that have expired. @returns how many */
+  pruneRemembered(expiredBefore: number): Promise<number>
 
   listSigningKeys(): Promise<SigningKey[]>
   /**

@@ -1,11 +1,13 @@
-/** The token endpoint: the whole request as four steps. RFC 6749 §3.2, §4.3, §5, §6. */
+/** The token endpoint: the whole request as four steps. RFC 6749 §3.2, §4.3, §4.4, §5, §6; RFC 8707. */
 import { issueAccessToken } from './access_token.ts'
 import type { Caller } from './audit.ts'
-import { authenticateClient, type Credentials } from './client_authentication.ts'
+import type { Client, TokenParams } from './client.ts'
 import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
 import { grants } from './grants/index.ts'
+import { issueIdToken } from './id_token.ts'
 import { formatRefreshToken } from './refresh_token.ts'
+import { hasScope } from './scope.ts'
 
 /** RFC 6749 §5.1. `scope` is always there and is what was granted to this access token. */
 export type TokenResponse = Readonly<{
@@ -15,30 +17,42 @@ export type TokenResponse = Readonly<{
   expires_in: number
   refresh_token?: string
   scope: string
+  /** With the scope `openid`: OpenID Connect Core §3.1.3.3. */
+  id_token?: string
 }>
 
 /**
  * Answers a token request.
  *
- * @throws OAuthError any code of RFC 6749 §5.2, or `temporarily_unavailable`
+ * @param identify authenticates the client
+ * @throws OAuthError any code of RFC 6749 §5.2, `invalid_target`, or `temporarily_unavailable`
  */
-export async function tokenRequest(deps: Deps, request: Credentials, caller: Caller): Promise<TokenResponse> {
-  const { params } = request
-  if (params.grant_type === undefined) throw new OAuthError('invalid_request', 'grant_type is missing')
-  const client = await authenticateClient(deps, request)
-  const grant = Object.hasOwn(grants, params.grant_type) ? grants[params.grant_type] : undefined
+export async function tokenRequest(
+  deps: Deps,
+  identify: () => Promise<Client>,
+  request: TokenParams,
+  caller: Caller,
+): Promise<TokenResponse> {
+  const grantType = request.params.grant_type
+  if (grantType === undefined) throw new OAuthError('invalid_request', 'grant_type is missing')
+  const client = await identify()
+  const grant = Object.hasOwn(grants, grantType) ? grants[grantType] : undefined
   if (grant === undefined) throw new OAuthError('unsupported_grant_type', 'this grant type is not supported')
-  if (!client.grantTypes.includes(params.grant_type)) {
+  if (!client.grantTypes.includes(grantType)) {
     throw new OAuthError('unauthorized_client', 'the client may not use this grant type')
   }
 
-  const { session, scope } = await grant(deps, client, params, caller)
+  const granted = await grant(deps, client, request, caller)
 
-  const { accessToken, expiresIn } = issueAccessToken(deps, session, scope)
+  const { scope, session } = granted
+  const { accessToken, expiresIn } = issueAccessToken(deps, client, granted)
   const response: TokenResponse = { access_token: accessToken, token_type: 'Bearer', expires_in: expiresIn, scope }
-  if (!client.grantTypes.includes('refresh_token')) return response
+  if (session === undefined) return response
   return {
     ...response,
-    refresh_token: formatRefreshToken({ sessionId: session.id, generation: session.generation }, deps.secrets),
+    ...(client.grantTypes.includes('refresh_token') && {
+      refresh_token: formatRefreshToken({ sessionId: session.id, generation: session.generation }, deps.secrets),
+    }),
+    ...(hasScope(scope, 'openid') && { id_token: issueIdToken(deps, session, accessToken, expiresIn) }),
   }
 }

@@ -39,7 +39,7 @@ import {
   userFromRow,
   userRow,
 } from './sqlite_rows.ts'
-import { auditEvents, clients, sessions, signingKeys, users } from './sqlite_schema.ts'
+import { auditEvents, clients, rememberedIds, sessions, signingKeys, users } from './sqlite_schema.ts'
 import { liveAt, prepareStatements, pruneBatch } from './sqlite_statements.ts'
 
 const migrationsFolder = fileURLToPath(new URL('../../migrations/sqlite', import.meta.url))
@@ -197,16 +197,15 @@ function createStorage(database: Database.Database): Storage {
     listClients: () => read(() => db.select().from(clients).orderBy(asc(clients.id)).all().map(clientFromRow)),
     createClient: async (client, event) =>
       (await change(event, () => db.insert(clients).values(clientRow(client)).onConflictDoNothing().run())) > 0,
-    setClientSecret: async (id, secretDigest, event) =>
-      (await change(event, () => db.update(clients).set({ secretDigest }).where(eq(clients.id, id)).run())) > 0,
-    setClientDisabled: async (id, disabled, event) =>
-      (await change(event, () =>
-        db
-          .update(clients)
-          .set({ disabledAt: disabled ? event.at : null })
-          .where(and(eq(clients.id, id), disabled ? isNull(clients.disabledAt) : gt(clients.disabledAt, 0)))
-          .run(),
-      )) > 0,
+    changeClient: (id, change, event) =>
+      write(() => {
+        const client = optional(statements.findClient.get({ id }), clientFromRow)
+        const changed = client && change(client)
+        if (changed === undefined) return undefined
+        db.update(clients).set(clientRow(changed)).where(eq(clients.id, id)).run()
+        record(event)
+        return changed
+      }),
     removeClient: async (id, event) =>
       (await change(event, () => db.delete(clients).where(eq(clients.id, id)).run())) > 0,
 
@@ -272,6 +271,23 @@ function createStorage(database: Database.Database): Storage {
         const ended = revokeNow(which, reason, event.at)
         if (ended > 0) record({ ...event, detail: `${reason}: ${ended}` })
         return ended
+      }),
+
+    remember: (id, expiresAt, event) =>
+      write(() => {
+        const { changes } = statements.insertRememberedId.run({ id, expiresAt })
+        if (changes > 0 && event !== undefined) record(event)
+        return changes > 0
+      }),
+    isRemembered: id => read(() => statements.findRememberedId.get({ id }) !== undefined),
+    pruneRemembered: before =>
+      write(() => {
+        const expired = db
+          .select({ id: rememberedIds.id })
+          .from(rememberedIds)
+          .where(lte(rememberedIds.expiresAt, before))
+          .limit(pruneBatch)
+        return db.delete(rememberedIds).where(inArray(rememberedIds.id, expired)).run().changes
       }),
 
     listSigningKeys: () =>

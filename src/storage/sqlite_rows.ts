@@ -31,15 +31,40 @@ export function userRow(user: User) {
 
 export function clientFromRow(row: typeof clients.$inferSelect): Client {
   return {
-    ...row,
-    secretDigest: row.secretDigest ?? undefined,
+    id: row.id,
+    authenticationMethods: row.authenticationMethods.split(' ') as Client['authenticationMethods'],
+    secretDigests: row.secretDigests?.split(' ') ?? [],
+    jwks: row.jwks === null ? undefined : JSON.parse(row.jwks),
+    jwksUri: row.jwksUri ?? undefined,
     grantTypes: row.grantTypes.split(' '),
+    scope: row.scope,
+    audience: row.audience?.split(' '),
+    accessTokenLifetime: row.accessTokenLifetime ?? undefined,
+    refreshIdleLifetime: row.refreshIdleLifetime ?? undefined,
+    refreshAbsoluteLifetime: row.refreshAbsoluteLifetime ?? undefined,
+    corsOrigins: row.corsOrigins?.split(' ') ?? [],
+    createdAt: row.createdAt,
     disabledAt: row.disabledAt ?? undefined,
   }
 }
 
 export function clientRow(client: Client) {
-  return { ...client, grantTypes: client.grantTypes.join(' ') }
+  return {
+    id: client.id,
+    authenticationMethods: client.authenticationMethods.join(' '),
+    secretDigests: client.secretDigests.length === 0 ? null : client.secretDigests.join(' '),
+    jwks: client.jwks === undefined ? null : JSON.stringify(client.jwks),
+    jwksUri: client.jwksUri ?? null,
+    grantTypes: client.grantTypes.join(' '),
+    scope: client.scope,
+    audience: client.audience?.join(' ') ?? null,
+    accessTokenLifetime: client.accessTokenLifetime ?? null,
+    refreshIdleLifetime: client.refreshIdleLifetime ?? null,
+    refreshAbsoluteLifetime: client.refreshAbsoluteLifetime ?? null,
+    corsOrigins: client.corsOrigins.length === 0 ? null : client.corsOrigins.join(' '),
+    createdAt: client.createdAt,
+    disabledAt: client.disabledAt ?? null,
+  }
 }
 
 export function sessionFromRow(row: typeof sessions.$inferSelect): Session {

@@ -20,12 +20,24 @@ export const users = sqliteTable('users', {
 
 export const clients = sqliteTable('clients', {
   id: text('id').primaryKey(),
-  /** Null for a public client. */
-  secretDigest: text('secret_digest'),
+  /** Space-separated; every method that the client may use. */
+  authenticationMethods: text('authentication_methods').notNull().default('client_secret_basic client_secret_post'),
+  /** Space-separated, newest first; null for a client without a secret. */
+  secretDigests: text('secret_digest'),
+  /** JWK Set, JSON. */
+  jwks: text('jwks'),
+  jwksUri: text('jwks_uri'),
   /** Space-separated grant types. */
   grantTypes: text('grant_types').notNull(),
   /** Space-separated scope values that the client may be granted. */
   scope: text('scope').notNull(),
+  /** Space-separated; null for the server's own. */
+  audience: text('audience'),
+  accessTokenLifetime: integer('access_token_lifetime'),
+  refreshIdleLifetime: integer('refresh_idle_lifetime'),
+  refreshAbsoluteLifetime: integer('refresh_absolute_lifetime'),
+  /** Space-separated. */
+  corsOrigins: text('cors_origins'),
   createdAt: integer('created_at').notNull(),
   disabledAt: integer('disabled_at'),
 })
@@ -77,6 +89,16 @@ export const signingKeys = sqliteTable('signing_keys', {
   createdAt: integer('created_at').notNull(),
   activatesAt: integer('activates_at').notNull(),
 })
+
+/** Identifiers that count once, until they expire anyway: those of client assertions, those of revoked access tokens. */
+export const rememberedIds = sqliteTable(
+  'remembered_ids',
+  {
+    id: text('id').primaryKey(),
+    expiresAt: integer('expires_at').notNull(),
+  },
+  table => [index('remembered_ids_expires_at').on(table.expiresAt)],
+)
 
 export const auditEvents = sqliteTable('audit_events', {
   id: integer('id').primaryKey({ autoIncrement: true }),

@@ -1,6 +1,6 @@
 /** The queries of the hot paths, prepared. */
 import { and, asc, type drizzle, eq, gt, isNull, type SQL, sql } from './drizzle.ts'
-import { auditEvents, clients, sessions, users } from './sqlite_schema.ts'
+import { auditEvents, clients, rememberedIds, sessions, users } from './sqlite_schema.ts'
 
 /** Rows looked at by one pruning step: few milliseconds, so that no request waits for it. */
 export const pruneBatch = 500
@@ -87,6 +87,16 @@ export function prepareStatements(db: Orm) {
       .where(gt(sessions.id, value('after')))
       .orderBy(asc(sessions.id))
       .limit(pruneBatch)
+      .prepare(),
+    findRememberedId: db
+      .select({ id: rememberedIds.id })
+      .from(rememberedIds)
+      .where(eq(rememberedIds.id, value('id')))
+      .prepare(),
+    insertRememberedId: db
+      .insert(rememberedIds)
+      .values({ id: value('id'), expiresAt: value('expiresAt') })
+      .onConflictDoNothing()
       .prepare(),
     insertAuditEvent: db
       .insert(auditEvents)

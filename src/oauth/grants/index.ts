@@ -1,25 +1,25 @@
 /** The grants by their `grant_type`. A new one is one file and one line here. */
 import type { Caller } from '../audit.ts'
-import type { Client, Params } from '../client.ts'
+import type { Client, TokenParams } from '../client.ts'
 import type { Deps } from '../deps.ts'
 import type { Session } from '../session.ts'
+import { clientCredentialsGrant } from './client_credentials.ts'
 import { passwordGrant } from './password.ts'
 import { refreshTokenGrant } from './refresh_token.ts'
 
+/** What an access token is for; `session` when a user has signed in. */
+export type Granted = Readonly<{ scope: string; audience: readonly string[]; session?: Session }>
+
 /**
- * Exchanges what a request brings for a session and the scope of the access token.
+ * Exchanges what a request brings for what its access token is granted.
  *
  * @param client authenticated, and allowed to use this grant
- * @throws OAuthError `invalid_request`, `invalid_grant` or `invalid_scope`
+ * @throws OAuthError `invalid_request`, `invalid_grant`, `invalid_scope` or `invalid_target`
  */
-export type Grant = (
-  deps: Deps,
-  client: Client,
-  params: Params,
-  caller: Caller,
-) => Promise<{ session: Session; scope: string }>
+export type Grant = (deps: Deps, client: Client, request: TokenParams, caller: Caller) => Promise<Granted>
 
 export const grants: Readonly<Record<string, Grant>> = {
   password: passwordGrant,
   refresh_token: refreshTokenGrant,
+  client_credentials: clientCredentialsGrant,
 }

@@ -1,11 +1,14 @@
 /** The password grant: a sign-in. RFC 6749 §4.3. For first-party clients only, each given the grant by name. */
 import { auditEvent, type Caller } from '../audit.ts'
-import type { Client, Params } from '../client.ts'
+import type { Client, TokenParams } from '../client.ts'
 import type { Deps } from '../deps.ts'
 import { OAuthError } from '../error.ts'
+import { accessTokenLifetime, refreshPolicy } from '../lifetimes.ts'
+import { grantAudience } from '../resource.ts'
 import { grantScope } from '../scope.ts'
 import { createSession, type Session } from '../session.ts'
 import { refuseSignIn, type User } from '../user.ts'
+import type { Granted } from './index.ts'
 
 /** Characters; what is longer is cut, so that a session row stays small. */
 const longestDevice = 64
@@ -14,14 +17,15 @@ const longestUserAgent = 160
 export async function passwordGrant(
   deps: Deps,
   client: Client,
-  params: Params,
+  { params, resources }: TokenParams,
   caller: Caller,
-): Promise<{ session: Session; scope: string }> {
+): Promise<Granted & { session: Session }> {
   const { username, password, device } = params
   if (username === undefined || password === undefined) {
     throw new OAuthError('invalid_request', `${username === undefined ? 'username' : 'password'} is missing`)
   }
   const scope = grantScope(params.scope, client.scope)
+  const audience = grantAudience(resources, client.audience ?? deps.config.audience)
   const user = await verifyCredentials(deps, username, password)
 
   const session = createSession(
@@ -30,7 +34,7 @@ export async function passwordGrant(
       userId: user.id,
       clientId: client.id,
       scope,
-      audience: deps.config.audience,
+      audience,
       amr: ['pwd'],
       device: device?.slice(0, longestDevice).toWellFormed(),
       ip: caller.ip,
@@ -47,7 +51,7 @@ export async function passwordGrant(
   })
   if (!(await deps.storage.createSession(session, credentials, event)))
     refuseSignIn('the credentials changed during the sign-in')
-  return { session, scope }
+  return { session, scope, audience }
 }
 
 /**
@@ -78,6 +82,7 @@ async function betterHash({ passwords }: Deps, user: User, password: string): Pr
 
 /** A session that nothing can refresh ends with its access token. */
 function sessionLifetimes({ config }: Deps, client: Client) {
-  if (client.grantTypes.includes('refresh_token')) return config.refresh
-  return { idleLifetime: config.accessTokenLifetime, absoluteLifetime: config.accessTokenLifetime }
+  if (client.grantTypes.includes('refresh_token')) return refreshPolicy(config, client)
+  const lifetime = accessTokenLifetime(config, client)
+  return { idleLifetime: lifetime, absoluteLifetime: lifetime }
 }

@@ -1,31 +1,37 @@
 /** The refresh_token grant. RFC 6749 §6, RFC 9700 §4.14; what a token means is decided in `session.ts`. */
 import type { Caller } from '../audit.ts'
-import type { Client, Params } from '../client.ts'
+import type { Client, TokenParams } from '../client.ts'
 import type { Deps } from '../deps.ts'
 import { OAuthError } from '../error.ts'
+import { refreshPolicy } from '../lifetimes.ts'
 import { parseRefreshToken } from '../refresh_token.ts'
+import { grantAudience, narrowAudience } from '../resource.ts'
 import { grantScope, narrowScope } from '../scope.ts'
-import { decideRefresh, type Session } from '../session.ts'
+import { decideRefresh } from '../session.ts'
+import type { Granted } from './index.ts'
 
 export async function refreshTokenGrant(
   deps: Deps,
   client: Client,
-  params: Params,
+  { params, resources }: TokenParams,
   caller: Caller,
-): Promise<{ session: Session; scope: string }> {
+): Promise<Granted> {
   if (params.refresh_token === undefined) throw new OAuthError('invalid_request', 'refresh_token is missing')
   const refreshToken = parseRefreshToken(params.refresh_token, deps.secrets)
   if (refreshToken === undefined) refuse('not a refresh token of this server')
 
   const now = deps.now()
+  const policy = refreshPolicy(deps.config, client)
   const presented = { ...refreshToken, clientId: client.id }
   const decision = await deps.storage.refreshSession(
     refreshToken.sessionId,
     session => {
-      const decided = decideRefresh(session, presented, now, deps.config.refresh)
+      const decided = decideRefresh(session, presented, now, policy)
       if (!('session' in decided) || decided.kind === 'reused') return decided
-      // Before anything is written: a scope that is refused must not use the token up.
-      return narrowScope(params.scope, decided.session.scope) === undefined ? { kind: 'scope_exceeded' } : decided
+      // Before anything is written: a scope or resource that is refused must not use the token up.
+      if (narrowScope(params.scope, decided.session.scope) === undefined) return { kind: 'scope_exceeded' }
+      if (narrowAudience(resources, decided.session.audience) === undefined) return { kind: 'target_exceeded' }
+      return decided
     },
     now,
     caller,
@@ -35,9 +41,15 @@ export async function refreshTokenGrant(
     case 'retried':
     case 'late_retried':
     case 'healed':
-      return { session: decision.session, scope: grantScope(params.scope, decision.session.scope) }
+      return {
+        session: decision.session,
+        scope: grantScope(params.scope, decision.session.scope),
+        audience: grantAudience(resources, decision.session.audience),
+      }
     case 'scope_exceeded':
       throw new OAuthError('invalid_scope', 'the scope is malformed or asks for more than was granted at sign-in')
+    case 'target_exceeded':
+      throw new OAuthError('invalid_target', 'the resource is malformed, given twice or not one of the sign-in')
     case 'reused':
     case 'unknown':
     case 'revoked':

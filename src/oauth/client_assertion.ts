@@ -1,0 +1,98 @@
+/** Client assertions: `private_key_jwt`. RFC 7521 §4.2, RFC 7523 §2.2 and §3, OpenID Connect Core §9. */
+import { createHash } from 'node:crypto'
+import { createLocalJWKSet, decodeJwt, errors, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import type { Client } from './client.ts'
+import type { Deps } from './deps.ts'
+
+/** Asymmetric ones only: with an HMAC, a public key would be a password (RFC 8725 §2.1). */
+export const clientAssertionAlgs = ['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'PS256', 'RS256']
+
+/** Seconds. What lives longer is refused, so that what has to be remembered stays small. */
+const longestLifetime = 3600
+/** Seconds that a client's clock may be wrong. */
+const clockTolerance = 30
+const longestJti = 256
+
+/** What is wrong with an assertion, or with the keys that it is verified by. For the log. */
+export class AssertionError extends Error {
+  override name = 'AssertionError'
+}
+
+/**
+ * Verifies an assertion and remembers its `jti`, so that it works once.
+ *
+ * @returns the client that made it
+ * @throws AssertionError when it cannot be believed
+ */
+export async function verifyClientAssertion(deps: Deps, assertion: string): Promise<Client> {
+  const clientId = claimedClientId(assertion)
+  const client = clientId === undefined ? undefined : await deps.storage.findClient(clientId)
+  if (client === undefined) throw new AssertionError('no such client')
+  if (client.disabledAt !== undefined) throw new AssertionError(`client ${client.id} is disabled`)
+  if (!client.authenticationMethods.includes('private_key_jwt')) {
+    throw new AssertionError(`client ${client.id} is not registered for private_key_jwt`)
+  }
+  const { jti, exp } = await verify(deps, client, assertion).catch(error => {
+    if (!(error instanceof errors.JOSEError || error instanceof AssertionError)) throw error
+    throw new AssertionError(`client ${client.id}: ${error.message}`, { cause: error })
+  })
+  if (!(await rememberOnce(deps, client, jti, exp)))
+    throw new AssertionError(`client ${client.id}: its jti was used before`)
+  return client
+}
+
+async function verify(deps: Deps, client: Client, assertion: string): Promise<{ jti: string; exp: number }> {
+  const { issuer } = deps.config
+  const now = deps.now()
+  const options = {
+    algorithms: clientAssertionAlgs,
+    issuer: client.id,
+    subject: client.id,
+    // RFC 7523 §3: what identifies this server; libraries send the issuer or an endpoint.
+    audience: [issuer, `${issuer}/token`, `${issuer}/introspect`, `${issuer}/revoke`],
+    requiredClaims: ['exp', 'jti'],
+    clockTolerance,
+    currentDate: new Date(now * 1000),
+  }
+  const getKey = clientKeys(deps, client)
+  const { payload } = await jwtVerify(assertion, getKey, options).catch(async error => {
+    // No `kid`, and several keys that could have signed: RFC 7517 §4.5 makes it optional.
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
+    for await (const key of error) {
+      const verified = await jwtVerify(assertion, key, options).catch(ignoreBadSignature)
+      if (verified !== undefined) return verified
+    }
+    throw new errors.JWSSignatureVerificationFailed()
+  })
+  const { jti, exp = 0, iat = now } = payload
+  if (typeof jti !== 'string' || jti === '' || jti.length > longestJti) throw new AssertionError('its jti is unusable')
+  if (exp > now + longestLifetime + clockTolerance) throw new AssertionError('it lives too long')
+  if (iat > now + clockTolerance) throw new AssertionError('it was issued in the future')
+  return { jti, exp }
+}
+
+function clientKeys({ remoteJwks }: Deps, client: Client): JWTVerifyGetKey {
+  if (client.jwks !== undefined) return createLocalJWKSet(client.jwks)
+  if (client.jwksUri !== undefined) return remoteJwks(client.jwksUri)
+  throw new AssertionError('the client has no keys')
+}
+
+/** @returns false when it was there already */
+async function rememberOnce({ storage }: Deps, client: Client, jti: string, exp: number): Promise<boolean> {
+  // As a digest: of one size, whatever the client chose.
+  const id = createHash('sha256').update(`assertion\0${client.id}\0${jti}`).digest('base64url')
+  // Looked up first, so that a replay costs no write.
+  return !(await storage.isRemembered(id)) && (await storage.remember(id, Math.ceil(exp) + clockTolerance))
+}
+
+function claimedClientId(assertion: string): string | undefined {
+  try {
+    return decodeJwt(assertion).sub
+  } catch {
+    return undefined
+  }
+}
+
+function ignoreBadSignature(error: unknown): undefined {
+  if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error
+}

@@ -1,0 +1,43 @@
+/** ID tokens: OpenID Connect Core §2 and, for those of a refresh, §12.2. */
+import { createHash } from 'node:crypto'
+import type { Deps } from './deps.ts'
+import type { SigningAlg } from './keys.ts'
+import type { Session } from './session.ts'
+
+/** Times are NumericDates. Claims about the user are at the UserInfo endpoint (§5.4). */
+export type IdTokenClaims = Readonly<{
+  iss: string
+  sub: string
+  aud: string
+  iat: number
+  exp: number
+  auth_time: number
+  amr: readonly string[]
+  sid: string
+  at_hash: string
+}>
+
+/** @returns a compact JWT that lives as long as the access token it comes with */
+export function issueIdToken(deps: Deps, session: Session, accessToken: string, expiresIn: number): string {
+  const now = deps.now()
+  const claims: IdTokenClaims = {
+    iss: deps.config.issuer,
+    sub: session.userId,
+    aud: session.clientId,
+    iat: now,
+    exp: now + expiresIn,
+    auth_time: session.authTime,
+    amr: session.amr,
+    sid: session.id,
+    at_hash: accessTokenHash(accessToken, deps.keyRing.signingAlg(now)),
+  }
+  return deps.keyRing.sign(claims, now, 'JWT')
+}
+
+/** §3.1.3.6: the left half of the hash that the signature uses, which for Ed25519 is SHA-512. */
+function accessTokenHash(accessToken: string, alg: SigningAlg): string {
+  const digest = createHash(alg === 'EdDSA' ? 'sha512' : 'sha256')
+    .update(accessToken)
+    .digest()
+  return digest.toString('base64url', 0, digest.length / 2)
+}

@@ -1,0 +1,82 @@
+/** Token introspection: RFC 7662, and its answer as a JWT: RFC 9701. Looks at the session row, so a logout shows at once. */
+import { isRevoked, verifyAccessToken } from './access_token.ts'
+import { type Client, isPublic, type Params } from './client.ts'
+import type { Deps } from './deps.ts'
+import { OAuthError } from './error.ts'
+import { refreshPolicy } from './lifetimes.ts'
+import { parseRefreshToken } from './refresh_token.ts'
+import { decideRefresh } from './session.ts'
+
+/** RFC 7662 §2.2. A token that is not active tells nothing else. */
+export type Introspection = Readonly<{ active: false } | ({ active: true } & Record<string, unknown>)>
+
+const inactive: Introspection = { active: false }
+
+/**
+ * Says what a token is worth now. Any confidential client may ask, about the tokens of every client.
+ *
+ * @throws OAuthError `invalid_request`, or `invalid_client` for a public client: who anybody can be must not fish for tokens
+ */
+export async function introspectionRequest(deps: Deps, client: Client, params: Params): Promise<Introspection> {
+  if (isPublic(client)) {
+    throw new OAuthError('invalid_client', 'introspection is for clients that authenticate', {
+      cause: `client ${client.id} is public`,
+      challenge: 'Basic realm="latchkey", charset="UTF-8"',
+    })
+  }
+  if (params.token === undefined) throw new OAuthError('invalid_request', 'token is missing')
+  return params.token.startsWith('lkr_')
+    ? introspectRefreshToken(deps, params.token)
+    : introspectAccessToken(deps, params.token)
+}
+
+/** RFC 9701 §5. @param audience the client that asked */
+export function signIntrospection(deps: Deps, audience: string, introspection: Introspection): string {
+  const now = deps.now()
+  const claims = { iss: deps.config.issuer, aud: audience, iat: now, token_introspection: introspection }
+  return deps.keyRing.sign(claims, now, 'token-introspection+jwt')
+}
+
+async function introspectAccessToken(deps: Deps, token: string): Promise<Introspection> {
+  const claims = verifyAccessToken(deps, token)
+  if (claims === undefined || (await isDisabled(deps, claims.client_id))) return inactive
+  if (claims.sid === undefined) {
+    return (await isRevoked(deps, claims)) ? inactive : { active: true, token_type: 'Bearer', ...claims }
+  }
+  const found = await deps.storage.findLiveSession(claims.sid, deps.now())
+  return found === undefined
+    ? inactive
+    : { active: true, token_type: 'Bearer', username: found.user.username, ...claims }
+}
+
+/** Active is what would get tokens at the token endpoint: the live one, and its parent while a retry is believed. */
+async function introspectRefreshToken(deps: Deps, token: string): Promise<Introspection> {
+  const refreshToken = parseRefreshToken(token, deps.secrets)
+  const now = deps.now()
+  const found = refreshToken && (await deps.storage.findLiveSession(refreshToken.sessionId, now))
+  const client = found && (await deps.storage.findClient(found.session.clientId))
+  if (found === undefined || client === undefined || client.disabledAt !== undefined) return inactive
+  const { session, user } = found
+  const presented = { ...refreshToken!, clientId: client.id }
+  const { kind } = decideRefresh(session, presented, now, refreshPolicy(deps.config, client))
+  if (kind === 'reused') return inactive
+  return {
+    active: true,
+    iss: deps.config.issuer,
+    sub: user.id,
+    username: user.username,
+    client_id: client.id,
+    scope: session.scope,
+    aud: session.audience.length === 1 ? session.audience[0] : session.audience,
+    iat: session.rotatedAt,
+    exp: Math.min(session.idleExpiresAt, session.expiresAt),
+    sid: session.id,
+    auth_time: session.authTime,
+    amr: session.amr,
+  }
+}
+
+async function isDisabled({ storage }: Deps, clientId: string): Promise<boolean> {
+  const client = await storage.findClient(clientId)
+  return client === undefined || client.disabledAt !== undefined
+}
