@@ -93,6 +93,12 @@ export async function openSigningKey(stored: SigningKey, secrets: MasterSecrets)
   }
 }
 
+/**
+ * How many good tokens are remembered with their claims. One token is shown again and again, at each call of an app and each
+ * introspection of a resource server, and its signature costs more than everything else that is done for it.
+ */
+const mostVerified = 4096
+
 /** The keys of this process: {@link KeyRing.replace | replaced} whole when the storage has other ones. */
 export type KeyRing = Readonly<{
   keys: () => readonly OpenedKey[]
@@ -111,6 +117,7 @@ export function createKeyRing(initial: readonly OpenedKey[]): KeyRing {
   let keys = initial
   let stored = keys.map(key => key.stored)
   let byHeader = new Map(keys.map(key => [key.encodedHeaders['at+jwt'], key]))
+  const verified = new Map<string, { key: OpenedKey; claims: unknown }>()
 
   function signingKey(now: number): OpenedKey {
     const key = keys.find(candidate => keyState(candidate.stored, stored, now) === 'signing')
@@ -132,6 +139,10 @@ export function createKeyRing(initial: readonly OpenedKey[]): KeyRing {
       return `${signed}.${signText(key, signed).toString('base64url')}`
     },
     verify(jwt, now) {
+      const known = verified.get(jwt)
+      if (known !== undefined && byHeader.get(known.key.encodedHeaders['at+jwt']) === known.key) {
+        return keyState(known.key.stored, stored, now) === 'retired' ? undefined : known.claims
+      }
       const [encodedHeader = '', encodedClaims = '', encodedSignature = '', ...rest] = jwt.split('.', 4)
       // A header that is not letter for letter one of ours is not ours: nothing the sender wrote chooses the
       // algorithm or the key (RFC 8725 §3.1).
@@ -140,7 +151,10 @@ export function createKeyRing(initial: readonly OpenedKey[]): KeyRing {
       const signature = Buffer.from(encodedSignature, 'base64url')
       if (signature.toString('base64url') !== encodedSignature) return undefined
       if (!verifyText(key, `${encodedHeader}.${encodedClaims}`, signature)) return undefined
-      return JSON.parse(Buffer.from(encodedClaims, 'base64url').toString())
+      const claims = JSON.parse(Buffer.from(encodedClaims, 'base64url').toString())
+      if (verified.size >= mostVerified) verified.delete(verified.keys().next().value!)
+      verified.set(jwt, { key, claims })
+      return claims
     },
     jwks(now) {
       const published = stored.filter(key => keyState(key, stored, now) !== 'retired')
