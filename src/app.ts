@@ -12,16 +12,14 @@ import { oauthRoutes } from './http/oauth_routes.ts'
 import { formBody, optionalFormBody } from './http/params.ts'
 import { userRoutes } from './http/user_routes.ts'
 import type { Deps } from './oauth/deps.ts'
-import type { SigningAlg } from './oauth/keys.ts'
 
 export type HttpOptions = Readonly<{
   log: Logger
-  signingAlg: SigningAlg
   corsOrigins: readonly string[]
   trustProxy: BlockList | undefined
 }>
 
-export function createApp(deps: Deps, { log, signingAlg, corsOrigins, trustProxy }: HttpOptions): Koa {
+export function createApp(deps: Deps, { log, corsOrigins, trustProxy }: HttpOptions): Koa {
   const app = new Koa()
   app.use(answerErrors(log, deps.randomBytes(6).toString('base64url')))
   app.use(identifyCaller(trustProxy, log))
@@ -30,13 +28,13 @@ export function createApp(deps: Deps, { log, signingAlg, corsOrigins, trustProxy
   // Every method that Node knows, or the router answers the unusual ones with 501 where 404 or 405 is meant. One path has
   // one spelling, here as in the CORS rules.
   const router = new Router({ methods: METHODS, sensitive: true, strict: true })
-  const oauth = oauthRoutes(deps, signingAlg)
+  const oauth = oauthRoutes(deps)
   router.post('/token', formBody, oauth.token)
   router.post('/revoke', formBody, oauth.revoke)
   router.post('/introspect', formBody, oauth.introspect)
   router.get('/.well-known/jwks.json', oauth.jwks)
   router.get('/.well-known/oauth-authorization-server', oauth.metadata)
-  router.get('/.well-known/openid-configuration', oauth.discovery)
+  router.get('/.well-known/openid-configuration', oauth.metadata)
 
   const user = userRoutes(deps)
   router.get('/users/me', user.me)

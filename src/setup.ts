@@ -6,9 +6,9 @@ import { auditEvent } from './oauth/audit.ts'
 import {
   createSigningKey,
   keyState,
+  newAlgLead,
   type OpenedKey,
   openSigningKey,
-  publicationLead,
   type SigningAlg,
   type SigningKey,
 } from './oauth/keys.ts'
@@ -64,7 +64,7 @@ export async function openSigningKeys(storage: Storage, secrets: MasterSecrets, 
   const newest = stored.at(-1)
   if (newest?.alg !== alg) {
     // The first key signs at once: nobody can have missed it. Any other is published first.
-    await addSigningKey(storage, secrets, alg, newest, newest === undefined ? 0 : publicationLead)
+    await addSigningKey(storage, secrets, alg, newest, newest === undefined ? 0 : newAlgLead)
     return openSigningKeys(storage, secrets, alg)
   }
   return openKeys(stored, secrets)

@@ -6,15 +6,15 @@ import { authenticateClient } from '../oauth/client_authentication.ts'
 import type { Deps } from '../oauth/deps.ts'
 import { introspectionRequest, signIntrospection } from '../oauth/introspection.ts'
 import { jwksMaxAge, type SigningAlg } from '../oauth/keys.ts'
-import { discovery, metadata } from '../oauth/metadata.ts'
+import { metadata } from '../oauth/metadata.ts'
 import { revocationRequest } from '../oauth/revocation.ts'
 import { tokenRequest } from '../oauth/token.ts'
 import { callerOf } from './caller.ts'
 import { formParams } from './params.ts'
 
-export function oauthRoutes(deps: Deps, signingAlg: SigningAlg) {
-  const serverMetadata = JSON.stringify(metadata(deps.config, signingAlg))
-  const discoveryDocument = JSON.stringify(discovery(deps.config, signingAlg))
+export function oauthRoutes(deps: Deps) {
+  const documentFor = (algs: readonly SigningAlg[]) => ({ algs, text: JSON.stringify(metadata(deps.config, algs)) })
+  let document = documentFor([])
 
   return {
     async token(ctx: Context) {
@@ -42,8 +42,11 @@ export function oauthRoutes(deps: Deps, signingAlg: SigningAlg) {
       } else ctx.body = introspection
     },
     jwks: (ctx: Context) => cacheable(ctx, deps.keyRing.jwks(deps.now()), 'application/jwk-set+json'),
-    metadata: (ctx: Context) => cacheable(ctx, serverMetadata, 'application/json'),
-    discovery: (ctx: Context) => cacheable(ctx, discoveryDocument, 'application/json'),
+    metadata(ctx: Context) {
+      const algs = deps.keyRing.algs(deps.now())
+      if (String(algs) !== String(document.algs)) document = documentFor(algs)
+      cacheable(ctx, document.text, 'application/json')
+    },
   }
 }
 

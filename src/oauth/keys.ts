@@ -30,6 +30,8 @@ export type KeyState = 'published' | 'signing' | 'verifying' | 'retired'
 export const jwksMaxAge = 300
 /** Seconds between creation and first signature: jose asks again after 30 s at the soonest, go-oidc after `max-age`. */
 export const publicationLead = jwksMaxAge + 30
+/** Seconds, the same for a key of another algorithm: express-oauth2-jwt-bearer keeps the metadata that names it for 600 s. */
+export const newAlgLead = 600 + 30
 /** Seconds. No access token lives longer, so this is how long a key must outlive its last signature. */
 export const longestAccessTokenLifetime = 86_400
 
@@ -103,6 +105,8 @@ const mostVerified = 4096
 export type KeyRing = Readonly<{
   keys: () => readonly OpenedKey[]
   replace: (keys: readonly OpenedKey[]) => void
+  /** The algorithms of the published keys. */
+  algs: (now: number) => readonly SigningAlg[]
   /** The algorithm that {@link KeyRing.sign} uses at this moment. */
   signingAlg: (now: number) => SigningAlg
   /** Signs claims, those of an access token unless told otherwise. @returns a compact JWS */
@@ -119,6 +123,8 @@ export function createKeyRing(initial: readonly OpenedKey[]): KeyRing {
   let byHeader = new Map(keys.map(key => [key.encodedHeaders['at+jwt'], key]))
   const verified = new Map<string, { key: OpenedKey; claims: unknown }>()
 
+  const published = (now: number) => stored.filter(key => keyState(key, stored, now) !== 'retired')
+
   function signingKey(now: number): OpenedKey {
     const key = keys.find(candidate => keyState(candidate.stored, stored, now) === 'signing')
     if (key === undefined) throw new Error('no signing key is active')
@@ -132,6 +138,7 @@ export function createKeyRing(initial: readonly OpenedKey[]): KeyRing {
       stored = keys.map(key => key.stored)
       byHeader = new Map(keys.map(key => [key.encodedHeaders['at+jwt'], key]))
     },
+    algs: now => [...new Set(published(now).map(({ alg }) => alg))],
     signingAlg: now => signingKey(now).stored.alg,
     sign(claims, now, typ = 'at+jwt') {
       const key = signingKey(now)
@@ -157,8 +164,7 @@ export function createKeyRing(initial: readonly OpenedKey[]): KeyRing {
       return claims
     },
     jwks(now) {
-      const published = stored.filter(key => keyState(key, stored, now) !== 'retired')
-      return JSON.stringify({ keys: published.map(key => key.publicJwk) })
+      return JSON.stringify({ keys: published(now).map(key => key.publicJwk) })
     },
   }
 }

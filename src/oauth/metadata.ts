@@ -1,5 +1,6 @@
 /**
- * Authorization server metadata: RFC 8414 §2 and OpenID Connect Discovery 1.0 §3. Announces what works and nothing else.
+ * Authorization server metadata: RFC 8414 §2, and what OpenID Connect Discovery 1.0 §3 adds. One document at both places, for
+ * clients look at either. Announces what works and nothing else.
  */
 import { clientAuthenticationMethods } from './client.ts'
 import { clientAssertionAlgs } from './client_assertion.ts'
@@ -8,7 +9,8 @@ import { grants } from './grants/index.ts'
 import type { SigningAlg } from './keys.ts'
 import { userInfoClaims } from './user_info.ts'
 
-export function metadata({ issuer }: OAuthConfig, signingAlg: SigningAlg) {
+/** @param signingAlgs of every published key: tokens of the one before are still about while the setting changes */
+export function metadata({ issuer }: OAuthConfig, signingAlgs: readonly SigningAlg[]) {
   return {
     issuer,
     token_endpoint: `${issuer}/token`,
@@ -20,27 +22,20 @@ export function metadata({ issuer }: OAuthConfig, signingAlg: SigningAlg) {
     introspection_endpoint: `${issuer}/introspect`,
     introspection_endpoint_auth_methods_supported: clientAuthenticationMethods.filter(method => method !== 'none'),
     introspection_endpoint_auth_signing_alg_values_supported: clientAssertionAlgs,
-    introspection_signing_alg_values_supported: [signingAlg],
+    introspection_signing_alg_values_supported: signingAlgs,
+    userinfo_endpoint: `${issuer}/userinfo`,
     jwks_uri: `${issuer}/.well-known/jwks.json`,
     grant_types_supported: Object.keys(grants),
-    scopes_supported: ['openid', ...Object.keys(userInfoClaims)],
     // There is no authorization endpoint; the member is required all the same (RFC 8414 §2).
     response_types_supported: [],
-  }
-}
-
-/** The members that OpenID Connect Discovery requires on top. */
-export function discovery(config: OAuthConfig, signingAlg: SigningAlg) {
-  return {
-    ...metadata(config, signingAlg),
-    userinfo_endpoint: `${config.issuer}/userinfo`,
-    subject_types_supported: ['public'],
-    id_token_signing_alg_values_supported: [signingAlg],
+    scopes_supported: ['openid', ...Object.keys(userInfoClaims)],
     claims_supported: [
       ...['iss', 'sub', 'aud', 'iat', 'exp', 'auth_time', 'amr', 'sid', 'at_hash'],
       ...Object.values(userInfoClaims).flat(),
     ],
-    // Where this is left out, it means true (§3).
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: signingAlgs,
+    // Where this is left out, it means true (Discovery §3).
     request_uri_parameter_supported: false,
   }
 }
