@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { deflateSync, gzipSync } from 'node:zlib'
 import test from 'ava'
 import fc from 'fast-check'
+import { decodeJwt } from 'jose'
 import { password, refusal, refused, startServerWithAlice, type TestServer } from './_server.ts'
 
 const formType = 'application/x-www-form-urlencoded'
@@ -16,6 +17,8 @@ async function stateOf({ deps: { storage }, clock }: TestServer) {
     await storage.listClients(),
     await storage.listSigningKeys(),
     await storage.listAuditEvents(1000),
+    // How many identifiers were remembered; nothing here is to be remembered at all.
+    await storage.pruneRemembered(Number.MAX_SAFE_INTEGER),
   ]
 }
 
@@ -72,6 +75,7 @@ const paramName = fc.oneof(
   fc.constantFrom(
     ...['grant_type', 'client_id', 'client_secret', 'username', 'scope', 'device', 'refresh_token', 'token'],
     ...['token_type_hint', 'username[]', 'a[b]', '__proto__', 'constructor'],
+    ...['access_token', 'resource', 'client_assertion', 'client_assertion_type'],
   ),
   nastyText,
 )
@@ -80,6 +84,9 @@ const paramValue = fc.oneof(
   fc.constantFrom(
     'password',
     'refresh_token',
+    'client_credentials',
+    'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    'https://auth.example.com',
     'app',
     'web',
     'alice',
@@ -115,7 +122,18 @@ const authorization = fc.oneof(
 )
 const path = fc.oneof(
   fc.constantFrom(
-    ...['/token', '/revoke', '/users/me', '/logout', '/sessions', '/sessions/x', '/health/live', '/health/ready'],
+    ...[
+      '/token',
+      '/revoke',
+      '/introspect',
+      '/users/me',
+      '/userinfo',
+      '/logout',
+      '/sessions',
+      '/sessions/x',
+      '/health/live',
+      '/health/ready',
+    ],
     ...['/.well-known/jwks.json', '/.well-known/oauth-authorization-server', '/.well-known/openid-configuration'],
   ),
   nastyText.map(text => `/sessions/${encodeURIComponent(text.toWellFormed()).slice(0, 2000)}`),
@@ -196,6 +214,80 @@ test('promise 8: nonsense with a good access token changes nothing either', asyn
   await fc.assert(property, { numRuns: 100, seed: Number(process.env.FC_SEED ?? 1) })
 
   t.deepEqual(await stateOf(server), before)
+})
+
+test('promise 8: nonsense beside a good access token at /userinfo is a 4xx or the claims, and changes nothing', async t => {
+  const server = await startServerWithAlice(t)
+  await server.addClient({ id: 'openid', scope: 'openid email' })
+  const { access_token } = await server.signIn({ client_id: 'openid' })
+  const before = await stateOf(server)
+  const userInfo = { sub: server.aliceId, email: 'alice@example.com' }
+  const tokenForm = new URLSearchParams({ access_token }).toString()
+
+  const property = fc.asyncProperty(form, fc.boolean(), async (nonsense, inForm) => {
+    const { status, headers, body } = await server.request('/userinfo', {
+      method: 'POST',
+      body: inForm ? `${tokenForm}&${nonsense}` : nonsense,
+      headers: { 'content-type': formType, ...(!inForm && server.bearer(access_token)) },
+    })
+    if (status === 200) t.deepEqual(body, userInfo)
+    else t.deepEqual([status, body.error], [400, 'invalid_request'])
+    t.is(headers.get('cache-control'), 'no-store')
+  })
+  await fc.assert(property, {
+    numRuns: 100,
+    seed: Number(process.env.FC_SEED ?? 1),
+    examples: [
+      ['x=1', true],
+      ['x=1', false],
+    ],
+  })
+
+  t.deepEqual(await stateOf(server), before)
+})
+
+test('promise 8: nonsense from a client that authenticates is {"active":false} or a 4xx at /introspect, and changes nothing', async t => {
+  const server = await startServerWithAlice(t)
+  await server.addClient({ id: 'web', secret: 'lks_secret' })
+  const { access_token, refresh_token } = await server.signIn()
+  const authorization = `Basic ${Buffer.from('web:lks_secret').toString('base64')}`
+  const before = await stateOf(server)
+  const nearToken = fc
+    .tuple(fc.constantFrom(access_token, refresh_token), fc.nat(), fc.string({ unit: 'binary', maxLength: 3 }))
+    .map(([token, at, text]) => {
+      const index = at % token.length
+      return token.slice(0, index) + text.toWellFormed() + token.slice(index + 1)
+    })
+    .filter(token => token !== access_token && token !== refresh_token && !token.includes('\0'))
+  const tokenForm = fc
+    .oneof(
+      nearToken,
+      nastyText.map(text => text.toWellFormed()),
+    )
+    .map(token => {
+      return new URLSearchParams({ token }).toString()
+    })
+  const accept = fc.oneof(headerText, fc.constantFrom('application/token-introspection+jwt', 'application/json', '*/*'))
+
+  const property = fc.asyncProperty(fc.oneof(tokenForm, form), accept, async (body, accept) => {
+    const answer = await server.request('/introspect', {
+      method: 'POST',
+      body,
+      headers: { 'content-type': formType, authorization, accept },
+    })
+    if (answer.status !== 200) {
+      t.deepEqual([answer.status, answer.body.error], [400, 'invalid_request'])
+    } else if (answer.headers.get('content-type') === 'application/token-introspection+jwt') {
+      t.deepEqual(decodeJwt(answer.body).token_introspection, { active: false })
+    } else t.deepEqual(answer.body, { active: false })
+    t.is(answer.headers.get('cache-control'), 'no-store')
+  })
+  await fc.assert(property, { numRuns: 200, seed: Number(process.env.FC_SEED ?? 1) })
+
+  t.deepEqual(await stateOf(server), before)
+  for (const token of [access_token, refresh_token]) {
+    t.true((await server.post('/introspect', { token }, { authorization })).body.active)
+  }
 })
 
 const post = (...headers: string[]) => head('POST /token', `Content-Type: ${formType}`, ...headers)

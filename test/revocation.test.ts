@@ -4,7 +4,7 @@ import { decodeJwt } from 'jose'
 import { formatRefreshToken, parseRefreshToken } from '../src/oauth/refresh_token.ts'
 import { createTestSecrets, refusal, refused, startServerWithAlice, type TestServer } from './_server.ts'
 
-type Tokens = { access_token: string; refresh_token: string }
+type Tokens = { access_token: string; refresh_token: string; id_token?: string }
 
 const basic = { authorization: `Basic ${Buffer.from('web:lks_secret').toString('base64')}` }
 
@@ -111,6 +111,53 @@ test("another client's token is 200 and untouched", async t => {
   t.is((await server.me(theirs.access_token)).status, 200)
   t.is((await server.post('/revoke', { token: theirs.refresh_token }, basic)).status, 200)
   t.is((await server.me(theirs.access_token)).status, 401)
+})
+
+test('an ID token and an introspection as JWT are nothing to revoke: 200, and the session goes on (RFC 8725 §3.11)', async t => {
+  const server = await startServerWithClients(t)
+  await server.addClient({ id: 'openid', scope: 'openid' })
+  const tokens: Tokens = await server.signIn({ client_id: 'openid' })
+  const accept = 'application/token-introspection+jwt'
+  const introspection = await server.post('/introspect', { token: tokens.access_token }, { ...basic, accept })
+  const revokeAsOpenid = (token: string) => revoke(server, token, { client_id: 'openid' })
+
+  for (const token of [tokens.id_token!, introspection.body]) {
+    t.like(await revokeAsOpenid(token), { status: 200, body: {} })
+  }
+
+  t.is((await server.me(tokens.access_token)).status, 200)
+  t.is((await revokeAsOpenid(tokens.access_token)).status, 200)
+  t.is((await server.me(tokens.access_token)).status, 401)
+})
+
+test('a revocation shows at the next introspection, for the whole family (RFC 7009 §2, RFC 7662 §2.2)', async t => {
+  const server = await startServerWithClients(t)
+  const [phone, tablet] = [await server.signIn(), await server.signIn()]
+  const refreshed = (await server.refresh(phone.refresh_token)).body
+  const areActive = async (...tokens: Tokens[]) => {
+    const all = tokens.flatMap(({ access_token, refresh_token }) => [access_token, refresh_token])
+    const answers = await Promise.all(all.map(token => server.post('/introspect', { token }, basic)))
+    return answers.map(({ body }) => body.active)
+  }
+  t.deepEqual(await areActive(phone, refreshed), [true, true, true, true])
+
+  await revoke(server, refreshed.refresh_token)
+
+  t.deepEqual(await areActive(phone, refreshed, tablet), [false, false, false, false, true, true])
+})
+
+test('a user token is revoked by the client it was issued to, not by the one that acts for itself (RFC 7009 §2.1)', async t => {
+  const server = await startServerWithAlice(t)
+  await server.addClient({ id: 'worker', secret: 'lks_worker', grantTypes: ['client_credentials'] })
+  const worker = { client_id: 'worker', client_secret: 'lks_worker' }
+  const tokens = await server.signIn()
+
+  for (const token of [tokens.access_token, tokens.refresh_token]) {
+    t.like(await server.post('/revoke', { token, ...worker }), { status: 200, body: {} })
+  }
+
+  t.deepEqual(await works(server, tokens), [true, true])
+  t.is(await server.deps.storage.pruneRemembered(Number.MAX_SAFE_INTEGER), 0)
 })
 
 for (const hint of ['refresh_token', 'access_token', 'x', '__proto__', '']) {

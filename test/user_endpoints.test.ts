@@ -441,3 +441,19 @@ for (const id of [
     t.true(await assertWorks(server, phone))
   })
 }
+
+test("a disabled client's access tokens are refused until it is enabled again", async t => {
+  const server = await startServerWithAlice(t)
+  const { access_token } = await server.signIn()
+  const setDisabled = (disabledAt: number | undefined) =>
+    server.deps.storage.changeClient(
+      'app',
+      client => ({ ...client, disabledAt }),
+      auditEvent('client.updated', startTime, {}),
+    )
+
+  await setDisabled(startTime)
+  t.is((await server.me(access_token)).status, 401)
+  await setDisabled(undefined)
+  t.is((await server.me(access_token)).status, 200)
+})

@@ -48,16 +48,19 @@ export function allowOrigins(deps: Deps, origins: readonly string[]): Middleware
 }
 
 function originsOfClients({ storage, now }: Deps): (origin: string) => Promise<boolean> {
-  let known = new Set<string>()
+  let known: Promise<ReadonlySet<string>> = Promise.resolve(new Set<string>())
   let readAt = Number.NEGATIVE_INFINITY
   return async origin => {
     // Also when the clock has been set back.
     if (Math.abs(now() - readAt) >= originsMaxAge) {
       readAt = now()
-      const clients = await storage.listClients().catch(() => undefined)
-      if (clients !== undefined) known = new Set(clients.flatMap(client => client.corsOrigins))
+      const before = known
+      known = storage.listClients().then(
+        clients => new Set(clients.flatMap(client => client.corsOrigins)),
+        () => before,
+      )
     }
-    return known.has(origin)
+    return (await known).has(origin)
   }
 }
 

@@ -33,8 +33,8 @@ export async function formBody(ctx: Context, next: Next): Promise<void> {
 
 /** {@link formBody}, where there may be no body at all. */
 export function optionalFormBody(ctx: Context, next: Next): Promise<void> {
-  // Koa's `is` says null, and not false, where there is no body.
-  return ctx.is(formType) === null ? next() : formBody(ctx, next)
+  // Koa's `is` says null, and not false, where there is no body; fetch() announces a length of 0.
+  return ctx.is(formType) === null || ctx.get('Content-Length') === '0' ? next() : formBody(ctx, next)
 }
 
 /** The parameters that {@link formBody} read. */

@@ -76,7 +76,8 @@ export async function authenticateAccessToken(
 ): Promise<{ session: Session; user: User; scope: string }> {
   const claims = verifyAccessToken(deps, accessToken)
   const found = claims?.sid === undefined ? undefined : await deps.storage.findLiveSession(claims.sid, deps.now())
-  if (found === undefined)
+  const client = found && (await deps.storage.findClient(found.session.clientId))
+  if (found === undefined || client === undefined || client.disabledAt !== undefined)
     throw new OAuthError('invalid_token', 'the access token is expired, revoked or not valid here')
   return { ...found, scope: claims!.scope }
 }

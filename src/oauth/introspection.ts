@@ -39,9 +39,12 @@ export function signIntrospection(deps: Deps, audience: string, introspection: I
 
 async function introspectAccessToken(deps: Deps, token: string): Promise<Introspection> {
   const claims = verifyAccessToken(deps, token)
-  if (claims === undefined || (await isDisabled(deps, claims.client_id))) return inactive
+  const client = claims && (await deps.storage.findClient(claims.client_id))
+  if (claims === undefined || client === undefined || client.disabledAt !== undefined) return inactive
   if (claims.sid === undefined) {
-    return (await isRevoked(deps, claims)) ? inactive : { active: true, token_type: 'Bearer', ...claims }
+    // A client that was removed and added again under its old name is another one.
+    const isAnothers = claims.iat < client.createdAt
+    return isAnothers || (await isRevoked(deps, claims)) ? inactive : { active: true, token_type: 'Bearer', ...claims }
   }
   const found = await deps.storage.findLiveSession(claims.sid, deps.now())
   return found === undefined
@@ -56,6 +59,7 @@ async function introspectRefreshToken(deps: Deps, token: string): Promise<Intros
   const found = refreshToken && (await deps.storage.findLiveSession(refreshToken.sessionId, now))
   const client = found && (await deps.storage.findClient(found.session.clientId))
   if (found === undefined || client === undefined || client.disabledAt !== undefined) return inactive
+  if (!client.grantTypes.includes('refresh_token')) return inactive
   const { session, user } = found
   const presented = { ...refreshToken!, clientId: client.id }
   const { kind } = decideRefresh(session, presented, now, refreshPolicy(deps.config, client))
@@ -74,9 +78,4 @@ async function introspectRefreshToken(deps: Deps, token: string): Promise<Intros
     auth_time: session.authTime,
     amr: session.amr,
   }
-}
-
-async function isDisabled({ storage }: Deps, clientId: string): Promise<boolean> {
-  const client = await storage.findClient(clientId)
-  return client === undefined || client.disabledAt !== undefined
 }

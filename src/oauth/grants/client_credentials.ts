@@ -1,11 +1,14 @@
 /** The client_credentials grant: a client acts for itself. RFC 6749 §4.4. There is no session and no refresh token. */
-import type { Client, TokenParams } from '../client.ts'
+import { type Client, isPublic, type TokenParams } from '../client.ts'
 import type { Deps } from '../deps.ts'
+import { OAuthError } from '../error.ts'
 import { grantAudience } from '../resource.ts'
 import { grantScope } from '../scope.ts'
 import type { Granted } from './index.ts'
 
 export async function clientCredentialsGrant(deps: Deps, client: Client, request: TokenParams): Promise<Granted> {
+  // RFC 6749 §4.4: anybody could be a client that does not authenticate.
+  if (isPublic(client)) throw new OAuthError('unauthorized_client', 'a public client may not use this grant type')
   return {
     scope: grantScope(request.params.scope, client.scope),
     audience: grantAudience(request.resources, client.audience ?? deps.config.audience),
