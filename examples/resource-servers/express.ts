@@ -1,0 +1,42 @@
+/**
+ * A resource server that takes Latchkey's access tokens (RFC 9068): Express and express-oauth2-jwt-bearer.
+ * The library checks signature, issuer, audience, algorithm, type and expiry, and writes the challenges of RFC 6750 §3.
+ */
+import type { AddressInfo } from 'node:net'
+import express, { type ErrorRequestHandler } from 'express'
+import { auth, requiredScopes, UnauthorizedError } from 'express-oauth2-jwt-bearer'
+
+const issuer = process.env.ISSUER ?? 'http://localhost:3000'
+const audience = process.env.AUDIENCE ?? issuer
+const port = Number(process.env.PORT ?? 4000)
+
+const app = express()
+app.use(
+  auth({
+    issuer,
+    audience,
+    jwksUri: `${issuer}/.well-known/jwks.json`,
+    tokenSigningAlg: 'ES256',
+    // Only `at+jwt`, with all the claims that RFC 9068 asks for.
+    strict: true,
+    dpop: { enabled: false },
+  }),
+)
+
+app.get('/hello', (request, response) => {
+  response.json({ sub: request.auth?.payload.sub })
+})
+
+app.post('/notes', requiredScopes('write'), (request, response) => {
+  response.status(201).json({ author: request.auth?.payload.sub })
+})
+
+const answerErrors: ErrorRequestHandler = (error, _request, response, next) => {
+  if (!(error instanceof UnauthorizedError)) return next(error)
+  response.status(error.status).set(error.headers).json({ error: error.message })
+}
+app.use(answerErrors)
+
+const server = app.listen(port, '127.0.0.1', () => {
+  console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+})

@@ -1,0 +1,65 @@
+/**
+ * A resource server that takes Latchkey's access tokens (RFC 9068): Fastify, @fastify/jwt and get-jwks.
+ * @fastify/jwt checks signature, issuer, audience, algorithm, type and expiry; the challenges of RFC 6750 §3 are added here.
+ */
+import jwt, { type TokenOrHeader } from '@fastify/jwt'
+import Fastify, { type FastifyRequest, type onRequestAsyncHookHandler } from 'fastify'
+import buildGetJwks from 'get-jwks'
+
+declare module '@fastify/jwt' {
+  interface FastifyJWT {
+    user: { sub: string; scope: string }
+  }
+}
+
+const issuer = process.env.ISSUER ?? 'http://localhost:3000'
+const audience = process.env.AUDIENCE ?? issuer
+const port = Number(process.env.PORT ?? 4000)
+
+const jwks = buildGetJwks({ jwksPath: '/.well-known/jwks.json' })
+
+/** The issuer is ours; the token chooses only among its keys. */
+function findKey(_request: FastifyRequest, token: TokenOrHeader): Promise<string> {
+  const { kid = '' } = 'header' in token ? token.header : token
+  return jwks.getPublicKey({ domain: issuer, kid })
+}
+
+const app = Fastify()
+
+await app.register(jwt, {
+  decode: { complete: true },
+  secret: findKey,
+  verify: {
+    allowedIss: issuer,
+    allowedAud: audience,
+    algorithms: ['ES256'],
+    checkTyp: 'at+jwt',
+    requiredClaims: ['iss', 'aud', 'exp', 'sub', 'scope'],
+  },
+})
+
+app.addHook('onRequest', async (request, reply) => {
+  try {
+    await request.jwtVerify()
+  } catch (error) {
+    // Keys that cannot be had say nothing about the token.
+    if (error instanceof TypeError && error.message === 'fetch failed') return reply.code(503).send()
+    const challenge = request.headers.authorization === undefined ? 'Bearer' : 'Bearer error="invalid_token"'
+    return reply.code(401).header('WWW-Authenticate', challenge).send()
+  }
+})
+
+const requireScope = (scope: string): onRequestAsyncHookHandler => {
+  return async (request, reply) => {
+    if (request.user.scope.split(' ').includes(scope)) return
+    return reply.code(403).header('WWW-Authenticate', `Bearer error="insufficient_scope", scope="${scope}"`).send()
+  }
+}
+
+app.get('/hello', async request => ({ sub: request.user.sub }))
+
+app.post('/notes', { onRequest: requireScope('write') }, async (request, reply) => {
+  return reply.code(201).send({ author: request.user.sub })
+})
+
+console.log(await app.listen({ port, host: '127.0.0.1' }))
