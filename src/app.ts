@@ -34,6 +34,9 @@ export function createApp(deps: Deps, { log, corsOrigins, trustProxy }: HttpOpti
   router.post('/introspect', formBody, oauth.introspect)
   router.get('/.well-known/jwks.json', oauth.jwks)
   router.get('/.well-known/oauth-authorization-server', oauth.metadata)
+  // RFC 8414 §3.1: the path of an issuer that has one comes after the well-known one.
+  const { pathname } = new URL(deps.config.issuer)
+  if (pathname !== '/') router.get(`/.well-known/oauth-authorization-server${pathname}`, oauth.metadata)
   router.get('/.well-known/openid-configuration', oauth.metadata)
 
   const user = userRoutes(deps)

@@ -2,9 +2,10 @@
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { auditEvent } from '../src/oauth/audit.ts'
-import { createClient } from '../src/oauth/client.ts'
+import { addSecretDigest, type ClientAuthenticationMethod, createClient } from '../src/oauth/client.ts'
 import { digestClientSecret } from '../src/oauth/master_secret.ts'
 import type { Storage } from '../src/oauth/storage.ts'
+import { assertRefused, createClientKey, signAssertion, startWatchedServer, withAssertion } from './_client_keys.ts'
 import {
   createTestSecrets,
   password,
@@ -254,4 +255,111 @@ test('a client secret made under an older master secret still works, one made un
 
   t.is((await server.token(signIn, plainBasic('older', 'lks_secret'))).status, 200)
   t.is((await server.token(signIn, plainBasic('lost', 'lks_secret'))).status, 401)
+})
+
+const registrations: ClientAuthenticationMethod[][] = [
+  ['none'],
+  ['client_secret_basic'],
+  ['client_secret_post'],
+  ['private_key_jwt'],
+  ['client_secret_basic', 'client_secret_post'],
+  ['client_secret_basic', 'private_key_jwt'],
+  ['client_secret_post', 'private_key_jwt'],
+  ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+]
+
+for (const registered of registrations) {
+  test(`a client registered for ${registered.join(', ')} authenticates by nothing else (RFC 7591 §2)`, async t => {
+    const key = await createClientKey()
+    const server = await startWatchedServer(t)
+    await server.addUser()
+    // With a secret and a key either way: what counts is what it is registered for.
+    await server.deps.storage.createClient(
+      createClient({
+        id: 'web',
+        authenticationMethods: registered,
+        secretDigests: [digestClientSecret('lks_secret', server.deps.secrets[0])],
+        jwks: { keys: [key.jwk] },
+        grantTypes: ['password', 'refresh_token'],
+        scope: 'read',
+        createdAt: startTime,
+      }),
+      auditEvent('client.created', startTime, {}),
+    )
+    const ways: Record<ClientAuthenticationMethod, () => ReturnType<typeof server.token>> = {
+      none: () => server.token({ ...signIn, client_id: 'web' }),
+      client_secret_basic: () => server.token(signIn, plainBasic('web', 'lks_secret')),
+      client_secret_post: () => server.token({ ...signIn, client_id: 'web', client_secret: 'lks_secret' }),
+      private_key_jwt: async () => server.token({ ...signIn, ...withAssertion(await signAssertion(key, 'web')) }),
+    }
+
+    for (const [used, send] of Object.entries(ways)) {
+      if ((registered as string[]).includes(used)) t.is((await send()).status, 200, used)
+      else await assertRefused(t, server, send, undefined, used)
+    }
+  })
+}
+
+test('two secrets of a client live at once, by Basic and in the form; a third ends the first', async t => {
+  const server = await startWatchedServer(t)
+  await server.addUser()
+  await server.addClient({ id: 'web', secret: 'lks_one' })
+  const { storage, secrets } = server.deps
+  const addSecret = (secret: string) =>
+    storage.changeClient(
+      'web',
+      client => addSecretDigest(client, digestClientSecret(secret, secrets[0])),
+      auditEvent('client.secret_rotated', startTime, {}),
+    )
+  const insist = async (live: string[], dead: string[]) => {
+    for (const secret of [...live, ...dead]) {
+      for (const send of [
+        () => server.token(signIn, plainBasic('web', secret)),
+        () => server.token({ ...signIn, client_id: 'web', client_secret: secret }),
+      ]) {
+        if (live.includes(secret)) t.is((await send()).status, 200, secret)
+        else await assertRefused(t, server, send, undefined, secret)
+      }
+    }
+  }
+
+  await insist(['lks_one'], ['lks_two', 'lks_three'])
+  await addSecret('lks_two')
+  await insist(['lks_one', 'lks_two'], ['lks_three'])
+  await addSecret('lks_three')
+  await insist(['lks_two', 'lks_three'], ['lks_one'])
+})
+
+test('of two secrets neither works in part, nor do both together', async t => {
+  const server = await startWatchedServer(t)
+  await server.addUser()
+  await server.addClient({ id: 'web', secret: 'lks_one' })
+  const { storage, secrets } = server.deps
+  await storage.changeClient(
+    'web',
+    client => addSecretDigest(client, digestClientSecret('lks_two', secrets[0])),
+    auditEvent('client.secret_rotated', startTime, {}),
+  )
+
+  for (const secret of ['lks_one lks_two', 'lks_onelks_two', 'lks_', 'lks_on', '']) {
+    await assertRefused(t, server, () => server.token(signIn, plainBasic('web', secret)), undefined, secret)
+  }
+  t.is((await server.token(signIn, plainBasic('web', 'lks_one'))).status, 200)
+  t.is((await server.token(signIn, plainBasic('web', 'lks_two'))).status, 200)
+})
+
+test('a client whose secrets are all gone authenticates by no secret, not by an empty one either', async t => {
+  const server = await startWatchedServer(t)
+  await server.addUser()
+  await server.addClient({ id: 'web', secret: 'lks_one' })
+  t.is((await server.token(signIn, plainBasic('web', 'lks_one'))).status, 200)
+  await server.deps.storage.changeClient(
+    'web',
+    client => ({ ...client, secretDigests: [] }),
+    auditEvent('client.updated', startTime, {}),
+  )
+
+  for (const secret of ['lks_one', '', 'undefined']) {
+    await assertRefused(t, server, () => server.token(signIn, plainBasic('web', secret)), undefined, secret)
+  }
 })

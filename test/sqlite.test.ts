@@ -155,6 +155,92 @@ test('an empty database is migrated, once', async t => {
   t.is(second.migrated, 0)
 })
 
+/** A database as the program made it when it knew the first `count` migrations. */
+function createOldDatabase(file: string, count: number): Database.Database {
+  const folder = new URL('../migrations/sqlite/', import.meta.url)
+  const { entries } = JSON.parse(readFileSync(new URL('meta/_journal.json', folder), 'utf8'))
+  const database = new Database(file)
+  database.pragma('journal_mode = WAL')
+  database.exec('CREATE TABLE __drizzle_migrations (id INTEGER PRIMARY KEY, hash text NOT NULL, created_at numeric)')
+  for (const { tag, when } of entries.slice(0, count)) {
+    const text = readFileSync(new URL(`${tag}.sql`, folder), 'utf8')
+    for (const statement of text.split('--> statement-breakpoint')) database.exec(statement)
+    database.prepare('INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)').run('hash', when)
+  }
+  return database
+}
+
+test('migration 0001 keeps every client, user and session; clients without a secret become public ones', async t => {
+  const file = await temporaryFile(t)
+  const old = createOldDatabase(file, 1)
+  old.exec(`
+    INSERT INTO users VALUES ('usr_alice', 'alice', 'alice', NULL, NULL, 'hash', 1, ${start}, NULL);
+    INSERT INTO clients VALUES
+      ('phone', NULL, 'password refresh_token', 'read write', ${start}, NULL),
+      ('web', 'digest', 'password', 'read', ${start}, NULL),
+      ('gone', 'digest', 'password', '', ${start}, ${start + 1}),
+      ('lost', NULL, 'password', '', ${start}, ${start + 1});
+    INSERT INTO sessions VALUES ('a', 'usr_alice', 'phone', 'read', 'https://a.example', 3, 2, ${start}, ${start}, ${start},
+      'pwd', ${start}, ${start + 9}, ${start + 99}, NULL, NULL, 'phone', NULL, NULL);
+    INSERT INTO audit_events (at, type) VALUES (${start}, 'user.created');
+  `)
+  old.close()
+
+  const { storage, migrated } = openSqliteStorage(file)
+  t.teardown(() => storage.close())
+
+  t.true(migrated > 0)
+  const absent = { jwks: undefined, jwksUri: undefined, audience: undefined }
+  const asTheServer = {
+    ...absent,
+    accessTokenLifetime: undefined,
+    refreshIdleLifetime: undefined,
+    refreshAbsoluteLifetime: undefined,
+  }
+  const kept = { ...asTheServer, corsOrigins: [], createdAt: start, disabledAt: undefined }
+  const publicClient = { ...kept, authenticationMethods: ['none' as const], secretDigests: [] }
+  const methods = ['client_secret_basic', 'client_secret_post'] as const
+  const confidential = { ...kept, authenticationMethods: [...methods], secretDigests: ['digest'] }
+  t.deepEqual(await storage.listClients(), [
+    { ...confidential, id: 'gone', grantTypes: ['password'], scope: '', disabledAt: start + 1 },
+    { ...publicClient, id: 'lost', grantTypes: ['password'], scope: '', disabledAt: start + 1 },
+    { ...publicClient, id: 'phone', grantTypes: ['password', 'refresh_token'], scope: 'read write' },
+    { ...confidential, id: 'web', grantTypes: ['password'], scope: 'read' },
+  ])
+  t.is((await storage.findUserByUsername('alice'))?.id, 'usr_alice')
+  t.like(await storage.findSession('a'), { clientId: 'phone', generation: 3, idleExpiresAt: start + 9 })
+  t.is((await storage.listAuditEvents(9)).length, 1)
+  t.true(await storage.remember('x', start))
+
+  const second = openSqliteStorage(file)
+  await second.storage.close()
+  t.is(second.migrated, 0)
+})
+
+test('a migration that fails half-way leaves the database as it was', async t => {
+  const file = await temporaryFile(t)
+  const old = createOldDatabase(file, 1)
+  t.teardown(() => old.close())
+  old.exec(`INSERT INTO clients VALUES ('phone', NULL, 'password', 'read', ${start}, NULL)`)
+  const dump = () => [
+    old.prepare('SELECT * FROM sqlite_schema ORDER BY name').all(),
+    old.prepare('SELECT * FROM clients').all(),
+    old.prepare('SELECT * FROM __drizzle_migrations').all(),
+  ]
+  // Already there: the table is made before it, the columns after it.
+  old.exec('CREATE INDEX remembered_ids_expires_at ON users (created_at)')
+  const before = dump()
+
+  const error = t.throws(() => openSqliteStorage(file))
+  t.true(error?.message.startsWith(`cannot migrate the database ${file}: `))
+  t.deepEqual(dump(), before)
+
+  old.exec('DROP INDEX remembered_ids_expires_at')
+  const { storage } = openSqliteStorage(file)
+  t.deepEqual((await storage.findClient('phone'))?.authenticationMethods, ['none'])
+  await storage.close()
+})
+
 test('a database that is open elsewhere opens a second time', async t => {
   const { file, storage } = await openWithAlice(t)
   const { storage: second } = openSqliteStorage(file)

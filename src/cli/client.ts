@@ -62,7 +62,10 @@ export function clientCommand(): Command {
     .action((id: string, options: Json) =>
       withStorage(async storage => {
         const document = describeClient(await getClient(storage, id))
-        const rows = Object.entries(document).map(([name, value]) => [name, describeValue(value)])
+        const rows = Object.entries(document).map(([name, value]) => [
+          name,
+          typeof value === 'number' && name.endsWith('_at') ? formatTime(value) : describeValue(value),
+        ])
         output(options, document, table(['FIELD', 'VALUE'], rows))
       }),
     )
@@ -148,6 +151,8 @@ function readSettings(options: SettingOptions): Partial<Client> {
   const scope = options.scope === undefined ? undefined : parseScope(options.scope)
   if (options.scope !== undefined && scope === undefined)
     throw new UsageError('--scope takes scope tokens separated by spaces (RFC 6749 §3.3)')
+  if (options.jwks !== undefined && options.jwksUri !== undefined)
+    throw new UsageError('--jwks and --jwks-uri: the keys of a client are here or at an address, not both')
   const methods = options.authMethod?.map(
     text =>
       clientAuthenticationMethods.find(method => method === text) ??
@@ -174,7 +179,10 @@ function readJwks(file: string) {
   } catch (error) {
     throw new UsageError(`--jwks ${file}: ${(error as Error).message}`)
   }
-  return parseClientJwks(text) ?? usage(`--jwks ${file}: it takes a JWK Set of public keys, and no private one`)
+  return (
+    parseClientJwks(text) ??
+    usage(`--jwks ${file}: it takes a JWK Set of public signing keys (EC, Ed25519, RSA of 2048 bits at least)`)
+  )
 }
 
 function readJwksUri(text: string): string {
@@ -185,8 +193,8 @@ function readJwksUri(text: string): string {
 
 function readAudience(texts: string[]): string[] | undefined {
   if (texts.length === 1 && texts[0] === 'default') return undefined
-  const bad = texts.find(text => !/^\S+$/.test(text))
-  return bad === undefined ? [...new Set(texts)] : usage(`--audience ${bad}: it takes an absolute URI`)
+  const bad = texts.find(text => !URL.canParse(text) || /[\s#]/.test(text))
+  return bad === undefined ? [...new Set(texts)] : usage(`--audience ${bad}: it takes an absolute URI without fragment`)
 }
 
 function readLifetime(member: keyof Client, option: string, text: string | undefined, most?: number) {
@@ -227,7 +235,7 @@ async function addClient(id: string, options: AddOptions): Promise<void> {
 
   await withStorage(async (storage, config) => {
     const secret = hasSecret(draft) ? await newSecret(storage, config, options) : undefined
-    const client = insistOnSense(secret === undefined ? draft : addSecretDigest(draft, secret.digest))
+    const client = insistOnSense(secret === undefined ? draft : addSecretDigest(draft, secret.digest), config)
     if (!(await storage.createClient(client, operatorEvent('client.created', { clientId: id })))) {
       throw new Error(`there is a client ${id} already`)
     }
@@ -246,22 +254,41 @@ async function updateClient(id: string, options: Json & SettingOptions): Promise
   const settings = readSettings(options)
   if (Object.keys(settings).length === 0)
     throw new UsageError('name what is to change; see latchkey client update --help')
-  await withStorage(async storage => {
-    await getClient(storage, id)
+  await withStorage(async (storage, config) => {
+    const before = await getClient(storage, id)
+    const secret =
+      hasSecret({ ...before, ...settings }) && !hasSecret(before) ? await newSecret(storage, config, {}) : undefined
     const changed = await storage.changeClient(
       id,
       client => {
-        const next = { ...client, ...settings }
-        return insistOnSense(hasSecret(next) ? next : { ...next, secretDigests: [] })
+        const next = withoutWhatIsNotUsed({ ...client, ...settings }, settings)
+        const needsSecret = hasSecret(next) && next.secretDigests.length === 0
+        return insistOnSense(needsSecret && secret !== undefined ? addSecretDigest(next, secret.digest) : next, config)
       },
       operatorEvent('client.updated', { clientId: id, detail: Object.keys(settings).join(' ') }),
     )
-    output(options, describeClient(changed ?? (await getClient(storage, id))), `changed the client ${id}`)
+    const document = { ...describeClient(changed ?? before), ...secret?.shown }
+    output(options, document, `changed the client ${id}${showSecret(secret)}`)
   })
 }
 
-function insistOnSense(client: Client): Client {
-  const problem = clientProblem(client)
+/** Secrets and keys of a method that the client has no longer; those just given are looked at by {@link clientProblem}. */
+function withoutWhatIsNotUsed(client: Client, given: Partial<Client>): Client {
+  const keepsKeys = client.authenticationMethods.includes('private_key_jwt') || 'jwks' in given || 'jwksUri' in given
+  return {
+    ...client,
+    ...(!hasSecret(client) && { secretDigests: [] }),
+    ...(!keepsKeys && { jwks: undefined, jwksUri: undefined }),
+  }
+}
+
+function insistOnSense(client: Client, { privateJwksUris }: Config): Client {
+  const isPlain = client.jwksUri?.startsWith('https:') === false
+  const problem =
+    clientProblem(client) ??
+    (isPlain && !privateJwksUris
+      ? 'the jwks_uri of a client is https, unless LATCHKEY_PRIVATE_JWKS_URIS is on'
+      : undefined)
   if (problem !== undefined) throw new UsageError(problem)
   return client
 }
@@ -364,8 +391,8 @@ function describeClient(client: Client) {
 }
 
 function describeValue(value: unknown): string | undefined {
-  if (value === null) return undefined
-  if (Array.isArray(value)) return value.join(' ')
+  if (value === null || value === '') return undefined
+  if (Array.isArray(value)) return describeValue(value.join(' '))
   return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
 

@@ -34,7 +34,10 @@ export async function formBody(ctx: Context, next: Next): Promise<void> {
 /** {@link formBody}, where there may be no body at all. */
 export function optionalFormBody(ctx: Context, next: Next): Promise<void> {
   // Koa's `is` says null, and not false, where there is no body; fetch() announces a length of 0.
-  return ctx.is(formType) === null || ctx.get('Content-Length') === '0' ? next() : formBody(ctx, next)
+  if (ctx.is(formType) === null || ctx.get('Content-Length') === '0') return next()
+  // RFC 6750 §3: whatever is wrong with a request that has no good token, it is told how one is sent.
+  if (!ctx.is(formType)) ctx.set('WWW-Authenticate', 'Bearer realm="latchkey", error="invalid_request"')
+  return formBody(ctx, next)
 }
 
 /** The parameters that {@link formBody} read. */

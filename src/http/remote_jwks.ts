@@ -28,13 +28,16 @@ export function createRemoteJwks(allowPrivate: boolean): (uri: string) => JWTVer
   }
 }
 
+/** Why a key set cannot be had: another reason than a key in it that cannot be used. */
+class FetchError extends Error {}
+
 function createRemoteSet(url: URL, allowPrivate: boolean): JWTVerifyGetKey {
   let failure: { error: AssertionError; at: number } | undefined
   const getKey = createRemoteJWKSet(url, {
     timeoutDuration: timeout,
     cooldownDuration: cooldown,
     cacheMaxAge: maxAge,
-    [customFetch]: (_url, { signal }) => fetchSet(url, allowPrivate, signal),
+    [customFetch]: async (_url, { signal }) => new Response(await fetchSet(url, allowPrivate, signal)),
   })
   return async (header, token) => {
     // Or whoever sends assertions would make this server knock at a broken address as often.
@@ -42,26 +45,31 @@ function createRemoteSet(url: URL, allowPrivate: boolean): JWTVerifyGetKey {
     try {
       return await getKey(header, token)
     } catch (error) {
-      if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) throw error
-      const why = error instanceof Error ? error.message : String(error)
-      failure = {
-        error: new AssertionError(`its jwks_uri cannot be used: ${why}`, { cause: error }),
-        at: performance.now(),
-      }
-      throw failure.error
+      if (!(error instanceof FetchError || error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid))
+        throw error
+      const reason = new AssertionError(`its jwks_uri cannot be used: ${error.message}`, { cause: error })
+      failure = { error: reason, at: performance.now() }
+      throw reason
     }
   }
 }
 
-function fetchSet(url: URL, allowPrivate: boolean, signal: AbortSignal): Promise<Response> {
+/** @returns JSON text, whatever it says */
+function fetchSet(url: URL, allowPrivate: boolean, signal: AbortSignal): Promise<string> {
   const isPlain = url.protocol === 'http:'
-  if (isPlain && !allowPrivate) return Promise.reject(new Error('it is not https'))
+  if (isPlain && !allowPrivate) return Promise.reject(new FetchError('it is not https'))
   const options = { allowPrivateIPAddress: allowPrivate, allowMetaIPAddress: allowPrivate, keepAlive: false }
   const agent = isPlain ? new RequestFilteringHttpAgent(options) : new RequestFilteringHttpsAgent(options)
   return new Promise((resolve, reject) => {
-    const fail = (error: Error) => reject(signal.aborted ? signal.reason : error)
+    const fail = (why: string) => reject(signal.aborted ? signal.reason : new FetchError(why))
     const headers = { accept: 'application/jwk-set+json, application/json' }
     const request = (isPlain ? http : https).get(url, { agent, signal, headers }, response => {
+      // The body of anything else is never looked at, a redirect's included.
+      if (response.statusCode !== 200) {
+        fail(`it answers ${response.statusCode}`)
+        response.destroy()
+        return
+      }
       const chunks: Buffer[] = []
       let size = 0
       response.on('data', (chunk: Buffer) => {
@@ -69,10 +77,26 @@ function fetchSet(url: URL, allowPrivate: boolean, signal: AbortSignal): Promise
         size += chunk.length
         if (size > largestSet) response.destroy(new Error(`it answers more than ${largestSet} bytes`))
       })
-      response.on('error', fail)
-      // The body of anything but a 200 is never looked at, a redirect's included.
-      response.on('end', () => resolve(new Response(Buffer.concat(chunks), { status: response.statusCode ?? 0 })))
+      response.on('error', error => fail(error.message))
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString()
+        if (isJson(text)) resolve(text)
+        else fail('it answers no JSON')
+      })
     })
-    request.on('error', fail)
+    request.on('error', error => fail(error.message))
+    request.on('upgrade', (_response, socket) => {
+      fail('it answers 101')
+      socket.destroy()
+    })
   })
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
 }

@@ -87,12 +87,15 @@ function sessionsToEnd(scope: unknown, current: Session): Pick<SessionFilter, 'i
   }
 }
 
+/** RFC 6750 §3.1. */
+const malformedChallenge = 'Bearer realm="latchkey", error="invalid_request"'
+
 /** From the header (RFC 6750 §2.1) or, where a form was read, from the form (§2.2). */
 function accessTokenOf(ctx: Context): string | undefined {
   const fromHeader = /^Bearer +([\w.~+/-]+=*) *$/i.exec(ctx.headers.authorization ?? '')?.[1]
   const fromForm = ctx.request.body === undefined ? undefined : formParams(ctx).params.access_token
   if (fromForm !== undefined && ctx.headers.authorization !== undefined) {
-    throw new OAuthError('invalid_request', 'the access token is given in two ways')
+    throw new OAuthError('invalid_request', 'the access token is given in two ways', { challenge: malformedChallenge })
   }
   return fromHeader ?? fromForm
 }
@@ -100,7 +103,9 @@ function accessTokenOf(ctx: Context): string | undefined {
 /** @throws OAuthError `invalid_token` with the challenge of RFC 6750 §3 */
 async function authenticate(deps: Deps, ctx: Context) {
   if (ctx.querystring !== '' && 'access_token' in ctx.query) {
-    throw new OAuthError('invalid_request', 'the access token belongs in the Authorization header')
+    throw new OAuthError('invalid_request', 'the access token belongs in the Authorization header', {
+      challenge: malformedChallenge,
+    })
   }
   const accessToken = accessTokenOf(ctx)
   if (accessToken === undefined) {

@@ -1,6 +1,6 @@
 /** Clients: the applications that may ask for tokens. RFC 6749 §2; member names after RFC 7591 §2. */
 import { createPublicKey } from 'node:crypto'
-import type { JSONWebKeySet } from 'jose'
+import type { JSONWebKeySet, JWK } from 'jose'
 import { userIdPrefix } from './user.ts'
 
 /** The names of the registry of RFC 7591 §4.2. */
@@ -58,8 +58,9 @@ export function clientProblem(client: Client): string | undefined {
     return 'a public client (none) has no other method of authentication'
   if (by('none') && client.grantTypes.includes('client_credentials'))
     return 'the client_credentials grant is for clients that authenticate (RFC 6749 §4.4)'
-  if (by('private_key_jwt') && client.jwks === undefined && client.jwksUri === undefined)
-    return 'private_key_jwt needs the keys of the client or their address'
+  const hasKeys = client.jwks !== undefined || client.jwksUri !== undefined
+  if (hasKeys && !by('private_key_jwt')) return 'the keys of a client are for private_key_jwt'
+  if (by('private_key_jwt') && !hasKeys) return 'private_key_jwt needs the keys of the client or their address'
   if (client.jwks !== undefined && client.jwksUri !== undefined)
     return 'the keys of a client are here or at an address, not both'
   if (hasSecret(client) && client.secretDigests.length === 0) return 'this client has no secret to authenticate by'
@@ -90,19 +91,29 @@ export function isClientId(text: string): boolean {
   return /^[A-Za-z0-9._~-]{1,64}$/.test(text) && !text.startsWith(userIdPrefix)
 }
 
+/** RFC 7518 §3: the curves that ECDSA has names for, and RSA of 2048 bits at least. @throws for what is no key */
+function isPublicSigningKey(jwk: JWK): boolean {
+  if ('d' in jwk || 'k' in jwk) return false
+  const { asymmetricKeyType, asymmetricKeyDetails } = createPublicKey({ key: jwk, format: 'jwk' })
+  switch (asymmetricKeyType) {
+    case 'ec':
+      return ['prime256v1', 'secp384r1', 'secp521r1'].includes(asymmetricKeyDetails?.namedCurve ?? '')
+    case 'rsa':
+      return (asymmetricKeyDetails?.modulusLength ?? 0) >= 2048
+    default:
+      return asymmetricKeyType === 'ed25519'
+  }
+}
+
 /**
  * Reads a client's JWK Set, RFC 7517 §5.
  *
- * @returns the set with its public asymmetric keys, or undefined when it is none, is empty or shows a private key
+ * @returns the set, or undefined when it is none, is empty, or has a key that is private, weak or cannot sign
  */
 export function parseClientJwks(text: string): JSONWebKeySet | undefined {
   try {
     const { keys } = JSON.parse(text)
-    for (const key of keys) {
-      if ('d' in key || 'k' in key) return undefined
-      createPublicKey({ key, format: 'jwk' })
-    }
-    return keys.length > 0 ? { keys } : undefined
+    return keys.length > 0 && keys.every(isPublicSigningKey) ? { keys } : undefined
   } catch {
     return undefined
   }

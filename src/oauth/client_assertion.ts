@@ -18,6 +18,16 @@ export class AssertionError extends Error {
   override name = 'AssertionError'
 }
 
+/** @returns the client that an assertion says it is of, before anything is verified */
+export function claimedClientId(assertion: string): string | undefined {
+  try {
+    const { sub } = decodeJwt(assertion)
+    return typeof sub === 'string' ? sub : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * Verifies an assertion and remembers its `jti`, so that it works once.
  *
@@ -32,8 +42,8 @@ export async function verifyClientAssertion(deps: Deps, assertion: string): Prom
   if (!client.authenticationMethods.includes('private_key_jwt')) {
     throw new AssertionError(`client ${client.id} is not registered for private_key_jwt`)
   }
+  // Whatever goes wrong in there has its reason in what the client sent or published: jose has many ways to say so.
   const { jti, exp } = await verify(deps, client, assertion).catch(error => {
-    if (!(error instanceof errors.JOSEError || error instanceof AssertionError)) throw error
     throw new AssertionError(`client ${client.id}: ${error.message}`, { cause: error })
   })
   if (!(await rememberOnce(deps, client, jti, exp)))
@@ -59,7 +69,7 @@ async function verify(deps: Deps, client: Client, assertion: string): Promise<{ 
     // No `kid`, and several keys that could have signed: RFC 7517 §4.5 makes it optional.
     if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
     for await (const key of error) {
-      const verified = await jwtVerify(assertion, key, options).catch(ignoreBadSignature)
+      const verified = await jwtVerify(assertion, key, options).catch(ignoreWrongKey)
       if (verified !== undefined) return verified
     }
     throw new errors.JWSSignatureVerificationFailed()
@@ -85,14 +95,7 @@ async function rememberOnce({ storage }: Deps, client: Client, jti: string, exp:
   return !(await storage.isRemembered(id)) && (await storage.remember(id, Math.ceil(exp) + clockTolerance))
 }
 
-function claimedClientId(assertion: string): string | undefined {
-  try {
-    return decodeJwt(assertion).sub
-  } catch {
-    return undefined
-  }
-}
-
-function ignoreBadSignature(error: unknown): undefined {
-  if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error
+/** Another key than the one that signed, or one that no signature can be verified by. */
+function ignoreWrongKey(error: unknown): undefined {
+  if (error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired) throw error
 }

@@ -3,7 +3,7 @@
  */
 
 import type { Client, ClientAuthenticationMethod, Params } from './client.ts'
-import { AssertionError, verifyClientAssertion } from './client_assertion.ts'
+import { AssertionError, claimedClientId, verifyClientAssertion } from './client_assertion.ts'
 import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
 import { verifyClientSecret } from './master_secret.ts'
@@ -38,7 +38,9 @@ async function authenticateBasic(deps: Deps, authorization: string, bodyClientId
   for (const { id, secret } of [decoded, encoded]) {
     if (id === undefined || secret === undefined) continue
     const client = await verifyClient(deps, 'client_secret_basic', id, secret)
-    if (client !== undefined) return insistOnOneClient(client, bodyClientId)
+    if (client === undefined) continue
+    if (bodyClientId !== undefined && bodyClientId !== client.id) refuseAnotherClient()
+    return client
   }
   return refuseClient(deps, decoded.id ?? pair.id)
 }
@@ -52,11 +54,13 @@ async function authenticateAssertion(
   if (assertion === undefined || type !== 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer') {
     refuse('the client assertion is missing or of a type that is not supported', 'no assertion, or another type')
   }
-  const client = await verifyClientAssertion(deps, assertion).catch(error => {
+  // Before anything is verified and remembered: such a request is wrong, whoever sent it.
+  const claimed = claimedClientId(assertion)
+  if (bodyClientId !== undefined && claimed !== undefined && bodyClientId !== claimed) refuseAnotherClient()
+  return verifyClientAssertion(deps, assertion).catch(error => {
     if (!(error instanceof AssertionError)) throw error
     return refuse('client authentication failed', `client assertion: ${error.message}`)
   })
-  return insistOnOneClient(client, bodyClientId)
 }
 
 /**
@@ -79,11 +83,8 @@ async function verifyClient(
   return matches && client?.disabledAt === undefined ? client : undefined
 }
 
-function insistOnOneClient(client: Client, bodyClientId: string | undefined): Client {
-  if (bodyClientId !== undefined && bodyClientId !== client.id) {
-    throw new OAuthError('invalid_request', 'client_id is not the client that authenticated')
-  }
-  return client
+function refuseAnotherClient(): never {
+  throw new OAuthError('invalid_request', 'client_id is not the client that authenticated')
 }
 
 /** RFC 7617 §2: everything after the first colon is the secret. */

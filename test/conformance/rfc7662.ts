@@ -1,0 +1,100 @@
+/** RFC 7662, Token Introspection. */
+import { bindsClients, bindsRegistries, type Row, tlsAtProxy } from './_row.ts'
+
+const inactive = 'introspection › * is {"active":false}, and no error (RFC 7662 §2.2)'
+const authorized = 'introspection › a question * about a * token is 401 invalid_client with a challenge (RFC 7662 §2.3)'
+const revoked = 'introspection › promise 4: after * both tokens are {"active":false}'
+const expired = 'introspection › an access token is active until the second of its expiry, its refresh token longer'
+const members =
+  'introspection › an active access token shows its claims, its type and the username, and nothing else (RFC 7662 §2.2)'
+
+export const rfc7662: readonly Row[] = [
+  { section: '2', level: 'MUST', requirement: 'TLS', why: tlsAtProxy },
+  {
+    section: '2.1',
+    level: 'REQUIRED',
+    requirement: '`token`',
+    test: 'introspection › a question without token is invalid_request; an empty one is none (RFC 7662 §2.1, RFC 6749 §3.2)',
+  },
+  {
+    section: '2.1',
+    level: 'MUST',
+    requirement: 'a wrong `token_type_hint` hides no token',
+    test: 'introspection › token_type_hint=* changes nothing: a token shows what it is (RFC 7662 §2.1)',
+  },
+  { section: '2.1', level: 'SHOULD', requirement: 'a token whose state cannot be told is not active', test: inactive },
+  { section: '2.1', level: 'MUST', requirement: 'the endpoint asks for authorization', test: authorized },
+  { section: '2.2', level: 'REQUIRED', requirement: '`active`', test: members },
+  {
+    section: '2.2',
+    level: 'MUST',
+    requirement:
+      'names that are meant for everybody are registered: `sid` and `amr` are our own, as the names of the JWT claims',
+    test: members,
+  },
+  {
+    section: '2.2',
+    level: 'MUST',
+    requirement: 'a token that is not active is answered by `active: false`',
+    test: inactive,
+  },
+  {
+    section: '2.2',
+    level: 'SHOULD NOT',
+    requirement: 'anything else about a token that is not active',
+    test: inactive,
+  },
+  { section: '2.3', level: 'MUST', requirement: 'a token that is not active is no error', test: inactive },
+  { section: '3.1.1', level: 'SHOULD', requirement: 'names of members', why: bindsRegistries },
+  {
+    section: '4',
+    level: 'MUST',
+    requirement: 'every check that applies to a token is made',
+    test: 'introspection › promise 4: after disabling the client both tokens are {"active":false}',
+  },
+  { section: '4', level: 'MUST', requirement: 'expiry is checked', test: expired },
+  {
+    section: '4',
+    level: 'MUST',
+    requirement: 'whether a token is good already is checked',
+    why: 'every token is good at once',
+  },
+  { section: '4', level: 'MUST', requirement: 'revocation is checked', test: revoked },
+  {
+    section: '4',
+    level: 'MUST',
+    requirement: 'the signature is checked',
+    test: 'introspection › an access token with other claims is {"active":false}, and no error (RFC 7662 §2.2)',
+  },
+  {
+    section: '4',
+    level: 'MUST',
+    requirement: 'whether the token is for the resource server that asks is checked',
+    onPurpose: true,
+    why: 'a client record does not say which resource it is; `aud` is in the answer, and who asks compares it',
+  },
+  { section: '4', level: 'MUST', requirement: 'resource servers authenticate', test: authorized },
+  {
+    section: '4',
+    level: 'SHOULD',
+    requirement: 'resource servers are authorized to introspect one by one',
+    onPurpose: true,
+    why: 'every confidential client of this one owner may; a public one may not',
+  },
+  { section: '4', level: 'MUST', requirement: 'TLS 1.2', why: tlsAtProxy },
+  { section: '4', level: 'MUST', requirement: 'who asks checks the certificate', why: bindsClients },
+  { section: '4', level: 'SHOULD NOT', requirement: 'other claims about a token that is not active', test: revoked },
+  {
+    section: '4',
+    level: 'MUST',
+    requirement: 'who keeps answers thinks of what a stale one costs',
+    why: 'binds who builds on it; answers are `no-store`',
+  },
+  { section: '4', level: 'MUST NOT', requirement: 'an answer is kept for longer than its token lives', test: members },
+  {
+    section: '5',
+    level: 'MUST',
+    requirement: 'what is private in an answer is seen by nobody who should not',
+    test: authorized,
+  },
+]
