@@ -4,7 +4,7 @@
  */
 import http from 'node:http'
 import https from 'node:https'
-import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey } from 'jose'
+import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from 'jose'
 import { RequestFilteringHttpAgent, RequestFilteringHttpsAgent } from 'request-filtering-agent'
 import { AssertionError } from '../oauth/client_assertion.ts'
 
@@ -28,40 +28,34 @@ export function createRemoteJwks(allowPrivate: boolean): (uri: string) => JWTVer
   }
 }
 
-/** Why a key set cannot be had: another reason than a key in it that cannot be used. */
-class FetchError extends Error {}
-
 function createRemoteSet(url: URL, allowPrivate: boolean): JWTVerifyGetKey {
-  let failure: { error: AssertionError; at: number } | undefined
-  const getKey = createRemoteJWKSet(url, {
+  let failure: { error: unknown; at: number } | undefined
+  return createRemoteJWKSet(url, {
     timeoutDuration: timeout,
     cooldownDuration: cooldown,
     cacheMaxAge: maxAge,
-    [customFetch]: async (_url, { signal }) => new Response(await fetchSet(url, allowPrivate, signal)),
-  })
-  return async (header, token) => {
-    // Or whoever sends assertions would make this server knock at a broken address as often.
-    if (failure !== undefined && performance.now() - failure.at < cooldown) throw failure.error
-    try {
-      return await getKey(header, token)
-    } catch (error) {
-      if (!(error instanceof FetchError || error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid))
+    [customFetch]: async (_url, { signal }) => {
+      // Or whoever sends assertions would make this server knock at a broken address as often. Keys that are known go on working.
+      if (failure !== undefined && performance.now() - failure.at < cooldown) throw failure.error
+      try {
+        return new Response(await fetchSet(url, allowPrivate, signal))
+      } catch (error) {
+        failure = { error, at: performance.now() }
         throw error
-      const reason = new AssertionError(`its jwks_uri cannot be used: ${error.message}`, { cause: error })
-      failure = { error: reason, at: performance.now() }
-      throw reason
-    }
-  }
+      }
+    },
+  })
 }
 
-/** @returns JSON text, whatever it says */
+/** @returns the text of a JWK Set, whatever its keys are */
 function fetchSet(url: URL, allowPrivate: boolean, signal: AbortSignal): Promise<string> {
   const isPlain = url.protocol === 'http:'
-  if (isPlain && !allowPrivate) return Promise.reject(new FetchError('it is not https'))
+  if (isPlain && !allowPrivate) return Promise.reject(new AssertionError('its jwks_uri is not https'))
   const options = { allowPrivateIPAddress: allowPrivate, allowMetaIPAddress: allowPrivate, keepAlive: false }
   const agent = isPlain ? new RequestFilteringHttpAgent(options) : new RequestFilteringHttpsAgent(options)
   return new Promise((resolve, reject) => {
-    const fail = (why: string) => reject(signal.aborted ? signal.reason : new FetchError(why))
+    const fail = (why: string) =>
+      reject(signal.aborted ? signal.reason : new AssertionError(`its jwks_uri cannot be used: ${why}`))
     const headers = { accept: 'application/jwk-set+json, application/json' }
     const request = (isPlain ? http : https).get(url, { agent, signal, headers }, response => {
       // The body of anything else is never looked at, a redirect's included.
@@ -80,8 +74,8 @@ function fetchSet(url: URL, allowPrivate: boolean, signal: AbortSignal): Promise
       response.on('error', error => fail(error.message))
       response.on('end', () => {
         const text = Buffer.concat(chunks).toString()
-        if (isJson(text)) resolve(text)
-        else fail('it answers no JSON')
+        if (isKeySet(text)) resolve(text)
+        else fail('it answers no JWK Set')
       })
     })
     request.on('error', error => fail(error.message))
@@ -92,10 +86,10 @@ function fetchSet(url: URL, allowPrivate: boolean, signal: AbortSignal): Promise
   })
 }
 
-function isJson(text: string): boolean {
+function isKeySet(text: string): boolean {
   try {
-    JSON.parse(text)
-    return true
+    const { keys } = JSON.parse(text)
+    return Array.isArray(keys) && keys.every(key => typeof key === 'object' && key !== null)
   } catch {
     return false
   }
