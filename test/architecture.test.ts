@@ -90,8 +90,12 @@ test('storage/ knows oauth/ and itself', t => {
   )
 })
 
-test('http/ knows oauth/ and itself, and no storage/', t => {
-  t.deepEqual(strays('http', /^src\/(?:oauth|http)\//, /^(?!src\/)/), [])
+test('http/ knows oauth/, pages/ and itself, and no storage/', t => {
+  t.deepEqual(strays('http', /^src\/(?:oauth|pages|http)\//, /^(?!src\/)/), [])
+})
+
+test('pages/ knows itself and nothing else', t => {
+  t.deepEqual(strays('pages', /^src\/pages\//), [])
 })
 
 test('only storage/ knows SQL, and only http/ and app.ts know Koa', t => {

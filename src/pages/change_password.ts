@@ -1,0 +1,90 @@
+/** The page to change one's password. The new one is asked for twice: without a script nobody can look at what they typed. */
+
+import { formatNumber, formatWait } from './formats.ts'
+import { html } from './html.ts'
+import { type Field, type Frame, field, formatPage, problemSummary } from './layout.ts'
+import { paths } from './paths.ts'
+import { type Texts, texts } from './texts.ts'
+
+export type ChangePasswordView = Readonly<{
+  /** Whose password: password managers keep the new one under this name. */
+  username: string
+  /** What a new password takes, in characters. */
+  shortest: number
+  longest: number
+  problems?:
+    | Readonly<{
+        form?: 'try_later' | undefined
+        oldPassword?: 'missing' | 'wrong' | 'too_long' | undefined
+        newPassword?: 'missing' | 'too_short' | 'too_long' | 'too_common' | 'not_typeable' | undefined
+        repeat?: 'missing' | 'different' | undefined
+      }>
+    | undefined
+  /** Seconds, for `try_later`. */
+  retryAfter?: number | undefined
+}>
+
+/** Posts `old_password`, `new_password` and `new_password_repeat`. */
+export function changePasswordPage(view: ChangePasswordView, frame: Frame): string {
+  const words = texts[frame.language]
+  const page = words.passwordPage
+  const { form, oldPassword, newPassword, repeat } = view.problems ?? {}
+  const fields: Field[] = [
+    {
+      name: 'old_password',
+      label: page.old,
+      type: 'password',
+      autocomplete: 'current-password',
+      problem: oldPassword && words.problem.oldPassword[oldPassword],
+    },
+    {
+      name: 'new_password',
+      label: page.new,
+      type: 'password',
+      autocomplete: 'new-password',
+      hint: page.newHint(formatNumber(view.shortest, frame.language)),
+      minlength: view.shortest,
+      problem: newPassword && newPasswordProblem(newPassword, view, frame, words),
+    },
+    {
+      name: 'new_password_repeat',
+      label: page.repeat,
+      type: 'password',
+      autocomplete: 'new-password',
+      problem: repeat && words.problem.repeat[repeat],
+    },
+  ]
+  const first = fields.find(({ problem }) => problem !== undefined) ?? fields[0]
+  const wait = view.retryAfter === undefined ? undefined : formatWait(view.retryAfter, frame.language)
+  return formatPage(
+    { ...frame, username: view.username },
+    {
+      title: words.changePassword,
+      width: 'narrow',
+      hasProblem: form !== undefined || oldPassword !== undefined || newPassword !== undefined || repeat !== undefined,
+      content: html`<h1>${words.changePassword}</h1>
+<p class="lede">${page.lede}</p>
+${problemSummary(fields, form && words.problem.try_later(wait), words)}
+<form class="stack" method="post" action="${paths.password}">
+<input type="text" autocomplete="username" value="${view.username}" readonly hidden>
+${fields.map(one => field({ ...one, autofocus: one === first }))}
+<button class="main">${words.changePassword}</button>
+</form>
+<p><a href="${paths.account}">${words.toAccount}</a></p>`,
+    },
+  )
+}
+
+type NewPasswordProblem = NonNullable<NonNullable<ChangePasswordView['problems']>['newPassword']>
+
+function newPasswordProblem(problem: NewPasswordProblem, view: ChangePasswordView, frame: Frame, words: Texts): string {
+  const { newPassword } = words.problem
+  switch (problem) {
+    case 'too_short':
+      return newPassword.too_short(formatNumber(view.shortest, frame.language))
+    case 'too_long':
+      return newPassword.too_long(formatNumber(view.longest, frame.language))
+    default:
+      return newPassword[problem]
+  }
+}

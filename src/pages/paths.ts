@@ -1,0 +1,32 @@
+/** Every path that a page links to or posts to. */
+
+export const paths = {
+  home: '/',
+  signIn: '/login',
+  signOut: '/logout',
+  account: '/account',
+  /** POST `session`, an id, or `scope`, which is `others` or `all`. */
+  endSessions: '/account/sign-out',
+  password: '/account/password',
+  docs: '/docs',
+  reference: '/redoc',
+  openApi: '/openapi.json',
+  metadata: '/.well-known/oauth-authorization-server',
+} as const
+
+/** @param hash of the content, so that a browser may keep it for ever */
+export function styleSheetPath(hash: string): string {
+  return `/assets/style.${hash}.css`
+}
+
+/** @param returnTo a path of this site where to go after signing in */
+export function signInPath(returnTo: string | undefined): string {
+  return returnTo === undefined
+    ? paths.signIn
+    : `${paths.signIn}?return_to=${encodeURIComponent(returnTo.toWellFormed())}`
+}
+
+/** @param start how many devices to skip */
+export function accountPath(start: number): string {
+  return start === 0 ? paths.account : `${paths.account}?start=${start}`
+}

@@ -1,0 +1,69 @@
+/** The sign-in page. */
+
+import { formatWait } from './formats.ts'
+import { html } from './html.ts'
+import { type Field, type Frame, field, formatPage, hidden, notice, problemSummary } from './layout.ts'
+import { paths } from './paths.ts'
+import { texts } from './texts.ts'
+
+export type SignInView = Readonly<{
+  /** As it was typed. What was typed as the password never comes back. */
+  username?: string | undefined
+  returnTo?: string | undefined
+  /** The person wanted another page and was sent here. */
+  signInFirst?: boolean | undefined
+  problems?:
+    | Readonly<{
+        form?: 'wrong_credentials' | 'try_later' | undefined
+        username?: 'missing' | 'too_long' | undefined
+        password?: 'missing' | 'too_long' | undefined
+      }>
+    | undefined
+  /** Seconds, for `try_later`. */
+  retryAfter?: number | undefined
+}>
+
+export function signInPage(view: SignInView, frame: Frame): string {
+  const words = texts[frame.language]
+  const { form, username, password } = view.problems ?? {}
+  const hasProblem = form !== undefined || username !== undefined || password !== undefined
+  const questioned = form === 'wrong_credentials'
+  // Straight to what is to be typed: the name, or the password of a name that is already there.
+  const passwordFirst = username === undefined && view.username !== undefined
+  const fields: Field[] = [
+    {
+      name: 'username',
+      label: words.username,
+      type: 'text',
+      autocomplete: 'username',
+      value: view.username,
+      problem: username && words.problem.username[username],
+      questioned,
+      autofocus: !passwordFirst,
+    },
+    {
+      name: 'password',
+      label: words.password,
+      type: 'password',
+      autocomplete: 'current-password',
+      problem: password && words.problem.password[password],
+      questioned,
+      autofocus: passwordFirst,
+    },
+  ]
+  const wait = view.retryAfter === undefined ? undefined : formatWait(view.retryAfter, frame.language)
+  const formProblem = form === 'try_later' ? words.problem.try_later(wait) : form && words.problem.wrong_credentials
+  return formatPage(frame, {
+    title: words.signIn,
+    width: 'narrow',
+    hasProblem,
+    content: html`<h1>${words.signIn}</h1>
+${view.signInFirst && !hasProblem && notice(words.signInPage.signInFirst)}
+${problemSummary(fields, formProblem, words)}
+<form class="stack" method="post" action="${paths.signIn}">
+${hidden('return_to', view.returnTo)}
+${fields.map(field)}
+<button class="main">${words.signIn}</button>
+</form>`,
+  })
+}

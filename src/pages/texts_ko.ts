@@ -1,0 +1,151 @@
+/** Every text of the pages in Korean. */
+import { html } from './html.ts'
+import type { Texts } from './texts_en.ts'
+
+export const ko: Texts = {
+  language: '한국어',
+  skipToContent: '본문으로 건너뛰기',
+  signIn: '로그인',
+  signOut: '로그아웃',
+  account: '내 계정',
+  changePassword: '비밀번호 변경',
+  toHome: '첫 페이지로 가기',
+  toAccount: '내 계정으로 돌아가기',
+
+  username: '아이디',
+  fullName: '이름',
+  email: '이메일',
+  password: '비밀번호',
+
+  titleWithProblem: title => `입력 확인: ${title}`,
+  problems: '입력한 내용을 확인해 주세요',
+  problem: {
+    username: {
+      missing: '아이디를 입력해 주세요.',
+      too_long: '아이디가 너무 길어요. 이렇게 긴 아이디는 없어요.',
+    },
+    password: {
+      missing: '비밀번호를 입력해 주세요.',
+      too_long: '비밀번호가 너무 길어요. 이렇게 긴 비밀번호는 없어요.',
+    },
+    oldPassword: {
+      missing: '현재 비밀번호를 입력해 주세요.',
+      wrong: '현재 비밀번호가 맞지 않아요.',
+      too_long: '비밀번호가 너무 길어요. 이렇게 긴 비밀번호는 없어요.',
+    },
+    newPassword: {
+      missing: '새 비밀번호를 입력해 주세요.',
+      too_short: shortest => `${shortest}자 이상 입력해 주세요.`,
+      too_long: longest => `${longest}자까지만 쓸 수 있어요.`,
+      too_common: '많은 사람이 쓰는 비밀번호라 쉽게 뚫릴 수 있어요. 다른 비밀번호로 정해 주세요.',
+      not_typeable: '줄 바꿈처럼 로그인 화면에서 입력할 수 없는 문자가 들어 있어요.',
+    },
+    repeat: {
+      missing: '새 비밀번호를 한 번 더 입력해 주세요.',
+      different: '새 비밀번호와 일치하지 않아요.',
+    },
+    wrong_credentials: '아이디 또는 비밀번호가 맞지 않아요.',
+    try_later: wait =>
+      wait === undefined
+        ? '지금은 비밀번호를 확인할 수 없어요. 잠시 후 다시 시도해 주세요.'
+        : `지금은 비밀번호를 확인할 수 없어요. ${wait} 후에 다시 시도해 주세요.`,
+  },
+
+  home: {
+    lede: '내 계정으로 로그인한 앱과 기기를 한곳에서 확인하고, 쓰지 않는 기기는 로그아웃하고, 비밀번호도 바꿀 수 있어요.',
+    signedInAs: name => html`${name} 님으로 로그인했어요.`,
+    developers: '개발자 안내',
+    developersLede:
+      'OAuth 2 인가 서버예요. 액세스 토큰은 수명이 짧고, 리프레시 토큰은 쓸 때마다 바뀌며, 로그아웃하면 세션이 확실히 끝나요.',
+    docs: 'API 문서',
+    docsHint: '토큰을 받아 모든 엔드포인트를 바로 호출해 볼 수 있어요.',
+    reference: 'API 레퍼런스',
+    referenceHint: '같은 내용을 한 페이지로 읽을 수 있어요.',
+    openApi: 'OpenAPI 문서',
+    openApiHint: '코드 생성기와 도구에서 쓸 수 있어요.',
+    metadata: '서버 메타데이터',
+    metadataHint: 'OAuth 라이브러리가 읽는 엔드포인트와 지원 기능 목록이에요.',
+  },
+
+  signInPage: {
+    signInFirst: '그 페이지를 보려면 먼저 로그인해 주세요.',
+  },
+
+  accountPage: {
+    notice: {
+      password_changed: '비밀번호를 바꾸고 다른 기기를 모두 로그아웃했어요.',
+      session_ended: '선택한 기기를 로그아웃했어요.',
+      others_ended: '다른 기기를 모두 로그아웃했어요.',
+      nothing_ended: '이미 로그아웃된 기기예요.',
+    },
+    devices: '로그인한 기기',
+    devicesLede: '모르는 기기가 있나요? 먼저 로그아웃하고 비밀번호를 바꿔 주세요.',
+    thisDevice: '이 기기',
+    thisWebsite: '이 웹사이트',
+    unknownDevice: '알 수 없는 기기',
+    browserOn: (browser, platform) => `${browser} (${platform})`,
+    app: '앱',
+    ip: 'IP 주소',
+    signedIn: '로그인',
+    lastSeen: '마지막 접속',
+    justNow: '방금 전',
+    pages: '기기 더 보기',
+    previous: '이전',
+    next: '다음',
+    range: (from, to, count) => `${count}대 중 ${from}~${to}`,
+    others: '다른 기기 모두 로그아웃',
+    othersHint: '이 기기는 로그인된 채로 있어요.',
+    all: '모든 기기에서 로그아웃',
+    allHint: '이 기기도 로그아웃돼요.',
+    passwordLede: '다른 사람이 알게 된 것 같다면 바꿔 주세요. 바꾸면 다른 기기는 모두 로그아웃돼요.',
+  },
+
+  passwordPage: {
+    lede: '비밀번호를 바꾸면 다른 기기는 모두 로그아웃돼요. 이 기기는 로그인된 채로 있어요.',
+    old: '현재 비밀번호',
+    new: '새 비밀번호',
+    newHint: shortest => `${shortest}자 이상으로 정해 주세요. 단어 여러 개를 이어 쓰면 더 안전해요.`,
+    repeat: '새 비밀번호 확인',
+  },
+
+  signOutPage: {
+    title: '로그아웃할까요?',
+    lede: name => html`지금 ${name} 님으로 로그인한 상태예요. 이 기기에서만 로그아웃돼요.`,
+    stay: '로그인 유지하기',
+  },
+
+  signedOutPage: {
+    title: '로그아웃했어요',
+    here: '이 기기에서 로그아웃했어요.',
+    everywhere: '모든 기기에서 로그아웃했어요.',
+    again: '다시 로그인',
+  },
+
+  errorPage: {
+    400: {
+      title: '요청을 읽을 수 없어요',
+      lede: '빠졌거나 잘못된 내용이 있어요. 이전 페이지로 돌아가 다시 시도해 주세요.',
+    },
+    401: { title: '로그인이 필요해요', lede: '로그인한 사람만 볼 수 있는 페이지예요.' },
+    403: {
+      title: '이 사이트에서 보낸 요청이 아니에요',
+      lede: '다른 사이트에서 보냈거나 어디에서 보냈는지 알 수 없는 요청이라 아무것도 바꾸지 않았어요. 이 사이트에서 페이지를 열고 다시 시도해 주세요.',
+    },
+    404: { title: '페이지를 찾을 수 없어요', lede: '주소가 잘못되었거나 페이지가 없어졌을 수 있어요.' },
+    405: { title: '여기서는 할 수 없는 요청이에요', lede: '이 주소는 이런 방식의 요청을 받지 않아요.' },
+    413: {
+      title: '보낸 내용이 너무 많아요',
+      lede: '서버가 받을 수 있는 크기를 넘었어요. 이전 페이지로 돌아가 내용을 줄여 주세요.',
+    },
+    429: {
+      title: '시도를 너무 많이 했어요',
+      lede: '계정을 보호하려고 연속으로 시도할 수 있는 횟수를 제한하고 있어요.',
+    },
+    500: { title: '서버에 문제가 생겼어요', lede: '저희 쪽 문제이고, 기록해 두었어요. 잠시 후 다시 시도해 주세요.' },
+    503: { title: '지금은 이용할 수 없어요', lede: '서버가 바쁘거나 점검 중이에요.' },
+    tryAgainIn: wait => `${wait} 후에 다시 시도해 주세요.`,
+    tryAgainSoon: '잠시 후 다시 시도해 주세요.',
+    requestId: '요청 번호',
+    requestIdHint: '문의할 때 이 번호를 알려 주세요.',
+  },
+}
