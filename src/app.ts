@@ -4,12 +4,14 @@ import type { BlockList } from 'node:net'
 import Router from '@koa/router'
 import Koa from 'koa'
 import type { Logger } from 'pino'
+import { browserRoutes, isByCookie } from './http/browser_routes.ts'
 import { identifyCaller } from './http/caller.ts'
 import { allowOrigins } from './http/cors.ts'
 import { answerErrors } from './http/errors.ts'
 import { healthRoutes } from './http/health_routes.ts'
 import { oauthRoutes } from './http/oauth_routes.ts'
-import { formBody, optionalFormBody } from './http/params.ts'
+import { notFoundPage, page, styleSheet } from './http/pages.ts'
+import { formBody, formOrJsonBody, optionalFormBody } from './http/params.ts'
 import { userRoutes } from './http/user_routes.ts'
 import type { Deps } from './oauth/deps.ts'
 
@@ -41,11 +43,23 @@ export function createApp(deps: Deps, { log, corsOrigins, trustProxy }: HttpOpti
 
   const user = userRoutes(deps)
   router.get('/users/me', user.me)
+  router.put('/users/me/password', formOrJsonBody, user.changePassword)
   router.get('/userinfo', user.userInfo)
   router.post('/userinfo', optionalFormBody, user.userInfo)
-  router.post('/logout', user.logout)
   router.get('/sessions', user.listSessions)
   router.delete('/sessions/:id', user.deleteSession)
+
+  const browser = browserRoutes(deps, { docs: false })
+  router.get('/', page, browser.home)
+  router.get('/login', page, browser.signInForm)
+  router.post('/login', page, formOrJsonBody, browser.login)
+  router.get('/profile', page, browser.profile)
+  router.post('/profile/sign-out', page, formOrJsonBody, browser.signOutDevices)
+  router.get('/profile/password', page, browser.passwordForm)
+  router.post('/profile/password', page, formOrJsonBody, browser.changePassword)
+  router.get('/logout', page, browser.logout)
+  router.post('/logout', page, ctx => (isByCookie(ctx) ? browser.logout(ctx) : user.logout(ctx)))
+  router.get('/assets/:file', styleSheet)
 
   const health = healthRoutes(deps.storage)
   router.get('/health/live', health.live)
@@ -53,6 +67,7 @@ export function createApp(deps: Deps, { log, corsOrigins, trustProxy }: HttpOpti
 
   app.use(router.routes())
   app.use(router.allowedMethods())
+  app.use(notFoundPage)
   // Connections that break while an answer is written; everything else is answered and logged by `answerErrors`.
   app.on('error', error => log.debug({ err: error }, 'connection lost'))
   return app

@@ -48,9 +48,9 @@ function everyPage(frame: Frame, text: string): [string, string][] {
   const passwordProblems: Record<string, ChangePasswordView['problems']> = {
     none: undefined,
     later: { form: 'try_later' },
-    empty: { oldPassword: 'missing', newPassword: 'missing', repeat: 'missing' },
-    'too short': { oldPassword: 'wrong', newPassword: 'too_short', repeat: 'different' },
-    'too long': { oldPassword: 'too_long', newPassword: 'too_long' },
+    empty: { currentPassword: 'missing', newPassword: 'missing', repeat: 'missing' },
+    'too short': { currentPassword: 'wrong', newPassword: 'too_short', repeat: 'different' },
+    'too long': { currentPassword: 'too_long', newPassword: 'too_long' },
     'too common': { newPassword: 'too_common' },
     'not typeable': { newPassword: 'not_typeable' },
   }
@@ -353,7 +353,7 @@ const hiddenOf = (page: string) =>
     .map(({ attributes }) => [attributes.get('name'), attributes.get('value')])
 
 test('the sign-in form is one that password managers know, and carries return_to', t => {
-  const page = signInPage({ returnTo: '/account?a=1&b=2' }, english)
+  const page = signInPage({ returnTo: '/profile?a=1&b=2' }, english)
   t.deepEqual(
     fieldsOf(page).map(({ name, type, autocomplete }) => [name, type, autocomplete]),
     [
@@ -361,7 +361,7 @@ test('the sign-in form is one that password managers know, and carries return_to
       ['password', 'password', 'current-password'],
     ],
   )
-  t.deepEqual(hiddenOf(page), [['return_to', '/account?a=1&b=2']])
+  t.deepEqual(hiddenOf(page), [['return_to', '/profile?a=1&b=2']])
   t.deepEqual(hiddenOf(signInPage({}, english)), [])
 })
 
@@ -407,7 +407,7 @@ test('a new password is typed twice, under rules that are told before, for the r
   t.deepEqual(
     fieldsOf(page).map(({ name, autocomplete }) => [name, autocomplete]),
     [
-      ['old_password', 'current-password'],
+      ['current_password', 'current-password'],
       ['new_password', 'new-password'],
       ['new_password_repeat', 'new-password'],
     ],
@@ -516,7 +516,7 @@ test('many devices go on pages of eight, and any start shows one of them', t => 
   const links = opening(account(devices, { start: 8 }), 'a').filter(({ attributes }) => attributes.has('rel'))
   t.deepEqual(
     links.map(({ attributes }) => attributes.get('href')),
-    ['/account', '/account?start=16'],
+    ['/profile', '/profile?start=16'],
   )
   t.deepEqual(
     opening(account(devices.slice(0, 8)), 'a').filter(({ attributes }) => attributes.has('rel')),
@@ -544,7 +544,7 @@ test('every error page has its status and request id; 429 and 503 say when to tr
 })
 
 test('who is not signed in is led to sign in and back', t => {
-  const page = errorPage({ status: 401, requestId: 'a', returnTo: '/account?start=10' }, english)
+  const page = errorPage({ status: 401, requestId: 'a', returnTo: '/profile?start=10' }, english)
   t.true(page.includes('href="/login?return_to=%2Faccount%3Fstart%3D10"'))
   t.is(signInPath('/a\ud800'), '/login?return_to=%2Fa%EF%BF%BD')
   t.is(accountPath(0), paths.account)

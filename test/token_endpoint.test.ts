@@ -271,7 +271,7 @@ for (const [method, path, allow] of [
   ['PATCH', '/token', 'POST'],
   ['PROPFIND', '/token', 'POST'],
   ['GET', '/revoke', 'POST'],
-  ['GET', '/logout', 'POST'],
+  ['PUT', '/logout', 'HEAD, GET, POST'],
   ['POST', '/users/me', 'HEAD, GET'],
   ['POST', '/sessions', 'HEAD, GET'],
   ['GET', '/sessions/x', 'DELETE'],
@@ -297,7 +297,6 @@ for (const [method, path, allow] of [
 }
 
 for (const [method, path] of [
-  ['GET', '/'],
   ['GET', '/tokens'],
   ['POST', '/token/x'],
   ['POST', '//token'],

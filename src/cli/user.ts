@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import type { Config } from '../config.ts'
 import { createPasswords } from '../oauth/password.ts'
+import { passwordProblem, passwordProblemTexts } from '../oauth/password_rules.ts'
 import type { Storage } from '../oauth/storage.ts'
-import { createUserId, parseUsername, passwordProblem, type User } from '../oauth/user.ts'
+import { createUserId, parseUsername, type User } from '../oauth/user.ts'
 import { now, randomBytes } from '../setup.ts'
 import { formatTime, operatorEvent, output, readSecret, table, UsageError, withStorage } from './run.ts'
 
@@ -150,8 +151,8 @@ async function setDisabled(username: string, disabled: boolean, options: Json): 
 
 async function readAndHashPassword(config: Config, options: PasswordOption): Promise<string> {
   const password = await readSecret(options.passwordStdin, '--password-stdin', 'Password')
-  const problem = passwordProblem(password)
-  if (problem !== undefined) throw new UsageError(problem)
+  const problem = await passwordProblem(password)
+  if (problem !== undefined) throw new UsageError(passwordProblemTexts[problem])
   const passwords = await createPasswords(config.passwordHashing, randomBytes)
   return passwords.hash(password)
 }

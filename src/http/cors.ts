@@ -6,7 +6,7 @@
 import type { Context, Middleware } from 'koa'
 import type { Deps } from '../oauth/deps.ts'
 
-const appPaths = /^\/(?:token|revoke|users\/me|userinfo|logout|sessions(?:\/[^/]+)?)$/
+const appPaths = /^\/(?:token|revoke|users\/me(?:\/password)?|userinfo|logout|sessions(?:\/[^/]+)?)$/
 const publicPaths = /^\/\.well-known\//
 
 /** Seconds that the clients' origins are kept before they are read again. */

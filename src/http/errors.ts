@@ -33,7 +33,10 @@ export function answerErrors(log: Logger, idPrefix: string): Middleware {
 function answer(ctx: Context, failure: OAuthError): void {
   const { status, error } = errorAnswers[failure.code]
   ctx.status = status
-  ctx.body = { error, error_description: failure.message }
+  ctx.body =
+    ctx.state.refusalPage === undefined
+      ? { error, error_description: failure.message, ...(failure.detail !== undefined && { detail: failure.detail }) }
+      : ctx.state.refusalPage(failure)
   ctx.set('Cache-Control', 'no-store')
   if (failure.challenge !== undefined) ctx.set('WWW-Authenticate', failure.challenge)
   if (failure.retryAfter !== undefined) ctx.set('Retry-After', String(failure.retryAfter))
@@ -87,7 +90,7 @@ function quiet(ctx: Context, failure: OAuthError | undefined): boolean {
 
 /** People put tokens and secrets where names belong. Their prefixes, and that of every JWT, give them away. */
 function redact(text: string): string {
-  return text.replace(/(?:lkr_|lks_|eyJ)[\w.~+/-]+/g, '[redacted]')
+  return text.replace(/(?:lkr_|lks_|lkc_|eyJ)[\w.~+/-]+/g, '[redacted]')
 }
 
 function causeOf(failure: OAuthError): { cause?: string; err?: unknown } {

@@ -8,19 +8,27 @@ import type { TokenParams } from '../oauth/client.ts'
 import { OAuthError } from '../oauth/error.ts'
 
 const formType = 'application/x-www-form-urlencoded'
+const jsonType = 'application/json'
 const longestBody = '16kb'
+/** Three passwords of the longest kind, in the letters that take most room in a form. */
+const longestPageBody = '64kb'
 
 // As text: the parser's own form decoding turns repeats into arrays, `a[b]` into objects and leaves broken encoding in.
-const readText = bodyParser({
-  enableTypes: ['text'],
-  extendTypes: { text: [formType] },
-  textLimit: longestBody,
-  onerror(error) {
-    if ('status' in error && error.status === 413) throw new OAuthError('request_too_large', 'the body is too large')
-    // Broken off, of another length than announced, or not compressed as its Content-Encoding says.
-    throw new OAuthError('invalid_request', 'the body cannot be read', { cause: error })
-  },
-})
+const readText = textReader(longestBody)
+const readPageText = textReader(longestPageBody)
+
+function textReader(textLimit: string) {
+  return bodyParser({
+    enableTypes: ['text'],
+    extendTypes: { text: [formType, jsonType] },
+    textLimit,
+    onerror(error) {
+      if ('status' in error && error.status === 413) throw new OAuthError('request_too_large', 'the body is too large')
+      // Broken off, of another length than announced, or not compressed as its Content-Encoding says.
+      throw new OAuthError('invalid_request', 'the body cannot be read', { cause: error })
+    },
+  })
+}
 
 /** Reads a form body. Nothing but a form is taken, and no parameter from the query string. */
 export async function formBody(ctx: Context, next: Next): Promise<void> {
@@ -29,6 +37,15 @@ export async function formBody(ctx: Context, next: Next): Promise<void> {
   }
   if (ctx.querystring !== '') refuseCredentialsInQuery(ctx.querystring)
   await readText(ctx, next)
+}
+
+/** {@link formBody}, where JSON will do too: an object of strings. */
+export async function formOrJsonBody(ctx: Context, next: Next): Promise<void> {
+  if (!ctx.is(formType, jsonType)) {
+    throw new OAuthError('invalid_request', `the body must be ${formType} or ${jsonType}`)
+  }
+  if (ctx.querystring !== '') refuseCredentialsInQuery(ctx.querystring)
+  await readPageText(ctx, next)
 }
 
 /** {@link formBody}, where there may be no body at all. */
@@ -43,6 +60,34 @@ export function optionalFormBody(ctx: Context, next: Next): Promise<void> {
 /** The parameters that {@link formBody} read. */
 export function formParams(ctx: Context): TokenParams {
   return parseForm((ctx.request.body as string | undefined) ?? '')
+}
+
+/** The parameters that {@link formOrJsonBody} read. */
+export function bodyParams(ctx: Context): TokenParams {
+  return ctx.is(jsonType)
+    ? { params: parseJson((ctx.request.body as string | undefined) ?? ''), resources: [] }
+    : formParams(ctx)
+}
+
+/** @throws OAuthError `invalid_request` for anything but an object of strings */
+function parseJson(text: string): TokenParams['params'] {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new OAuthError('invalid_request', 'the body is not JSON')
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new OAuthError('invalid_request', 'the body is not a JSON object')
+  }
+  const params: Partial<Record<string, string>> = Object.create(null)
+  for (const [name, member] of Object.entries(value)) {
+    if (typeof member !== 'string' || member.includes('\0')) {
+      throw new OAuthError('invalid_request', 'a member of the JSON object is not a text')
+    }
+    if (member !== '') params[name] = member
+  }
+  return params
 }
 
 /**

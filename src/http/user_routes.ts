@@ -4,15 +4,17 @@ import { authenticateAccessToken } from '../oauth/access_token.ts'
 import { auditEvent } from '../oauth/audit.ts'
 import type { Deps } from '../oauth/deps.ts'
 import { OAuthError } from '../oauth/error.ts'
+import { changePassword } from '../oauth/password_change.ts'
+import { passwordProblemTexts } from '../oauth/password_rules.ts'
 import { hasScope } from '../oauth/scope.ts'
 import type { RevokedReason, Session } from '../oauth/session.ts'
 import type { SessionFilter } from '../oauth/storage.ts'
 import { userInfo } from '../oauth/user_info.ts'
 import { callerOf } from './caller.ts'
-import { formParams } from './params.ts'
+import { bodyParams, formParams } from './params.ts'
 
 /** More devices than a person has; what is beyond ends with `?scope=others`. */
-const mostSessions = 200
+export const mostSessions = 200
 
 export function userRoutes(deps: Deps) {
   const { storage, now } = deps
@@ -44,6 +46,17 @@ export function userRoutes(deps: Deps) {
       await revoke(ctx, { userId: user.id, ...sessionsToEnd(ctx.query.scope, session) }, 'logout')
       ctx.body = { message: 'Logout successful' }
     },
+    async changePassword(ctx: Context) {
+      const signedIn = await authenticate(deps, ctx)
+      const { current_password: currentPassword, new_password: newPassword } = bodyParams(ctx).params
+      if (currentPassword === undefined || newPassword === undefined) {
+        throw new OAuthError('invalid_request', 'current_password and new_password are needed')
+      }
+      const problem = await changePassword(deps, signedIn, { currentPassword, newPassword }, callerOf(ctx))
+      if (problem === 'wrong_password') throw new OAuthError('invalid_grant', 'the current password is wrong')
+      if (problem !== undefined) throw new OAuthError('invalid_request', passwordProblemTexts[problem])
+      ctx.status = 204
+    },
     async listSessions(ctx: Context) {
       const { session, user } = await authenticate(deps, ctx)
       const sessions = await storage.listLiveSessions({ userId: user.id }, now(), mostSessions)
@@ -74,7 +87,7 @@ function describeSession(session: Session, currentId: string) {
   }
 }
 
-function sessionsToEnd(scope: unknown, current: Session): Pick<SessionFilter, 'id' | 'exceptId'> {
+export function sessionsToEnd(scope: unknown, current: Session): Pick<SessionFilter, 'id' | 'exceptId'> {
   switch (scope) {
     case undefined:
       return { id: current.id }
@@ -93,7 +106,8 @@ const malformedChallenge = 'Bearer realm="latchkey", error="invalid_request"'
 /** From the header (RFC 6750 §2.1) or, where a form was read, from the form (§2.2). */
 function accessTokenOf(ctx: Context): string | undefined {
   const fromHeader = /^Bearer +([\w.~+/-]+=*) *$/i.exec(ctx.headers.authorization ?? '')?.[1]
-  const fromForm = ctx.request.body === undefined ? undefined : formParams(ctx).params.access_token
+  const fromForm =
+    ctx.path === '/userinfo' && ctx.request.body !== undefined ? formParams(ctx).params.access_token : undefined
   if (fromForm !== undefined && ctx.headers.authorization !== undefined) {
     throw new OAuthError('invalid_request', 'the access token is given in two ways', { challenge: malformedChallenge })
   }

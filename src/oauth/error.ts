@@ -14,6 +14,9 @@ export const errorAnswers = {
   invalid_target: { status: 400, error: 'invalid_target' },
   invalid_token: { status: 401, error: 'invalid_token' },
   insufficient_scope: { status: 403, error: 'insufficient_scope' },
+  sign_in_refused: { status: 401, error: 'invalid_grant' },
+  login_required: { status: 401, error: 'login_required' },
+  forbidden: { status: 403, error: 'access_denied' },
   not_found: { status: 404, error: 'not_found' },
   method_not_allowed: { status: 405, error: 'method_not_allowed' },
   request_too_large: { status: 413, error: 'invalid_request' },
@@ -28,6 +31,8 @@ export type OAuthErrorOptions = {
   cause?: unknown
   /** Seconds until another try may succeed, for `Retry-After`. */
   retryAfter?: number
+  /** For who knows FastAPI: another member of the answer. */
+  detail?: string
   /** How to authenticate, for the `WWW-Authenticate` of a 401. */
   challenge?: string
 }
@@ -37,6 +42,7 @@ export class OAuthError extends Error {
   readonly code: ErrorCode
   readonly retryAfter: number | undefined
   readonly challenge: string | undefined
+  readonly detail: string | undefined
 
   /** @param description shown to the client: lower case, no secret, no hint whether a user or client exists */
   constructor(code: ErrorCode, description: string, options: OAuthErrorOptions = {}) {
@@ -44,5 +50,6 @@ export class OAuthError extends Error {
     this.code = code
     this.retryAfter = options.retryAfter
     this.challenge = options.challenge
+    this.detail = options.detail
   }
 }

@@ -10,6 +10,7 @@ export type MasterSecret = Readonly<{
   /** {@link MasterSecret.id} as 8 hexadecimal digits. */
   name: string
   refreshTokenKey: KeyObject
+  sessionCookieKey: KeyObject
   clientSecretKey: KeyObject
   /** Encrypts the private halves of the signing keys: AES-256-GCM. */
   signingKeyKey: KeyObject
@@ -87,6 +88,7 @@ function deriveMasterSecret(secret: Buffer): MasterSecret {
     id,
     name: id.toString('hex'),
     refreshTokenKey: createSecretKey(derive('refresh token', 32)),
+    sessionCookieKey: createSecretKey(derive('session cookie', 32)),
     clientSecretKey: createSecretKey(derive('client secret', 32)),
     signingKeyKey: createSecretKey(derive('signing key', 32)),
   }

@@ -1,10 +1,6 @@
-/**
- * The text form of a refresh token: `lkr_` and 76 base64url characters of
- * version (1) ‖ secret id (4) ‖ session id (16) ‖ generation (4, big-endian) ‖ HMAC-SHA-256 of all before (32).
- * It is derived, so nothing of it is stored, and a forged one is refused without a look at the database.
- */
-import { createHmac, timingSafeEqual } from 'node:crypto'
-import type { MasterSecret, MasterSecrets } from './master_secret.ts'
+/** The text form of a refresh token: `lkr_` and 76 base64url characters; its payload is session id ‖ generation. */
+import type { MasterSecrets } from './master_secret.ts'
+import { openToken, sealToken, type TokenFormat } from './sealed_token.ts'
 
 export type RefreshToken = Readonly<{
   /** 22 base64url characters. */
@@ -13,35 +9,19 @@ export type RefreshToken = Readonly<{
   generation: number
 }>
 
-const prefix = 'lkr_'
-const version = 1
-const signedLength = 25
-const length = signedLength + 32
-const textLength = prefix.length + 76
+/** Session id (16), generation (4, big-endian). */
+const format: TokenFormat = { prefix: 'lkr_', payloadLength: 20, key: secret => secret.refreshTokenKey }
 
 /** @returns 80 characters; a secret: never stored, never logged */
 export function formatRefreshToken(token: RefreshToken, secrets: MasterSecrets): string {
-  const bytes = Buffer.allocUnsafe(length)
-  bytes[0] = version
-  secrets[0].id.copy(bytes, 1)
-  bytes.write(token.sessionId, 5, 16, 'base64url')
-  bytes.writeUInt32BE(token.generation, 21)
-  sign(bytes, secrets[0]).copy(bytes, signedLength)
-  return prefix + bytes.toString('base64url')
+  const payload = Buffer.allocUnsafe(format.payloadLength)
+  payload.write(token.sessionId, 0, 16, 'base64url')
+  payload.writeUInt32BE(token.generation, 16)
+  return sealToken(format, payload, secrets)
 }
 
-/** @returns what an authentic token says, or undefined for any other text; compares in constant time */
+/** @returns what an authentic token says, or undefined for any other text */
 export function parseRefreshToken(text: string, secrets: MasterSecrets): RefreshToken | undefined {
-  if (text.length !== textLength || !text.startsWith(prefix)) return undefined
-  const encoded = text.slice(prefix.length)
-  const bytes = Buffer.from(encoded, 'base64url')
-  // Node's decoder also takes plain base64 and skips what it does not know; one token has one text.
-  if (bytes.length !== length || bytes[0] !== version || bytes.toString('base64url') !== encoded) return undefined
-  const secret = secrets.find(({ id }) => bytes.compare(id, 0, 4, 1, 5) === 0)
-  if (secret === undefined || !timingSafeEqual(sign(bytes, secret), bytes.subarray(signedLength))) return undefined
-  return { sessionId: bytes.toString('base64url', 5, 21), generation: bytes.readUInt32BE(21) }
-}
-
-function sign(bytes: Buffer, secret: MasterSecret): Buffer {
-  return createHmac('sha256', secret.refreshTokenKey).update(bytes.subarray(0, signedLength)).digest()
+  const payload = openToken(format, text, secrets)
+  return payload && { sessionId: payload.toString('base64url', 0, 16), generation: payload.readUInt32BE(16) }
 }

@@ -135,8 +135,26 @@ export function decideRefresh(
   return { kind: 'reused', session: { ...session, revokedAt: now, revokedReason: 'refresh_token_reuse' } }
 }
 
+export type TouchDecision = { kind: 'touched'; session: Session } | { kind: 'unknown' | 'revoked' | 'expired' }
+
+/** Seconds between two times that the use of a cookie is written down: pages are opened more often than that matters. */
+const touchInterval = 60
+
+/** Decides what the use of a session's cookie means for its row: it lives on from now. Pure, as {@link decideRefresh}. */
+export function decideTouch(session: Session | undefined, now: number, idleLifetime: number): TouchDecision {
+  if (session === undefined) return { kind: 'unknown' }
+  if (session.revokedAt !== undefined) return { kind: 'revoked' }
+  if (!isLive(session, now)) return { kind: 'expired' }
+  const idleExpiresAt = Math.min(now + idleLifetime, session.expiresAt)
+  return { kind: 'touched', session: { ...session, lastSeenAt: now, idleExpiresAt } }
+}
+
+export function needsTouch(session: Session, now: number): boolean {
+  return now - session.lastSeenAt >= touchInterval
+}
+
 /** What the audit trail calls a decision; undefined for the ordinary ones, which leave no trace and cost no storage. */
-export const refreshAuditType: Partial<Record<RefreshDecision['kind'], AuditEventType>> = {
+export const refreshAuditType: Partial<Record<(RefreshDecision | TouchDecision)['kind'], AuditEventType>> = {
   late_retried: 'session.late_retried',
   healed: 'session.healed',
   reused: 'session.reused',

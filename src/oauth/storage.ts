@@ -8,7 +8,7 @@
 import type { AuditEvent, Caller } from './audit.ts'
 import type { Client } from './client.ts'
 import type { SigningKey } from './keys.ts'
-import type { RefreshDecision, RevokedReason, Session } from './session.ts'
+import type { RefreshDecision, RevokedReason, Session, TouchDecision } from './session.ts'
 import type { User } from './user.ts'
 
 export interface Storage {
@@ -26,9 +26,16 @@ export interface Storage {
   /**
    * Sets another password, raises the credential version and ends the user's sessions.
    *
-   * @returns false when the user is gone
+   * @param options.version       only if this is still the credential version
+   * @param options.keepSessionId a session that goes on
+   * @returns false when the user is gone or has another version
    */
-  changePassword(userId: string, passwordHash: string, event: AuditEvent): Promise<boolean>
+  changePassword(
+    userId: string,
+    passwordHash: string,
+    event: AuditEvent,
+    options?: { version?: number; keepSessionId?: string },
+  ): Promise<boolean>
   /** Disables a user, raising the credential version and ending the sessions, or enables one. False when nothing changed. */
   setUserDisabled(userId: string, disabled: boolean, event: AuditEvent): Promise<boolean>
   /** Removes a user with all sessions. False when there is none. */
@@ -74,12 +81,12 @@ export interface Storage {
    *
    * @param decide pure and synchronous; may be called more than once
    */
-  refreshSession(
+  refreshSession<Decision extends RefreshDecision | TouchDecision>(
     sessionId: string,
-    decide: (session: Session | undefined) => RefreshDecision,
+    decide: (session: Session | undefined) => Decision,
     now: number,
     caller: Caller,
-  ): Promise<RefreshDecision>
+  ): Promise<Decision>
   findSession(id: string): Promise<Session | undefined>
   /** A session that is live at `now`, with its user. */
   findLiveSession(id: string, now: number): Promise<{ session: Session; user: User } | undefined>

@@ -29,7 +29,8 @@ export function usernameKey(username: string): string {
   return username.normalize('NFC').toLowerCase().toUpperCase().toLowerCase().normalize('NFC')
 }
 
-const longestUsername = 128
+/** Characters. */
+export const longestUsername = 128
 
 /**
  * @returns the username in NFC, or undefined when it is empty, too long, has outer white space or what cannot be seen:
@@ -40,24 +41,6 @@ export function parseUsername(text: string): string | undefined {
   if (username === '' || [...username].length > longestUsername || !username.isWellFormed()) return undefined
   return /^(?:[^\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}]|[\u200c\u200d])+$/u.test(username) && username.trim() === username
     ? username
-    : undefined
-}
-
-const shortestPassword = 8
-const longestPassword = 1024
-
-/**
- * The rules for a new password: 8 to 1,024 characters of any kind (NIST SP 800-63B §3.1.1.2).
- *
- * @returns what is wrong with it, or undefined
- */
-export function passwordProblem(password: string): string | undefined {
-  const length = [...password.normalize('NFC')].length
-  if (length < shortestPassword) return `the password must have at least ${shortestPassword} characters`
-  if (length > longestPassword) return `the password must have at most ${longestPassword} characters`
-  // A form or a terminal cannot send these, so such a password could be set and never used.
-  return /[\0\r\n]/.test(password) || !password.isWellFormed()
-    ? 'the password has a character that cannot be typed'
     : undefined
 }
 

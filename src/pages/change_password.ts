@@ -15,7 +15,7 @@ export type ChangePasswordView = Readonly<{
   problems?:
     | Readonly<{
         form?: 'try_later' | undefined
-        oldPassword?: 'missing' | 'wrong' | 'too_long' | undefined
+        currentPassword?: 'missing' | 'wrong' | 'too_long' | undefined
         newPassword?: 'missing' | 'too_short' | 'too_long' | 'too_common' | 'not_typeable' | undefined
         repeat?: 'missing' | 'different' | undefined
       }>
@@ -24,18 +24,18 @@ export type ChangePasswordView = Readonly<{
   retryAfter?: number | undefined
 }>
 
-/** Posts `old_password`, `new_password` and `new_password_repeat`. */
+/** Posts `current_password`, `new_password` and `new_password_repeat`. */
 export function changePasswordPage(view: ChangePasswordView, frame: Frame): string {
   const words = texts[frame.language]
   const page = words.passwordPage
-  const { form, oldPassword, newPassword, repeat } = view.problems ?? {}
+  const { form, currentPassword, newPassword, repeat } = view.problems ?? {}
   const fields: Field[] = [
     {
-      name: 'old_password',
+      name: 'current_password',
       label: page.old,
       type: 'password',
       autocomplete: 'current-password',
-      problem: oldPassword && words.problem.oldPassword[oldPassword],
+      problem: currentPassword && words.problem.currentPassword[currentPassword],
     },
     {
       name: 'new_password',
@@ -61,7 +61,7 @@ export function changePasswordPage(view: ChangePasswordView, frame: Frame): stri
     {
       title: words.changePassword,
       width: 'narrow',
-      hasProblem: form !== undefined || oldPassword !== undefined || newPassword !== undefined || repeat !== undefined,
+      hasProblem: form !== undefined || currentPassword !== undefined || newPassword !== undefined || repeat !== undefined,
       content: html`<h1>${words.changePassword}</h1>
 <p class="lede">${page.lede}</p>
 ${problemSummary(fields, form && words.problem.try_later(wait), words)}

@@ -34,7 +34,7 @@ ${
 <ul class="links">
 ${view.docs && link(paths.docs, home.docs, home.docsHint)}
 ${view.reference && link(paths.reference, home.reference, home.referenceHint)}
-${link(paths.openApi, home.openApi, home.openApiHint)}
+${view.docs && link(paths.openApi, home.openApi, home.openApiHint)}
 ${link(paths.metadata, home.metadata, home.metadataHint)}
 </ul>
 </section>`,

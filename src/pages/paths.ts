@@ -4,10 +4,10 @@ export const paths = {
   home: '/',
   signIn: '/login',
   signOut: '/logout',
-  account: '/account',
+  account: '/profile',
   /** POST `session`, an id, or `scope`, which is `others` or `all`. */
-  endSessions: '/account/sign-out',
-  password: '/account/password',
+  endSessions: '/profile/sign-out',
+  password: '/profile/password',
   docs: '/docs',
   reference: '/redoc',
   openApi: '/openapi.json',

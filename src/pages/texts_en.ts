@@ -28,7 +28,7 @@ export const en = {
       missing: 'Enter your password.',
       too_long: 'This is longer than any password here.',
     },
-    oldPassword: {
+    currentPassword: {
       missing: 'Enter the password you have now.',
       wrong: 'This is not your password.',
       too_long: 'This is longer than any password here.',

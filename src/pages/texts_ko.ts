@@ -28,7 +28,7 @@ export const ko: Texts = {
       missing: '비밀번호를 입력해 주세요.',
       too_long: '비밀번호가 너무 길어요. 이렇게 긴 비밀번호는 없어요.',
     },
-    oldPassword: {
+    currentPassword: {
       missing: '현재 비밀번호를 입력해 주세요.',
       wrong: '현재 비밀번호가 맞지 않아요.',
       too_long: '비밀번호가 너무 길어요. 이렇게 긴 비밀번호는 없어요.',

@@ -144,6 +144,7 @@ function createStorage(database: Database.Database): Storage {
     condition: SQL | undefined,
     reason: string,
     event: AuditEvent,
+    keepSessionId?: string,
   ) =>
     write(() => {
       const { changes } = db
@@ -152,7 +153,7 @@ function createStorage(database: Database.Database): Storage {
         .where(and(eq(users.id, userId), condition))
         .run()
       if (changes === 0) return false
-      revokeNow({ userId }, reason, event.at)
+      revokeNow({ userId, exceptId: keepSessionId }, reason, event.at)
       record(event)
       return true
     })
@@ -178,8 +179,10 @@ function createStorage(database: Database.Database): Storage {
         }
         return []
       }),
-    changePassword: (userId, passwordHash, event) =>
-      changeCredentials(userId, { passwordHash }, undefined, 'password_changed', event),
+    changePassword: (userId, passwordHash, event, { version, keepSessionId } = {}) => {
+      const condition = version === undefined ? undefined : eq(users.credentialVersion, version)
+      return changeCredentials(userId, { passwordHash }, condition, 'password_changed', event, keepSessionId)
+    },
     setUserDisabled: async (userId, disabled, event) => {
       if (disabled) {
         return changeCredentials(userId, { disabledAt: event.at }, isNull(users.disabledAt), 'user_disabled', event)

@@ -36,7 +36,7 @@ export function clientFromRow(row: typeof clients.$inferSelect): Client {
     secretDigests: row.secretDigests?.split(' ') ?? [],
     jwks: row.jwks === null ? undefined : JSON.parse(row.jwks),
     jwksUri: row.jwksUri ?? undefined,
-    grantTypes: row.grantTypes.split(' '),
+    grantTypes: row.grantTypes === '' ? [] : row.grantTypes.split(' '),
     scope: row.scope,
     audience: row.audience?.split(' '),
     accessTokenLifetime: row.accessTokenLifetime ?? undefined,

@@ -7,7 +7,7 @@ import { refreshPolicy } from '../lifetimes.ts'
 import { parseRefreshToken } from '../refresh_token.ts'
 import { grantAudience, narrowAudience } from '../resource.ts'
 import { grantScope, narrowScope } from '../scope.ts'
-import { decideRefresh } from '../session.ts'
+import { decideRefresh, type RefreshDecision } from '../session.ts'
 import type { Granted } from './index.ts'
 
 export async function refreshTokenGrant(
@@ -25,7 +25,7 @@ export async function refreshTokenGrant(
   const presented = { ...refreshToken, clientId: client.id }
   const decision = await deps.storage.refreshSession(
     refreshToken.sessionId,
-    session => {
+    (session): RefreshDecision => {
       const decided = decideRefresh(session, presented, now, policy)
       if (!('session' in decided) || decided.kind === 'reused') return decided
       // Before anything is written: a scope or resource that is refused must not use the token up.

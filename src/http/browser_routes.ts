@@ -1,0 +1,247 @@
+/**
+ * What a person's browser asks for: signing in with a cookie, the account, the password, signing out. The same paths answer
+ * JSON to a program and pages to a browser, by `Accept`.
+ */
+import type { Context } from 'koa'
+import { auditEvent } from '../oauth/audit.ts'
+import { browserClientId, ensureBrowserClient } from '../oauth/browser_client.ts'
+import type { Params } from '../oauth/client.ts'
+import type { Deps } from '../oauth/deps.ts'
+import { OAuthError } from '../oauth/error.ts'
+import { refreshPolicy } from '../oauth/lifetimes.ts'
+import { changePassword } from '../oauth/password_change.ts'
+import { longestPassword, passwordProblemTexts, shortestPassword } from '../oauth/password_rules.ts'
+import type { Session } from '../oauth/session.ts'
+import { signIn } from '../oauth/sign_in.ts'
+import type { SessionFilter } from '../oauth/storage.ts'
+import { longestUsername } from '../oauth/user.ts'
+import { type AccountNotice, accountPage, parseAccountNotice } from '../pages/account.ts'
+import { type ChangePasswordView, changePasswordPage } from '../pages/change_password.ts'
+import { homePage } from '../pages/home.ts'
+import { paths, signInPath } from '../pages/paths.ts'
+import { type SignInView, signInPage } from '../pages/sign_in.ts'
+import { signedOutPage, signOutPage } from '../pages/sign_out.ts'
+import { callerOf } from './caller.ts'
+import { frameOf, redirect, refuseWithPage, sendPage, wantsPage } from './pages.ts'
+import { bodyParams } from './params.ts'
+import { insistOnSameSite, isFromHere } from './same_site.ts'
+import { clearSessionCookie, readSessionCookie, type SignedIn, setSessionCookie } from './session_cookie.ts'
+import { mostSessions, sessionsToEnd } from './user_routes.ts'
+
+export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
+  const { storage, now, config } = deps
+
+  return {
+    async home(ctx: Context) {
+      if (!wantsPage(ctx)) {
+        ctx.body = { issuer: config.issuer, metadata: `${config.issuer}${paths.metadata}` }
+        return
+      }
+      const signedIn = await readSessionCookie(deps, ctx)
+      sendPage(ctx, homePage({ docs, reference: docs }, frameOf(ctx, signedIn?.user.username)))
+    },
+
+    async signInForm(ctx: Context) {
+      const returnTo = localPath(ctx.query.return_to, config.issuer)
+      if ((await readSessionCookie(deps, ctx)) !== undefined) return redirect(ctx, returnTo ?? paths.account)
+      sendPage(ctx, signInPage({ returnTo, signInFirst: returnTo !== undefined }, frameOf(ctx)))
+    },
+
+    /** `{"message": "Login successful"}` and the cookie, or 401. */
+    async login(ctx: Context) {
+      const { username, password, return_to } = bodyParams(ctx).params
+      const returnTo = localPath(return_to, config.issuer)
+      const page = (view: SignInView) => signInPage({ username, returnTo, ...view }, frameOf(ctx))
+      refuseWithPage(ctx, failure => page(signInProblem(failure)))
+      insistOnSameSite(ctx, config.issuer)
+
+      const problems = {
+        username: lengthProblem(username, longestUsername),
+        password: lengthProblem(password, longestPassword),
+      }
+      if (problems.username !== undefined || problems.password !== undefined) {
+        refuseWithPage(ctx, () => page({ problems }))
+        throw new OAuthError('invalid_request', 'username and password are needed, of at most 128 and 1,024 characters')
+      }
+      const before = await readSessionCookie(deps, ctx)
+      const session = await signInByCookie(deps, ctx, username ?? '', password ?? '')
+      // Nothing could reach the session whose cookie is replaced.
+      if (before !== undefined) await endSessions(ctx, before, { id: before.session.id })
+      setSessionCookie(deps, ctx, session)
+      if (wantsPage(ctx)) return redirect(ctx, returnTo ?? paths.account)
+      ctx.body = { message: 'Login successful' }
+    },
+
+    async profile(ctx: Context) {
+      const signedIn = await readSessionCookie(deps, ctx)
+      if (signedIn === undefined) return askToSignIn(ctx)
+      const { user, session } = signedIn
+      ctx.vary('Accept')
+      if (!wantsPage(ctx)) {
+        ctx.body = { username: user.username }
+        return
+      }
+      const sessions = await storage.listLiveSessions({ userId: user.id }, now(), mostSessions)
+      const devices = sessions.map(({ clientId, ...other }) => ({
+        ...other,
+        app: clientId === browserClientId ? undefined : clientId,
+      }))
+      const view = { ...user, devices, currentId: session.id, now: now(), start: Number(ctx.query.start ?? 0) }
+      sendPage(ctx, accountPage({ ...view, notice: parseAccountNotice(ctx.query.notice) }, frameOf(ctx)))
+    },
+
+    /** Ends the sessions that the account page names: `session`, or `scope` others or all. */
+    async signOutDevices(ctx: Context) {
+      insistOnSameSite(ctx, config.issuer)
+      const signedIn = await readSessionCookie(deps, ctx)
+      if (signedIn === undefined) return askToSignIn(ctx)
+      const { params } = bodyParams(ctx)
+      if (params.session === undefined && params.scope === undefined)
+        throw new OAuthError('invalid_request', 'session or scope is missing')
+      const which =
+        params.session === undefined ? sessionsToEnd(params.scope, signedIn.session) : { id: params.session }
+      const ended = await endSessions(ctx, signedIn, which)
+      if (which.id === signedIn.session.id || params.scope === 'all') return sayGoodbye(ctx, params.scope === 'all')
+      const notice: AccountNotice =
+        ended === 0 ? 'nothing_ended' : params.scope === 'others' ? 'others_ended' : 'session_ended'
+      redirect(ctx, `${paths.account}?notice=${notice}`)
+    },
+
+    async passwordForm(ctx: Context) {
+      const signedIn = await readSessionCookie(deps, ctx)
+      if (signedIn === undefined) return askToSignIn(ctx)
+      sendPage(ctx, changePasswordPage(passwordView(signedIn), frameOf(ctx)))
+    },
+
+    async changePassword(ctx: Context) {
+      insistOnSameSite(ctx, config.issuer)
+      const signedIn = await readSessionCookie(deps, ctx)
+      if (signedIn === undefined) return askToSignIn(ctx)
+      const {
+        current_password: currentPassword,
+        new_password: newPassword,
+        new_password_repeat: repeat,
+      } = bodyParams(ctx).params
+      const refuse = (problems: ChangePasswordView['problems'], description: string): never => {
+        refuseWithPage(ctx, () => changePasswordPage({ ...passwordView(signedIn), problems }, frameOf(ctx)))
+        throw new OAuthError('invalid_request', description)
+      }
+      if (
+        currentPassword === undefined ||
+        newPassword === undefined ||
+        repeat === undefined ||
+        repeat !== newPassword
+      ) {
+        return refuse(
+          {
+            currentPassword: currentPassword === undefined ? 'missing' : undefined,
+            newPassword: newPassword === undefined ? 'missing' : undefined,
+            repeat: repeat === undefined ? 'missing' : repeat === newPassword ? undefined : 'different',
+          },
+          'a field is missing, or the new password was not repeated',
+        )
+      }
+      refuseWithPage(ctx, ({ retryAfter }) =>
+        changePasswordPage({ ...passwordView(signedIn), problems: { form: 'try_later' }, retryAfter }, frameOf(ctx)),
+      )
+      const problem = await changePassword(deps, signedIn, { currentPassword, newPassword }, callerOf(ctx))
+      if (problem === 'wrong_password') return refuse({ currentPassword: 'wrong' }, 'the current password is wrong')
+      if (problem !== undefined) return refuse({ newPassword: problem }, passwordProblemTexts[problem])
+      redirect(ctx, `${paths.account}?notice=password_changed`)
+    },
+
+    /** GET and POST. Whoever follows a link from another site is asked first: the cookie comes with it, the wish may not. */
+    async logout(ctx: Context) {
+      const signedIn = await readSessionCookie(deps, ctx)
+      const isGet = ctx.method !== 'POST'
+      const isMeant = isFromHere(ctx, config.issuer) && !ctx.get('Sec-Purpose').includes('prefetch')
+      if (signedIn === undefined) {
+        if (!wantsPage(ctx)) refuseStranger()
+        return isGet
+          ? sendPage(ctx, signedOutPage({ everywhere: 'everywhere' in ctx.query }, frameOf(ctx)))
+          : sayGoodbye(ctx, false)
+      }
+      if (!isMeant && isGet && wantsPage(ctx)) {
+        return sendPage(ctx, signOutPage({ username: signedIn.user.username }, frameOf(ctx)))
+      }
+      insistOnSameSite(ctx, config.issuer)
+      const which = sessionsToEnd(ctx.query.scope, signedIn.session)
+      await endSessions(ctx, signedIn, which)
+      if (which.exceptId === undefined) clearSessionCookie(deps, ctx)
+      if (wantsPage(ctx)) return sayGoodbye(ctx, ctx.query.scope === 'all')
+      ctx.body = { message: 'Logout successful' }
+    },
+  }
+
+  function endSessions(ctx: Context, { user, session }: SignedIn, which: SessionFilter): Promise<number> {
+    const reason = which.id === session.id ? 'logout' : which.id === undefined ? 'logout' : 'revoked_by_user'
+    const about = { userId: user.id, sessionId: which.id }
+    return storage.revokeSessions(
+      { userId: user.id, ...which },
+      reason,
+      auditEvent('session.revoked', now(), callerOf(ctx), about),
+    )
+  }
+
+  function sayGoodbye(ctx: Context, everywhere: boolean): void {
+    clearSessionCookie(deps, ctx)
+    redirect(ctx, everywhere ? `${paths.signOut}?everywhere` : paths.signOut)
+  }
+
+  function askToSignIn(ctx: Context): void {
+    if (!wantsPage(ctx)) refuseStranger()
+    redirect(ctx, signInPath(ctx.method === 'GET' ? ctx.path : undefined))
+  }
+}
+
+/** Whether a request to sign out is a browser's, where an access token would do as well. */
+export function isByCookie(ctx: Context): boolean {
+  return ctx.headers.authorization === undefined && (ctx.headers.cookie !== undefined || wantsPage(ctx))
+}
+
+async function signInByCookie(deps: Deps, ctx: Context, username: string, password: string): Promise<Session> {
+  const client = await ensureBrowserClient(deps)
+  if (client.disabledAt !== undefined) throw new OAuthError('forbidden', 'signing in here is switched off')
+  const request = { username, password, clientId: client.id, scope: '', audience: deps.config.audience }
+  try {
+    return await signIn(deps, { ...request, lifetimes: refreshPolicy(deps.config, client) }, callerOf(ctx))
+  } catch (error) {
+    if (!(error instanceof OAuthError) || error.code !== 'invalid_grant') throw error
+    const options = {
+      cause: error.cause,
+      challenge: 'Bearer realm="latchkey"',
+      detail: 'Incorrect username or password',
+    }
+    throw new OAuthError('sign_in_refused', error.message, options)
+  }
+}
+
+function refuseStranger(): never {
+  const options = { challenge: 'Bearer realm="latchkey"', detail: 'Not authenticated' }
+  throw new OAuthError('login_required', 'sign in first', options)
+}
+
+function signInProblem({ code, retryAfter }: OAuthError): SignInView {
+  return code === 'sign_in_refused'
+    ? { problems: { form: 'wrong_credentials' } }
+    : { problems: { form: 'try_later' }, retryAfter }
+}
+
+function passwordView({ user }: SignedIn): ChangePasswordView {
+  return { username: user.username, shortest: shortestPassword, longest: longestPassword }
+}
+
+function lengthProblem(text: string | undefined, most: number): 'missing' | 'too_long' | undefined {
+  if (text === undefined) return 'missing'
+  return [...text].length > most ? 'too_long' : undefined
+}
+
+/** @returns undefined when nothing was asked for; `/` for anything but a path of this site */
+function localPath(returnTo: Params[string] | string[], issuer: string): string | undefined {
+  if (returnTo === undefined || returnTo === '') return undefined
+  if (typeof returnTo !== 'string' || !/^\/(?![/\\])[\x21-\x7e]*$/.test(returnTo)) return paths.home
+  const url = URL.parse(returnTo, issuer)
+  // A path back to signing in or out would go round in circles.
+  const isCircle = url?.pathname === paths.signIn || url?.pathname === paths.signOut
+  return url?.origin === new URL(issuer).origin && !isCircle ? returnTo : paths.home
+}

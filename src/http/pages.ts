@@ -1,0 +1,79 @@
+/** How pages are sent: their headers, their language, their stylesheet, and who gets a page where a program gets JSON. */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { Context, Next } from 'koa'
+import type { OAuthError } from '../oauth/error.ts'
+import { errorAnswers } from '../oauth/error.ts'
+import { errorPage } from '../pages/error.ts'
+import { pickLanguage } from '../pages/language.ts'
+import type { Frame } from '../pages/layout.ts'
+
+const style = readFileSync(new URL('../pages/style.css', import.meta.url))
+const styleHash = createHash('sha256').update(style).digest('base64url').slice(0, 16)
+
+/** Nothing but our own stylesheet and our own forms; `Referrer-Policy` leaves `Origin` on those. */
+const contentSecurityPolicy =
+  "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+/** A browser says that it would rather have HTML; a program says nothing, or that anything will do. */
+export function wantsPage(ctx: Context): boolean {
+  return ctx.accepts('json', 'html') === 'html'
+}
+
+/** For the paths of people: what goes wrong there is told by a page. */
+export function page(ctx: Context, next: Next): Promise<void> {
+  if (wantsPage(ctx)) refuseWithPage(ctx, failure => formatErrorPage(ctx, failure))
+  return next()
+}
+
+/** At the end of the line: a person who mistyped an address gets a page too. */
+export function notFoundPage(ctx: Context, next: Next): Promise<void> {
+  return page(ctx, next)
+}
+
+/** Sets the page that a refusal is told by, if this is a browser. */
+export function refuseWithPage(ctx: Context, format: (failure: OAuthError) => string): void {
+  if (!wantsPage(ctx)) return
+  ctx.state.refusalPage = (failure: OAuthError) => {
+    setPageHeaders(ctx)
+    return format(failure)
+  }
+}
+
+export function sendPage(ctx: Context, document: string): void {
+  setPageHeaders(ctx)
+  ctx.body = document
+}
+
+/** After a POST, so that neither Back nor Reload sends the form again (RFC 9110 §15.4.4). */
+export function redirect(ctx: Context, path: string): void {
+  ctx.status = 303
+  ctx.set('Location', path)
+  ctx.body = ''
+}
+
+export function frameOf(ctx: Context, username?: string): Frame {
+  return { language: pickLanguage(ctx.headers['accept-language']), styleHash, username }
+}
+
+export function styleSheet(ctx: Context): void {
+  if (ctx.params.file !== `style.${styleHash}.css`) return
+  ctx.set('Cache-Control', 'public, max-age=31536000, immutable')
+  ctx.type = 'css'
+  ctx.body = style
+}
+
+function formatErrorPage(ctx: Context, failure: OAuthError): string {
+  const { status } = errorAnswers[failure.code]
+  const { requestId } = ctx.state
+  return errorPage({ status, requestId, retryAfter: failure.retryAfter }, frameOf(ctx))
+}
+
+function setPageHeaders(ctx: Context): void {
+  ctx.type = 'html'
+  ctx.set('Content-Security-Policy', contentSecurityPolicy)
+  ctx.set('Referrer-Policy', 'same-origin')
+  ctx.set('X-Frame-Options', 'DENY')
+  ctx.vary('Accept')
+  ctx.vary('Accept-Language')
+}

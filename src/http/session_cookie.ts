@@ -1,0 +1,80 @@
+/**
+ * The session cookie of a browser: how it is set, read and cleared. RFC 6265, and the `__Host-` prefix of its successor.
+ * Only a dead session clears a cookie, never a request that lost a race.
+ */
+import type { Context } from 'koa'
+import { browserClientId } from '../oauth/browser_client.ts'
+import type { Deps } from '../oauth/deps.ts'
+import { OAuthError } from '../oauth/error.ts'
+import { decideTouch, needsTouch, type Session } from '../oauth/session.ts'
+import { formatSessionCookie, parseSessionCookie } from '../oauth/session_cookie.ts'
+import type { User } from '../oauth/user.ts'
+import { callerOf } from './caller.ts'
+
+export type SignedIn = Readonly<{ session: Session; user: User }>
+
+/** Lets the browser keep a session as long as it may rest. */
+export function setSessionCookie(deps: Deps, ctx: Context, session: Session): void {
+  const maxAge = Math.min(session.idleExpiresAt, session.expiresAt) - deps.now()
+  writeCookie(deps, ctx, formatSessionCookie(session.id, deps.secrets), maxAge)
+}
+
+export function clearSessionCookie(deps: Deps, ctx: Context): void {
+  writeCookie(deps, ctx, '', 0)
+}
+
+/** @returns who is signed in by the cookie of a request; one that is forged, dead or there twice is nobody's, and cleared */
+export async function readSessionCookie(deps: Deps, ctx: Context): Promise<SignedIn | undefined> {
+  const values = cookieValues(ctx.headers.cookie ?? '', cookieName(deps))
+  if (values.length === 0) return undefined
+  const sessionId = values.length === 1 ? parseSessionCookie(values[0]!, deps.secrets) : undefined
+  const found = sessionId === undefined ? undefined : await deps.storage.findLiveSession(sessionId, deps.now())
+  // A session of another client has no cookie: whatever its id, it is not for here.
+  if (found === undefined || found.session.clientId !== browserClientId) {
+    clearSessionCookie(deps, ctx)
+    return undefined
+  }
+  if (needsTouch(found.session, deps.now())) await touch(deps, ctx, found.session)
+  return found
+}
+
+async function touch(deps: Deps, ctx: Context, { id }: Session): Promise<void> {
+  const { idleLifetime } = deps.config.refresh
+  try {
+    const now = deps.now()
+    const decision = await deps.storage.refreshSession(
+      id,
+      row => decideTouch(row, now, idleLifetime),
+      now,
+      callerOf(ctx),
+    )
+    if (decision.kind === 'touched') setSessionCookie(deps, ctx, decision.session)
+  } catch (error) {
+    // To be seen a minute later is no reason to turn somebody away.
+    if (!(error instanceof OAuthError)) throw error
+  }
+}
+
+/** With `__Host-` no other host, not even one below the same domain, can set it. */
+function cookieName({ config }: Deps): string {
+  return isHttps(config.issuer) ? '__Host-latchkey' : 'latchkey'
+}
+
+function writeCookie(deps: Deps, ctx: Context, value: string, maxAge: number): void {
+  const secure = isHttps(deps.config.issuer) ? '; Secure' : ''
+  const cookie = `${cookieName(deps)}=${value}; Path=/; Max-Age=${maxAge}; HttpOnly; SameSite=Lax${secure}`
+  // The last word counts: a request that touches its session may end it too.
+  ctx.set('Set-Cookie', cookie)
+}
+
+function isHttps(issuer: string): boolean {
+  return issuer.startsWith('https:')
+}
+
+function cookieValues(header: string, name: string): string[] {
+  return header
+    .split(';')
+    .map(pair => pair.trim())
+    .filter(pair => pair.startsWith(`${name}=`))
+    .map(pair => pair.slice(name.length + 1))
+}

@@ -1,0 +1,32 @@
+/** A signed-in user chooses another password: it ends every other session of the user. */
+import { auditEvent, type Caller } from './audit.ts'
+import type { Deps } from './deps.ts'
+import { OAuthError } from './error.ts'
+import { type PasswordProblem, passwordProblem } from './password_rules.ts'
+import type { Session } from './session.ts'
+import type { User } from './user.ts'
+
+export type PasswordChange = Readonly<{ currentPassword: string; newPassword: string }>
+
+/**
+ * @returns what is wrong with what was typed; nothing has changed then
+ * @throws OAuthError `temporarily_unavailable` when too many hashes wait
+ */
+export async function changePassword(
+  deps: Deps,
+  { user, session }: { user: User; session: Session },
+  { currentPassword, newPassword }: PasswordChange,
+  caller: Caller,
+): Promise<'wrong_password' | PasswordProblem | undefined> {
+  // The rules first: they cost nothing.
+  const problem = await passwordProblem(newPassword)
+  if (problem !== undefined) return problem
+  if (!(await deps.passwords.verify(currentPassword, user.passwordHash))) return 'wrong_password'
+  const event = auditEvent('user.password_changed', deps.now(), caller, { userId: user.id, sessionId: session.id })
+  const changed = await deps.storage.changePassword(user.id, await deps.passwords.hash(newPassword), event, {
+    version: user.credentialVersion,
+    keepSessionId: session.id,
+  })
+  if (!changed) throw new OAuthError('invalid_token', 'the password was changed elsewhere at this moment')
+  return undefined
+}

@@ -1,0 +1,69 @@
+/** A sign-in: a username and a password become a session. What the password grant and the sign-in page share. */
+import { auditEvent, type Caller } from './audit.ts'
+import type { Deps } from './deps.ts'
+import { OAuthError } from './error.ts'
+import { createSession, type RefreshPolicy, type Session } from './session.ts'
+import { refuseSignIn, type User } from './user.ts'
+
+/** Characters; what is longer is cut, so that a session row stays small. */
+const longestDevice = 64
+const longestUserAgent = 160
+
+export type SignIn = Readonly<{
+  username: string
+  password: string
+  clientId: string
+  scope: string
+  audience: readonly string[]
+  device?: string | undefined
+  lifetimes: Pick<RefreshPolicy, 'idleLifetime' | 'absoluteLifetime'>
+}>
+
+/** @throws OAuthError `invalid_grant`, or `temporarily_unavailable` when too many sign-ins wait */
+export async function signIn(deps: Deps, request: SignIn, caller: Caller): Promise<Session> {
+  const { clientId, scope, audience, device, lifetimes, password } = request
+  const user = await verifyCredentials(deps, request.username, password)
+
+  const session = createSession(
+    {
+      id: deps.randomBytes(16).toString('base64url'),
+      userId: user.id,
+      clientId,
+      scope,
+      audience,
+      amr: ['pwd'],
+      device: device?.slice(0, longestDevice).toWellFormed(),
+      ip: caller.ip,
+      userAgent: caller.userAgent?.slice(0, longestUserAgent),
+    },
+    deps.now(),
+    lifetimes,
+  )
+  const credentials = { version: user.credentialVersion, passwordHash: await betterHash(deps, user, password) }
+  const event = auditEvent('session.created', deps.now(), caller, { userId: user.id, clientId, sessionId: session.id })
+  if (!(await deps.storage.createSession(session, credentials, event)))
+    refuseSignIn('the credentials changed during the sign-in')
+  return session
+}
+
+/** Computes one hash in every case. */
+async function verifyCredentials({ storage, passwords }: Deps, username: string, password: string): Promise<User> {
+  const user = await storage.findUserByUsername(username)
+  const matches = await passwords.verify(password, user?.passwordHash)
+  if (user === undefined) refuseSignIn('no such user')
+  if (!matches) refuseSignIn('wrong password')
+  if (user.disabledAt !== undefined) refuseSignIn('the user is disabled')
+  return user
+}
+
+/** @returns a hash of the present kind and cost, when the stored one is of another */
+async function betterHash({ passwords }: Deps, user: User, password: string): Promise<string | undefined> {
+  if (!passwords.needsRehash(user.passwordHash)) return undefined
+  try {
+    return await passwords.hash(password)
+  } catch (error) {
+    // A full queue must not turn a good password away: the next sign-in upgrades.
+    if (error instanceof OAuthError) return undefined
+    throw error
+  }
+}
