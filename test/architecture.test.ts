@@ -80,7 +80,10 @@ test('the reading finds the imports that are known to be there', t => {
 })
 
 test('oauth/ knows neither HTTP nor SQL', t => {
-  t.deepEqual(strays('oauth', /^src\/oauth\//, /^node:(?:crypto|util|buffer)$/, /^(?:jose|argon2|bcrypt|zod|@zxcvbn-ts\/.*)$/), [])
+  t.deepEqual(
+    strays('oauth', /^src\/oauth\//, /^node:(?:crypto|util|buffer)$/, /^(?:jose|argon2|bcrypt|zod|@zxcvbn-ts\/.*)$/),
+    [],
+  )
 })
 
 test('storage/ knows oauth/ and itself', t => {

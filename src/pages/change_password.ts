@@ -61,7 +61,8 @@ export function changePasswordPage(view: ChangePasswordView, frame: Frame): stri
     {
       title: words.changePassword,
       width: 'narrow',
-      hasProblem: form !== undefined || currentPassword !== undefined || newPassword !== undefined || repeat !== undefined,
+      hasProblem:
+        form !== undefined || currentPassword !== undefined || newPassword !== undefined || repeat !== undefined,
       content: html`<h1>${words.changePassword}</h1>
 <p class="lede">${page.lede}</p>
 ${problemSummary(fields, form && words.problem.try_later(wait), words)}
