@@ -545,7 +545,7 @@ test('every error page has its status and request id; 429 and 503 say when to tr
 
 test('who is not signed in is led to sign in and back', t => {
   const page = errorPage({ status: 401, requestId: 'a', returnTo: '/profile?start=10' }, english)
-  t.true(page.includes('href="/login?return_to=%2Faccount%3Fstart%3D10"'))
+  t.true(page.includes('href="/login?return_to=%2Fprofile%3Fstart%3D10"'))
   t.is(signInPath('/a\ud800'), '/login?return_to=%2Fa%EF%BF%BD')
   t.is(accountPath(0), paths.account)
 })
