@@ -2,7 +2,7 @@
 import test from 'ava'
 import { passwordProblem } from '../src/oauth/password_rules.ts'
 
-test('a password has 8 to 1,024 characters of any kind', async t => {
+test('a password has 8 to 1,024 characters of any kind (NIST SP 800-63B §3.1.1.2)', async t => {
   for (const good of ['13579864', '         ', 'ab'.repeat(512), '😀'.repeat(8), 'pass phrase with ünïcödé']) {
     t.is(await passwordProblem(good), undefined, good)
   }

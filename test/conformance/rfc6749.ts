@@ -611,7 +611,7 @@ export const rfc6749: readonly Row[] = [
     section: '10.10',
     level: 'MUST',
     requirement: 'what people type is protected by other means',
-    test: 'user › a password has 8 to 1,024 characters of any kind (NIST SP 800-63B §3.1.1.2)',
+    test: 'password_rules › a password has 8 to 1,024 characters of any kind (NIST SP 800-63B §3.1.1.2)',
   },
   {
     section: '10.11',
