@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import { browserRoutes, isByCookie } from './http/browser_routes.ts'
 import { identifyCaller } from './http/caller.ts'
 import { allowOrigins } from './http/cors.ts'
+import { docsRoutes } from './http/docs_routes.ts'
 import { answerErrors } from './http/errors.ts'
 import { healthRoutes } from './http/health_routes.ts'
 import { oauthRoutes } from './http/oauth_routes.ts'
@@ -19,9 +20,11 @@ export type HttpOptions = Readonly<{
   log: Logger
   corsOrigins: readonly string[]
   trustProxy: BlockList | undefined
+  /** Whether there are /docs and /redoc. */
+  docs: boolean
 }>
 
-export function createApp(deps: Deps, { log, corsOrigins, trustProxy }: HttpOptions): Koa {
+export function createApp(deps: Deps, { log, corsOrigins, trustProxy, docs: hasDocs }: HttpOptions): Koa {
   const app = new Koa()
   app.use(answerErrors(log, deps.randomBytes(6).toString('base64url')))
   app.use(identifyCaller(trustProxy, log))
@@ -49,7 +52,7 @@ export function createApp(deps: Deps, { log, corsOrigins, trustProxy }: HttpOpti
   router.get('/sessions', user.listSessions)
   router.delete('/sessions/:id', user.deleteSession)
 
-  const browser = browserRoutes(deps, { docs: false })
+  const browser = browserRoutes(deps, { docs: hasDocs })
   router.get('/', page, browser.home)
   router.get('/login', page, browser.signInForm)
   router.post('/login', page, formOrJsonBody, browser.login)
@@ -64,6 +67,14 @@ export function createApp(deps: Deps, { log, corsOrigins, trustProxy }: HttpOpti
   const health = healthRoutes(deps.storage)
   router.get('/health/live', health.live)
   router.get('/health/ready', health.ready)
+
+  const docs = docsRoutes(deps, hasDocs)
+  router.get('/openapi.json', docs.openApi)
+  if (hasDocs) {
+    router.get('/docs', docs.swaggerUi)
+    router.get('/redoc', docs.redoc)
+    router.get('/docs/assets/:hash/:file', docs.asset)
+  }
 
   app.use(router.routes())
   app.use(router.allowedMethods())

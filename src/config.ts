@@ -21,6 +21,7 @@ export type Config = Readonly<{
   signingAlg: SigningAlg
   trustProxy: BlockList | undefined
   privateJwksUris: boolean
+  docs: boolean
   logLevel: string
   passwordHashing: PasswordHashing
   /** Undefined parts of the protocol settings depend on the port that the server really got. */
@@ -127,6 +128,7 @@ export const settings = {
     parse: parseNetworks,
   }),
   LATCHKEY_PRIVATE_JWKS_URIS: defineSetting({ default: 'off', takes: 'on or off', parse: parseSwitch }),
+  LATCHKEY_DOCS: defineSetting({ default: 'on', takes: 'on or off', parse: parseSwitch }),
   LATCHKEY_LOG_LEVEL: defineSetting({
     default: 'info',
     takes: 'fatal, error, warn, info, debug, trace or silent',
@@ -190,6 +192,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     signingAlg: read('LATCHKEY_SIGNING_ALG'),
     trustProxy: optional('LATCHKEY_TRUST_PROXY'),
     privateJwksUris: read('LATCHKEY_PRIVATE_JWKS_URIS') === 'on',
+    docs: read('LATCHKEY_DOCS') === 'on',
     logLevel: read('LATCHKEY_LOG_LEVEL'),
     passwordHashing: {
       memory: read('LATCHKEY_ARGON2_MEMORY'),

@@ -43,8 +43,8 @@ export async function serve(config: Config): Promise<void> {
     const oauth = { ...config.oauth, issuer, audience: [config.audience ?? issuer] }
     const remoteJwks = createRemoteJwks(config.privateJwksUris)
     const deps: Deps = { config: oauth, storage, secrets, keyRing, passwords, remoteJwks, now, randomBytes }
-    const { corsOrigins, trustProxy } = config
-    server.on('request', createApp(deps, { log, corsOrigins, trustProxy }).callback())
+    const { corsOrigins, trustProxy, docs } = config
+    server.on('request', createApp(deps, { log, corsOrigins, trustProxy, docs }).callback())
 
     if (config.bootstrap) {
       const file = await bootstrap(deps, config, url, process.stderr.isTTY ? process.stderr : undefined)

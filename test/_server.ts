@@ -98,7 +98,7 @@ export async function startServer(t: ExecutionContext, options: ServerOptions = 
   }
   const onLog = options.onLog ?? (() => {})
   const log = pino({ level: 'trace' }, { write: onLog })
-  const http: HttpOptions = { log, corsOrigins: [], trustProxy: undefined, ...options.http }
+  const http: HttpOptions = { log, corsOrigins: [], trustProxy: undefined, docs: true, ...options.http }
   const server = createServer(createApp(deps, http).callback())
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.teardown(async () => {

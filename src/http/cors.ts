@@ -1,13 +1,14 @@
 /**
  * CORS, the fetch standard's protocol: named origins may use the endpoints that browser apps need, those of the settings
- * with every client and those of a client with that client; metadata and the JWK Set are open to everybody.
+ * with every client and those of a client with that client; metadata, the JWK Set and /openapi.json are open to
+ * everybody.
  * No credentials mode: these endpoints take tokens, not cookies.
  */
 import type { Context, Middleware } from 'koa'
 import type { Deps } from '../oauth/deps.ts'
 
 const appPaths = /^\/(?:token|revoke|users\/me(?:\/password)?|userinfo|logout|sessions(?:\/[^/]+)?)$/
-const publicPaths = /^\/\.well-known\//
+const publicPaths = /^\/(?:\.well-known\/|openapi\.json$)/
 
 /** Seconds that the clients' origins are kept before they are read again. */
 const originsMaxAge = 5

@@ -1,5 +1,4 @@
 /** The OAuth endpoints: reads the request, calls `oauth/`, writes the answer. */
-import { createHash } from 'node:crypto'
 import type { Context } from 'koa'
 import type { Client, Params } from '../oauth/client.ts'
 import { authenticateClient } from '../oauth/client_authentication.ts'
@@ -9,6 +8,7 @@ import { jwksMaxAge, type SigningAlg } from '../oauth/keys.ts'
 import { metadata } from '../oauth/metadata.ts'
 import { revocationRequest } from '../oauth/revocation.ts'
 import { tokenRequest } from '../oauth/token.ts'
+import { answersUnmodified, contentHash } from './cache.ts'
 import { callerOf } from './caller.ts'
 import { formParams } from './params.ts'
 
@@ -60,25 +60,17 @@ async function authenticate(deps: Deps, ctx: Context, params: Params): Promise<C
   return client
 }
 
-const etags = new Map<string, string>()
+const hashes = new Map<string, string>()
 
-/** A document of this moment, from memory; answers 304 to who has it already (RFC 9110 §13.1.2). */
+/** A document of this moment, from memory. */
 function cacheable(ctx: Context, text: string, type: string): void {
-  let etag = etags.get(text)
-  if (etag === undefined) {
-    etag = `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"`
-    if (etags.size > 100) etags.clear()
-    etags.set(text, etag)
+  let hash = hashes.get(text)
+  if (hash === undefined) {
+    hash = contentHash(text)
+    if (hashes.size > 100) hashes.clear()
+    hashes.set(text, hash)
   }
   ctx.set('Cache-Control', `public, max-age=${jwksMaxAge}`)
-  ctx.set('ETag', etag)
   ctx.type = type
-  ctx.status = 200
-  // Not Koa's `fresh`: it takes a request's `Cache-Control: no-cache`, which fetch() adds, for a wish to get it all again.
-  const known = ctx
-    .get('If-None-Match')
-    .split(',')
-    .map(tag => tag.trim().replace(/^W\//, ''))
-  if (known.includes(etag) || known.includes('*')) ctx.status = 304
-  else ctx.body = text
+  if (!answersUnmodified(ctx, `"${hash}"`)) ctx.body = text
 }

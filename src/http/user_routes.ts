@@ -12,6 +12,7 @@ import type { SessionFilter } from '../oauth/storage.ts'
 import { userInfo } from '../oauth/user_info.ts'
 import { callerOf } from './caller.ts'
 import { bodyParams, formParams } from './params.ts'
+import { logoutQuery } from './request_params.ts'
 
 /** More devices than a person has; what is beyond ends with `?scope=others`. */
 export const mostSessions = 200
@@ -88,15 +89,15 @@ function describeSession(session: Session, currentId: string) {
 }
 
 export function sessionsToEnd(scope: unknown, current: Session): Pick<SessionFilter, 'id' | 'exceptId'> {
-  switch (scope) {
+  const query = logoutQuery.safeParse({ scope })
+  if (!query.success) throw new OAuthError('invalid_request', 'scope must be others or all')
+  switch (query.data.scope) {
     case undefined:
       return { id: current.id }
     case 'others':
       return { exceptId: current.id }
     case 'all':
       return {}
-    default:
-      throw new OAuthError('invalid_request', 'scope must be others or all')
   }
 }
 

@@ -5,6 +5,7 @@ import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
 import { refreshPolicy } from './lifetimes.ts'
 import { parseRefreshToken } from './refresh_token.ts'
+import { introspectionParams, readParams } from './request_params.ts'
 import { decideRefresh } from './session.ts'
 
 /** RFC 7662 §2.2. A token that is not active tells nothing else. */
@@ -24,10 +25,8 @@ export async function introspectionRequest(deps: Deps, client: Client, params: P
       challenge: 'Basic realm="latchkey", charset="UTF-8"',
     })
   }
-  if (params.token === undefined) throw new OAuthError('invalid_request', 'token is missing')
-  return params.token.startsWith('lkr_')
-    ? introspectRefreshToken(deps, params.token)
-    : introspectAccessToken(deps, params.token)
+  const { token } = readParams(introspectionParams, params)
+  return token.startsWith('lkr_') ? introspectRefreshToken(deps, token) : introspectAccessToken(deps, token)
 }
 
 /** RFC 9701 §5. @param audience the client that asked */

@@ -6,8 +6,8 @@ import { revokedId, verifyAccessToken } from './access_token.ts'
 import { auditEvent, type Caller } from './audit.ts'
 import type { Client, Params } from './client.ts'
 import type { Deps } from './deps.ts'
-import { OAuthError } from './error.ts'
 import { parseRefreshToken } from './refresh_token.ts'
+import { readParams, revocationParams } from './request_params.ts'
 
 /**
  * Ends the session of a token. `token_type_hint` is not needed: a token shows what it is.
@@ -17,8 +17,7 @@ import { parseRefreshToken } from './refresh_token.ts'
  * @throws OAuthError `invalid_request`
  */
 export async function revocationRequest(deps: Deps, client: Client, params: Params, caller: Caller): Promise<void> {
-  const { token } = params
-  if (token === undefined) throw new OAuthError('invalid_request', 'token is missing')
+  const { token } = readParams(revocationParams, params)
   const claims = verifyAccessToken(deps, token)
   const sessionId = parseRefreshToken(token, deps.secrets)?.sessionId ?? claims?.sid
   const about = { clientId: client.id, sessionId }

@@ -2,6 +2,7 @@
 import { type Client, isPublic, type TokenParams } from '../client.ts'
 import type { Deps } from '../deps.ts'
 import { OAuthError } from '../error.ts'
+import { clientCredentialsParams, readParams } from '../request_params.ts'
 import { grantAudience } from '../resource.ts'
 import { grantScope } from '../scope.ts'
 import type { Granted } from './index.ts'
@@ -9,8 +10,9 @@ import type { Granted } from './index.ts'
 export async function clientCredentialsGrant(deps: Deps, client: Client, request: TokenParams): Promise<Granted> {
   // RFC 6749 §4.4: anybody could be a client that does not authenticate.
   if (isPublic(client)) throw new OAuthError('unauthorized_client', 'a public client may not use this grant type')
+  const { scope } = readParams(clientCredentialsParams, request.params)
   return {
-    scope: grantScope(request.params.scope, client.scope),
+    scope: grantScope(scope, client.scope),
     audience: grantAudience(request.resources, client.audience ?? deps.config.audience),
   }
 }

@@ -2,8 +2,8 @@
 import type { Caller } from '../audit.ts'
 import type { Client, TokenParams } from '../client.ts'
 import type { Deps } from '../deps.ts'
-import { OAuthError } from '../error.ts'
 import { accessTokenLifetime, refreshPolicy } from '../lifetimes.ts'
+import { passwordParams, readParams } from '../request_params.ts'
 import { grantAudience } from '../resource.ts'
 import { grantScope } from '../scope.ts'
 import { signIn } from '../sign_in.ts'
@@ -15,11 +15,8 @@ export async function passwordGrant(
   { params, resources }: TokenParams,
   caller: Caller,
 ): Promise<Granted> {
-  const { username, password, device } = params
-  if (username === undefined || password === undefined) {
-    throw new OAuthError('invalid_request', `${username === undefined ? 'username' : 'password'} is missing`)
-  }
-  const scope = grantScope(params.scope, client.scope)
+  const { username, password, device, scope: requestedScope } = readParams(passwordParams, params)
+  const scope = grantScope(requestedScope, client.scope)
   const audience = grantAudience(resources, client.audience ?? deps.config.audience)
   const lifetimes = sessionLifetimes(deps, client)
   const request = { username, password, clientId: client.id, scope, audience, device, lifetimes }

@@ -5,6 +5,7 @@ import type { Deps } from '../deps.ts'
 import { OAuthError } from '../error.ts'
 import { refreshPolicy } from '../lifetimes.ts'
 import { parseRefreshToken } from '../refresh_token.ts'
+import { readParams, refreshTokenParams } from '../request_params.ts'
 import { grantAudience, narrowAudience } from '../resource.ts'
 import { grantScope, narrowScope } from '../scope.ts'
 import { decideRefresh, type RefreshDecision } from '../session.ts'
@@ -16,8 +17,8 @@ export async function refreshTokenGrant(
   { params, resources }: TokenParams,
   caller: Caller,
 ): Promise<Granted> {
-  if (params.refresh_token === undefined) throw new OAuthError('invalid_request', 'refresh_token is missing')
-  const refreshToken = parseRefreshToken(params.refresh_token, deps.secrets)
+  const { refresh_token, scope } = readParams(refreshTokenParams, params)
+  const refreshToken = parseRefreshToken(refresh_token, deps.secrets)
   if (refreshToken === undefined) refuse('not a refresh token of this server')
 
   const now = deps.now()
@@ -29,7 +30,7 @@ export async function refreshTokenGrant(
       const decided = decideRefresh(session, presented, now, policy)
       if (!('session' in decided) || decided.kind === 'reused') return decided
       // Before anything is written: a scope or resource that is refused must not use the token up.
-      if (narrowScope(params.scope, decided.session.scope) === undefined) return { kind: 'scope_exceeded' }
+      if (narrowScope(scope, decided.session.scope) === undefined) return { kind: 'scope_exceeded' }
       if (narrowAudience(resources, decided.session.audience) === undefined) return { kind: 'target_exceeded' }
       return decided
     },
@@ -43,7 +44,7 @@ export async function refreshTokenGrant(
     case 'healed':
       return {
         session: decision.session,
-        scope: grantScope(params.scope, decision.session.scope),
+        scope: grantScope(scope, decision.session.scope),
         audience: grantAudience(resources, decision.session.audience),
       }
     case 'scope_exceeded':

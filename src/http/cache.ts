@@ -1,0 +1,21 @@
+/** Answers that caches may keep: entity tags and revalidation (RFC 9110 §8.8.3, §13.1.2). */
+import { createHash } from 'node:crypto'
+import type { Context } from 'koa'
+
+/** 22 base64url characters that stand for some bytes. */
+export function contentHash(bytes: string | Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('base64url').slice(0, 22)
+}
+
+/** Sets the entity tag. @returns true when the caller has this version already: the answer is 304 then */
+export function answersUnmodified(ctx: Context, etag: string): boolean {
+  ctx.set('ETag', etag)
+  // Not Koa's `fresh`: it takes a request's `Cache-Control: no-cache`, which fetch() adds, for a wish to get it all again.
+  const known = ctx
+    .get('If-None-Match')
+    .split(',')
+    .map(tag => tag.trim().replace(/^W\//, ''))
+  if (!known.includes(etag) && !known.includes('*')) return false
+  ctx.status = 304
+  return true
+}

@@ -1,0 +1,358 @@
+/**
+ * What is on the wire, for `/openapi.json` and for the tests, which hold every answer of the server to it (`test/_api.ts`).
+ * Requests are read by the schemas of `request_params.ts`, here and in `oauth/`. An answer has the members that are named here and
+ * no other; the document does not say so, because clients have to ignore what they do not know (RFC 6749 §5.1).
+ */
+import { z } from 'zod'
+import { clientAuthenticationMethods } from '../oauth/client.ts'
+import { clientAssertionAlgs } from '../oauth/client_assertion.ts'
+import { type ErrorCode, errorAnswers } from '../oauth/error.ts'
+import { signingAlgs } from '../oauth/keys.ts'
+import {
+  clientCredentialsParams,
+  introspectionParams,
+  passwordParams,
+  refreshTokenParams,
+  revocationParams,
+} from '../oauth/request_params.ts'
+import type { userInfoClaims } from '../oauth/user_info.ts'
+
+const accessToken =
+  'eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6IlJIVFpxQk5Mem5Fc1dqYUpyaXlPV2JiQ2poTEVEdkhaT2tmczFzVjRQVm8ifQ.eyJpc3MiOiJodHRwczovL2F1dGguZXhhbXBsZS5jb20ifQ.c2lnbmF0dXJl'
+const refreshToken = 'lkr_AZAFiWpAOIQv8XIkUK8OcsIL-EuJAQAAAJ5t0078ebqCV0IaxXoDEydoFLgJSsx5UCMHxEdaZoy_'
+const issuer = 'https://auth.example.com'
+const userId = 'usr_517uqrZdsCJBbGU-WPpE5g'
+const sessionId = 'kAWJakA4hC_xciRQrw5ywg'
+
+const jwt = z.string().regex(/^[\w-]+\.[\w-]+\.[\w-]+$/)
+const seconds = z.int().nonnegative()
+const instant = seconds.meta({ description: 'Seconds since 1970.', examples: [1_795_466_796] })
+const url = z.url()
+
+// Requests
+
+/** How a client that does not use HTTP Basic says who it is: RFC 6749 §2.3.1, RFC 7523 §2.2. */
+const clientParams = {
+  client_id: z
+    .string()
+    .optional()
+    .meta({ description: 'Needed unless the client authenticates by HTTP Basic or an assertion.', examples: ['app'] }),
+  client_secret: z.string().optional().meta({ description: 'For `client_secret_post`.' }),
+  client_assertion: z.string().optional().meta({ description: 'For `private_key_jwt`: a JWT of the client.' }),
+  client_assertion_type: z.literal('urn:ietf:params:oauth:client-assertion-type:jwt-bearer').optional(),
+}
+
+/** RFC 8707 §2. */
+const resource = {
+  resource: z.array(z.string()).optional().meta({
+    description: 'What the access token is for: one URI or several. Everything that can be granted, if it is left out.',
+  }),
+}
+
+/** One for each grant; `grant_type` tells them apart. */
+export const tokenForms = [
+  passwordParams.extend({ ...resource, ...clientParams }).meta({
+    title: 'password: sign in',
+    examples: [
+      { grant_type: 'password', client_id: 'app', username: 'alice', password: 'correct horse battery staple' },
+    ],
+  }),
+  refreshTokenParams.extend({ ...resource, ...clientParams }).meta({
+    title: 'refresh_token: stay signed in',
+    examples: [{ grant_type: 'refresh_token', client_id: 'app', refresh_token: refreshToken }],
+  }),
+  clientCredentialsParams.extend({ ...resource, ...clientParams }).meta({
+    title: 'client_credentials: the client itself',
+    examples: [{ grant_type: 'client_credentials', client_id: 'jobs', client_secret: 'lks_…' }],
+  }),
+] as const
+
+export const revocationForm = revocationParams
+  .extend(clientParams)
+  .meta({ examples: [{ token: refreshToken, client_id: 'app' }] })
+
+export const introspectionForm = introspectionParams
+  .extend(clientParams)
+  .meta({ examples: [{ token: accessToken, client_id: 'web', client_secret: 'lks_…' }] })
+
+export const userInfoForm = z
+  .object({
+    access_token: z.string().optional().meta({ description: 'Instead of the header `Authorization` (RFC 6750 §2.2).' }),
+  })
+  .meta({ examples: [{}] })
+
+export const assetPath = z.object({ hash: z.string(), file: z.string() })
+
+// Answers
+
+/**
+ * The answer to a request that was refused: RFC 6749 §5.2.
+ *
+ * @param codes those that an endpoint answers with one status
+ */
+export function errorResponse(codes: readonly ErrorCode[]) {
+  return z.strictObject({
+    error: z.enum([...new Set(codes.map(code => errorAnswers[code].error))]),
+    error_description: z.string().meta({ description: 'Says to a developer what is wrong. The words may change.' }),
+  })
+}
+
+/** As {@link errorResponse}, with the member that people look for who know FastAPI. */
+export function errorResponseWithDetail(codes: readonly ErrorCode[]) {
+  return errorResponse(codes).extend({ detail: z.string().meta({ description: 'What is wrong, for a person.' }) })
+}
+
+const grantedScope = z.string().meta({ description: 'What was granted, space-separated.', examples: ['read write'] })
+
+export const tokenResponse = z
+  .strictObject({
+    access_token: jwt.meta({ description: 'A JWT (RFC 9068).' }),
+    token_type: z.literal('Bearer'),
+    expires_in: seconds.positive().meta({ description: 'Seconds that the access token lives.' }),
+    scope: grantedScope,
+    refresh_token: z
+      .string()
+      .regex(/^lkr_[\w-]+$/)
+      .optional()
+      .meta({
+        description: 'Replaces the one before. Not for `client_credentials`, nor for a client without the grant.',
+      }),
+    id_token: jwt.optional().meta({ description: 'With the scope `openid` (OpenID Connect Core §2).' }),
+  })
+  .meta({
+    id: 'Tokens',
+    examples: [
+      {
+        access_token: accessToken,
+        token_type: 'Bearer',
+        expires_in: 860,
+        scope: 'read write',
+        refresh_token: refreshToken,
+      },
+    ],
+  })
+
+export const emptyResponse = z.strictObject({}).meta({ examples: [{}] })
+
+const audience = z.union([z.string(), z.array(z.string()).min(2)]).meta({ examples: [issuer] })
+const clientId = z.string().meta({ examples: ['app'] })
+const amr = z.array(z.string()).meta({ description: 'How the user signed in (RFC 8176).', examples: [['pwd']] })
+
+/** Of an access token: RFC 9068 §2.2. Without a user where a client asked for itself. */
+const accessTokenClaims = {
+  iss: url,
+  aud: audience,
+  sub: z.string().meta({ description: "The user's id, or the client's for its own token." }),
+  client_id: clientId,
+  iat: instant,
+  exp: instant,
+  jti: z.string(),
+  scope: grantedScope,
+  sid: z.string().optional().meta({ description: 'The session.' }),
+  auth_time: instant.optional(),
+  amr: amr.optional(),
+}
+
+/** RFC 7662 §2.2. */
+export const introspectionResponse = z
+  .union([
+    z.strictObject({ active: z.literal(false) }).meta({ title: 'not active' }),
+    z
+      .strictObject({
+        active: z.literal(true),
+        token_type: z.literal('Bearer'),
+        username: z.string().optional(),
+        ...accessTokenClaims,
+      })
+      .meta({ title: 'an access token' }),
+    z
+      .strictObject({
+        active: z.literal(true),
+        iss: url,
+        aud: audience,
+        sub: z.string(),
+        username: z.string(),
+        client_id: clientId,
+        iat: instant,
+        exp: instant,
+        scope: grantedScope,
+        sid: z.string(),
+        auth_time: instant,
+        amr,
+      })
+      .meta({ title: 'a refresh token' }),
+  ])
+  .meta({
+    id: 'Introspection',
+    examples: [
+      {
+        active: true,
+        token_type: 'Bearer',
+        username: 'alice',
+        iss: issuer,
+        aud: issuer,
+        sub: userId,
+        client_id: 'app',
+        iat: 1_795_466_796,
+        exp: 1_795_467_656,
+        jti: 'bqNxwJ1xGk2WmNPuFq0sKQ',
+        scope: 'read write',
+        sid: sessionId,
+        auth_time: 1_795_466_796,
+        amr: ['pwd'],
+      },
+      { active: false },
+    ],
+  })
+
+/** RFC 9701 §5. */
+export const introspectionJwt = jwt.meta({ description: 'The same, signed (RFC 9701).', examples: [accessToken] })
+
+export const userResponse = z
+  .strictObject({ username: z.string(), email: z.string().nullable(), full_name: z.string().nullable() })
+  .meta({ id: 'User', examples: [{ username: 'alice', email: 'alice@example.com', full_name: 'Alice' }] })
+
+/** OpenID Connect Core §5.3.2. */
+export const userInfoResponse = z
+  .strictObject({
+    sub: z.string().meta({ description: "The user's id. It never changes." }),
+    name: z.string().optional(),
+    preferred_username: z.string().optional(),
+    email: z.string().optional(),
+  } satisfies Record<'sub' | (typeof userInfoClaims)[keyof typeof userInfoClaims][number], z.ZodType>)
+  .meta({
+    id: 'UserInfo',
+    examples: [{ sub: userId, name: 'Alice', preferred_username: 'alice', email: 'alice@example.com' }],
+  })
+
+export const logoutResponse = message('Logout successful')
+
+export const loginResponse = message('Login successful')
+
+/** For `GET /profile`. */
+export const profileResponse = z.strictObject({ username: z.string() }).meta({ examples: [{ username: 'alice' }] })
+
+const session = z
+  .strictObject({
+    id: z.string(),
+    current: z.boolean().meta({ description: 'Whether it is the session of this request.' }),
+    client_id: clientId,
+    device: z.string().nullable().meta({ description: 'As the app named it at the sign-in.' }),
+    ip: z.string().nullable().meta({ description: 'Where it was last used from.' }),
+    user_agent: z.string().nullable(),
+    scope: grantedScope,
+    created_at: instant,
+    last_seen_at: instant.meta({ description: 'The last sign-in or refresh, in seconds since 1970.' }),
+    expires_at: instant.meta({ description: 'When it ends if it is not refreshed, in seconds since 1970.' }),
+  })
+  .meta({ id: 'Session' })
+
+export const sessionsResponse = z.strictObject({ sessions: z.array(session) }).meta({
+  examples: [
+    {
+      sessions: [
+        {
+          id: sessionId,
+          current: true,
+          client_id: 'app',
+          device: "Alice's phone",
+          ip: '203.0.113.7',
+          user_agent: 'ExampleApp/1.0',
+          scope: 'read write',
+          created_at: 1_795_466_796,
+          last_seen_at: 1_795_470_396,
+          expires_at: 1_798_062_396,
+        },
+      ],
+    },
+  ],
+})
+
+const key = { kid: z.string().meta({ description: 'RFC 7638 thumbprint.' }), use: z.literal('sig') }
+
+/** RFC 7517 §5. */
+export const jwksResponse = z
+  .strictObject({
+    keys: z.array(
+      z.discriminatedUnion('alg', [
+        z.strictObject({
+          ...key,
+          alg: z.literal('ES256'),
+          kty: z.literal('EC'),
+          crv: z.literal('P-256'),
+          x: z.string(),
+          y: z.string(),
+        }),
+        z.strictObject({
+          ...key,
+          alg: z.literal('EdDSA'),
+          kty: z.literal('OKP'),
+          crv: z.literal('Ed25519'),
+          x: z.string(),
+        }),
+        z.strictObject({ ...key, alg: z.literal('RS256'), kty: z.literal('RSA'), n: z.string(), e: z.string() }),
+      ]),
+    ),
+  })
+  .meta({
+    id: 'JwkSet',
+    examples: [
+      {
+        keys: [
+          {
+            kid: 'RHTZqBNLznEsWjaJriyOWbbCjhLEDvHZOkfs1sV4PVo',
+            use: 'sig',
+            alg: 'ES256',
+            kty: 'EC',
+            crv: 'P-256',
+            x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
+            y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0',
+          },
+        ],
+      },
+    ],
+  })
+
+const methods = z.array(z.enum(clientAuthenticationMethods))
+const assertionAlgs = z.array(z.enum(clientAssertionAlgs))
+const tokenAlgs = z.array(z.enum(signingAlgs))
+
+/** RFC 8414 §2 and OpenID Connect Discovery 1.0 §3. */
+export const metadataResponse = z
+  .strictObject({
+    issuer: url,
+    token_endpoint: url,
+    token_endpoint_auth_methods_supported: methods,
+    token_endpoint_auth_signing_alg_values_supported: assertionAlgs,
+    revocation_endpoint: url,
+    revocation_endpoint_auth_methods_supported: methods,
+    revocation_endpoint_auth_signing_alg_values_supported: assertionAlgs,
+    introspection_endpoint: url,
+    introspection_endpoint_auth_methods_supported: methods,
+    introspection_endpoint_auth_signing_alg_values_supported: assertionAlgs,
+    introspection_signing_alg_values_supported: tokenAlgs,
+    userinfo_endpoint: url,
+    jwks_uri: url,
+    grant_types_supported: z.array(z.string()),
+    response_types_supported: z.array(z.string()).meta({ description: 'Empty: there is no authorization endpoint.' }),
+    scopes_supported: z.array(z.string()),
+    claims_supported: z.array(z.string()),
+    subject_types_supported: z.array(z.literal('public')),
+    id_token_signing_alg_values_supported: tokenAlgs,
+    request_uri_parameter_supported: z.boolean(),
+  })
+  .meta({ id: 'Metadata' })
+
+export const healthResponse = z.strictObject({ status: z.literal('ok') }).meta({ examples: [{ status: 'ok' }] })
+
+export const openApiResponse = z
+  .looseObject({ openapi: z.string().regex(/^3\.1\.\d+$/), info: z.looseObject({}), paths: z.looseObject({}) })
+  .meta({ description: 'This document.' })
+
+export const htmlPage = z.string().regex(/^<!doctype html>/i)
+
+export const textFile = z.string()
+
+function message<T extends string>(text: T) {
+  return z.strictObject({ message: z.literal(text) }).meta({ examples: [{ message: text }] })
+}

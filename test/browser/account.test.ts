@@ -1,0 +1,211 @@
+/** The account page: the devices, the password, signing out. */
+import type { Page } from 'playwright-core'
+import { password, refusal, refused } from '../_server.ts'
+import { browserTest, firstSight, signIn, startSite, typedFields } from './_chromium.ts'
+
+const account = { path: '/profile', heading: 'Your account', message: undefined }
+const signedOut = { path: '/logout', heading: 'You are signed out', message: undefined }
+
+for (const javaScriptEnabled of [true, false]) {
+  browserTest(
+    `a device is ended by its button, and its app is signed out${withScript(javaScriptEnabled)}`,
+    async (t, open) => {
+      const server = await startSite(t)
+      const phone = await server.signIn({ device: 'Alice’s phone' })
+      const tablet = await server.signIn({ device: 'Alice’s tablet' })
+      const page = await open(server, { javaScriptEnabled })
+      await signIn(page)
+      t.deepEqual(await devices(page), ['Alice’s phone', 'Alice’s tablet', 'Chrome on Linux This device'])
+
+      await page.getByRole('button', { name: 'Sign out: Alice’s phone' }).click()
+
+      t.is((await firstSight(page)).message, 'That device has been signed out.')
+      t.deepEqual(await devices(page), ['Alice’s tablet', 'Chrome on Linux This device'])
+      t.deepEqual(refusal(await server.refresh(phone.refresh_token)), refused(400, 'invalid_grant'))
+      t.is((await server.refresh(tablet.refresh_token)).status, 200)
+    },
+  )
+
+  browserTest(`“Sign out the other devices” ends all but this one${withScript(javaScriptEnabled)}`, async (t, open) => {
+    const server = await startSite(t)
+    const phone = await server.signIn({ device: 'Alice’s phone' })
+    const laptop = await open(server)
+    await signIn(laptop)
+    const page = await open(server, { javaScriptEnabled })
+    await signIn(page)
+
+    await page.getByRole('button', { name: 'Sign out the other devices' }).click()
+
+    t.is((await firstSight(page)).message, 'Every other device has been signed out.')
+    t.deepEqual(await devices(page), ['Chrome on Linux This device'])
+    t.is((await server.refresh(phone.refresh_token)).status, 400)
+    await laptop.reload()
+    t.is((await firstSight(laptop)).heading, 'Sign in')
+  })
+
+  browserTest(`“Sign out everywhere” ends this one too${withScript(javaScriptEnabled)}`, async (t, open) => {
+    const server = await startSite(t)
+    const phone = await server.signIn({ device: 'Alice’s phone' })
+    const page = await open(server, { javaScriptEnabled })
+    await signIn(page)
+
+    await page.getByRole('button', { name: 'Sign out everywhere' }).click()
+
+    t.deepEqual(await firstSight(page), { ...signedOut, path: '/logout?everywhere' })
+    t.deepEqual(await page.context().cookies(), [])
+    t.is((await server.refresh(phone.refresh_token)).status, 400)
+  })
+
+  browserTest(
+    `changing the password ends every other session and says so${withScript(javaScriptEnabled)}`,
+    async (t, open) => {
+      const server = await startSite(t)
+      const phone = await server.signIn({ device: 'Alice’s phone' })
+      const laptop = await open(server)
+      await signIn(laptop)
+      const page = await open(server, { javaScriptEnabled })
+      await signIn(page)
+      await page.getByRole('link', { name: 'Change password' }).click()
+
+      await changePassword(page, { current: password, new: '열려라 참깨 열려라' })
+
+      const message = 'Your password has been changed, and every other device has been signed out.'
+      t.deepEqual(await firstSight(page), { ...account, path: '/profile?notice=password_changed', message })
+      t.deepEqual(await devices(page), ['Chrome on Linux This device'])
+      t.deepEqual(refusal(await server.refresh(phone.refresh_token)), refused(400, 'invalid_grant'))
+      await laptop.reload()
+      t.is((await firstSight(laptop)).heading, 'Sign in')
+      await t.throwsAsync(server.signIn(), { message: /invalid_grant/ })
+      await signIn(laptop, { password: '열려라 참깨 열려라' })
+    },
+  )
+
+  browserTest(
+    `after signing out, Back shows nothing of the person${withScript(javaScriptEnabled)}`,
+    async (t, open) => {
+      const page = await open(await startSite(t), { javaScriptEnabled })
+      await signIn(page)
+      await page.goto('/profile/password')
+      await page.goto('/profile')
+
+      await signOut(page)
+
+      t.deepEqual(await firstSight(page), signedOut)
+      const seen = [await page.locator('body').innerText()]
+      for (const _ of ['/profile', '/profile/password', '/profile', '/login']) {
+        await page.goBack()
+        seen.push(await page.locator('body').innerText())
+        t.is((await firstSight(page)).heading, 'Sign in')
+      }
+      t.notRegex(seen.join(), /alice|Chrome|127\.0\.0\.1/)
+    },
+  )
+}
+
+browserTest('what is wrong with a new password is told beside its field, and nothing has changed', async (t, open) => {
+  const server = await startSite(t)
+  const page = await open(server)
+  await signIn(page)
+  await page.goto('/profile/password')
+  const hint = 'At least 8 characters. Several words in a row make a strong one.'
+  const fine = { value: '', focused: false, invalid: false, description: '' }
+  const current = { ...fine, label: 'Current password' }
+  const fresh = { ...fine, label: 'New password', description: hint }
+  const repeat = { ...fine, label: 'New password, once more' }
+  const wrong = { focused: true, invalid: true }
+
+  await changePassword(page, { current: 'wrong', new: 'a fine new password' })
+  const notYours = 'This is not your password.'
+  t.is((await firstSight(page)).message, `Please check what you typed\n${notYours}`)
+  t.deepEqual(await typedFields(page), [{ ...current, ...wrong, description: notYours }, fresh, repeat])
+
+  await changePassword(page, { current: password, new: 'Password123' })
+  const common = 'Many people use this password, so it is among the first to be guessed. Choose another.'
+  t.is((await firstSight(page)).message, `Please check what you typed\n${common}`)
+  t.deepEqual(await typedFields(page), [current, { ...fresh, ...wrong, description: `${hint} ${common}` }, repeat])
+
+  await changePassword(page, { current: password, new: 'a fine new password', repeat: 'a fine old password' })
+  const different = 'This is not the same as the new password.'
+  t.is((await firstSight(page)).message, `Please check what you typed\n${different}`)
+  t.deepEqual(await typedFields(page), [current, fresh, { ...repeat, ...wrong, description: different }])
+  // The summary leads to the field.
+  await page.getByLabel('Current password').focus()
+  await page.getByRole('link', { name: different }).click()
+  t.true((await typedFields(page))[2]!.focused)
+
+  t.is(typeof (await server.signIn()).access_token, 'string')
+})
+
+browserTest('whoever was signed out elsewhere is asked to sign in at the next click', async (t, open) => {
+  const server = await startSite(t)
+  const page = await open(server)
+  await signIn(page)
+  const { access_token } = await server.signIn()
+  await server.post('/logout?scope=all', {}, server.bearer(access_token))
+
+  await page.getByRole('button', { name: 'Sign out everywhere' }).click()
+
+  t.deepEqual(await firstSight(page), { path: '/login', heading: 'Sign in', message: undefined })
+  t.deepEqual(await page.context().cookies(), [])
+})
+
+browserTest('signing out in one tab signs out in the other', async (t, open) => {
+  const page = await open(await startSite(t))
+  await signIn(page)
+  const other = await page.context().newPage()
+  await other.goto('/profile')
+
+  await signOut(page)
+  await other.getByRole('link', { name: 'Change password' }).click()
+
+  t.is((await firstSight(other)).heading, 'Sign in')
+})
+
+browserTest('what devices call themselves is text and never markup', async (t, open) => {
+  const server = await startSite(t)
+  const device = `"><script>alert(1)</script><img src="//evil.example" onerror=alert(1)>`
+  await server.signIn({ device })
+  const page = await open(server)
+  page.on('dialog', dialog => t.fail(dialog.message()))
+
+  await signIn(page)
+
+  t.deepEqual(await devices(page), ['Chrome on Linux This device', `${device.slice(0, 63)}…`])
+})
+
+browserTest('a hundred devices stand on pages of ten, this one first', async (t, open) => {
+  const server = await startSite(t)
+  for (let i = 0; i < 23; i++) {
+    await server.signIn({ device: `device ${i}` })
+    server.clock.advance(60)
+  }
+  const page = await open(server)
+  await signIn(page)
+  const shown = [await devices(page)]
+  for (const name of ['Next', 'Next', 'Previous']) {
+    await page.getByRole('link', { name }).click()
+    shown.push(await devices(page))
+  }
+  const range = (from: number, to: number) => Array.from({ length: from - to + 1 }, (_, i) => `device ${from - i}`)
+  t.deepEqual(shown, [['Chrome on Linux This device', ...range(22, 14)], range(13, 4), range(3, 0), range(13, 4)])
+})
+
+function withScript(javaScriptEnabled: boolean): string {
+  return javaScriptEnabled ? '' : ', without JavaScript'
+}
+
+function devices(page: Page): Promise<string[]> {
+  return page.locator('.devices h3').allInnerTexts()
+}
+
+async function signOut(page: Page): Promise<void> {
+  await page.getByRole('banner').getByRole('button', { name: 'Sign out' }).click()
+  await page.waitForURL('/logout')
+}
+
+async function changePassword(page: Page, typed: { current: string; new: string; repeat?: string }): Promise<void> {
+  await page.getByLabel('Current password').fill(typed.current)
+  await page.getByLabel('New password', { exact: true }).fill(typed.new)
+  await page.getByLabel('New password, once more').fill(typed.repeat ?? typed.new)
+  await page.getByRole('button', { name: 'Change password' }).click()
+}
