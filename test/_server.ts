@@ -1,4 +1,7 @@
-/** A whole server for one test: real HTTP on a free port, in-memory SQLite, clock and randomness in hand. Closes itself. */
+/**
+ * A whole server for one test: real HTTP on a free port, in-memory SQLite, clock and randomness in hand. Closes itself. Every
+ * answer is held to what `/openapi.json` says of it.
+ */
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -15,6 +18,7 @@ import { createPasswords, type PasswordHashing, type Passwords } from '../src/oa
 import type { Storage } from '../src/oauth/storage.ts'
 import { createUserId } from '../src/oauth/user.ts'
 import { openSqliteStorage } from '../src/storage/sqlite.ts'
+import { createAnswerCheck } from './_api.ts'
 
 export const issuer = 'https://auth.example.com'
 export const startTime = 1_800_000_000
@@ -106,11 +110,13 @@ export async function startServer(t: ExecutionContext, options: ServerOptions = 
     await new Promise(resolve => server.close(resolve))
     if (options.storage === undefined) await storage.close()
   })
+  const checkAnswer = createAnswerCheck(deps.config.issuer, http.docs)
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
   async function request(path: string, init: RequestInit = {}): Promise<Answer> {
     const response = await fetch(url + path, { redirect: 'manual', ...init })
     const text = await response.text()
+    checkAnswer({ method: init.method ?? 'GET', path, status: response.status, headers: response.headers, text })
     const isJson = /json/.test(response.headers.get('content-type') ?? '')
     return { status: response.status, headers: response.headers, body: isJson && text !== '' ? JSON.parse(text) : text }
   }

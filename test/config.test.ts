@@ -27,6 +27,7 @@ test('an empty environment gives the defaults', t => {
     signingAlg: 'ES256',
     trustProxy: undefined,
     privateJwksUris: false,
+    docs: true,
     logLevel: 'info',
     oauth: {
       accessTokenLifetime: 900,

@@ -4,7 +4,16 @@
  */
 import type { z } from 'zod'
 import type { ErrorCode } from '../oauth/error.ts'
-import { logoutQuery, sessionPath } from './request_params.ts'
+import {
+  loginParams,
+  loginQuery,
+  logoutQuery,
+  passwordChangeParams,
+  passwordForm,
+  profileQuery,
+  sessionPath,
+  signOutForm,
+} from './request_params.ts'
 import * as schemas from './schemas.ts'
 
 export const formType = 'application/x-www-form-urlencoded'
@@ -16,16 +25,18 @@ export const tags = {
   Tokens: 'For apps. Each request says which client it comes from.',
   User: 'Who is behind an access token.',
   Sessions: "A session is one sign-in on one device. Ended is ended: its tokens don't work here any more.",
+  Browser:
+    'For people, and for sites that keep who is signed in by a cookie. The same paths answer JSON to a program and pages to a browser, by `Accept`. Another site can change nothing here.',
   Discovery: 'What libraries and resource servers ask for by themselves.',
   Health: 'For supervisors and load balancers.',
   Documentation: 'What you are reading.',
 } as const
 
 /**
- * How a request says who it is from. `user`: the access token of a user, `client`: one of the ways of client authentication,
- * `open`: not at all.
+ * How a request says who it is from. `user`: the access token of a user, `cookie`: the cookie of a browser, `client`: one of the
+ * ways of client authentication, `open`: not at all.
  */
-export type Caller = 'user' | 'client' | 'open'
+export type Caller = 'user' | 'cookie' | 'user or cookie' | 'client' | 'open'
 
 export type Content = Readonly<Record<string, z.ZodType>>
 
@@ -34,6 +45,8 @@ export const headers = {
   'WWW-Authenticate': 'How to authenticate.',
   'Retry-After': 'Seconds until another try may succeed.',
   ETag: 'The version of this answer, for `If-None-Match`.',
+  'Set-Cookie': 'The session cookie, or its end.',
+  Location: 'Where a browser goes next.',
   'Cache-Control': 'How long a cache may keep this answer.',
 } as const
 export type HeaderName = keyof typeof headers
@@ -51,7 +64,9 @@ export type Endpoint = Readonly<{
   description?: string
   caller: Caller
   /** One of those that `LATCHKEY_DOCS` switches off. */
-  isPage?: true
+  isDocs?: true
+  /** A browser is told by a page what is wrong. */
+  hasPages?: true
   pathParams?: z.ZodObject
   query?: z.ZodObject
   body?: Readonly<{ required: boolean; content: Readonly<Record<string, z.ZodType | readonly z.ZodObject[]>> }>
@@ -68,6 +83,10 @@ const notModified: Readonly<Record<number, Success>> = {
   304: { description: 'What `If-None-Match` names is still the newest.', headers: ['ETag'] },
 }
 
+const goOn: Readonly<Record<number, Success>> = {
+  303: { description: 'For a browser: where it goes next.', headers: ['Location'] },
+}
+
 const broken = { server_error: 'something went wrong here' } as const
 const busy = { ...broken, temporarily_unavailable: 'the database cannot be used at the moment' } as const
 const readsForm = { ...busy, request_too_large: 'the body is too large' } as const
@@ -77,6 +96,9 @@ const userRefused = {
   invalid_request: 'the access token belongs in the Authorization header',
   invalid_token: 'the access token is expired, revoked or not valid here',
 } as const
+const formOrJson = (schema: z.ZodObject) => ({ required: true, content: { [formType]: schema, [jsonType]: schema } })
+const stranger = { ...busy, login_required: 'sign in first' } as const
+const crossSite = { forbidden: 'this request came from another site' } as const
 const scopeMissing = { insufficient_scope: 'the access token has not the scope openid' } as const
 
 export const endpoints: readonly Endpoint[] = [
@@ -140,6 +162,23 @@ export const endpoints: readonly Endpoint[] = [
     answers: ok('The user.', { [jsonType]: schemas.userResponse }),
     errors: userRefused,
   },
+  {
+    method: 'put',
+    path: '/users/me/password',
+    id: 'changePassword',
+    tag: 'User',
+    summary: 'Change the password',
+    description: "Ends the user's other sessions. This one goes on.",
+    caller: 'user',
+    body: formOrJson(passwordChangeParams),
+    answers: { 204: { description: 'Changed.' } },
+    errors: {
+      ...userRefused,
+      ...readsForm,
+      invalid_request: 'the password must have at least 8 characters',
+      invalid_grant: 'the current password is wrong',
+    },
+  },
   ...(['get', 'post'] as const).map(
     (method): Endpoint => ({
       method,
@@ -155,17 +194,6 @@ export const endpoints: readonly Endpoint[] = [
       errors: { ...userRefused, ...scopeMissing, ...(method === 'post' && readsForm) },
     }),
   ),
-  {
-    method: 'post',
-    path: '/logout',
-    id: 'logout',
-    tag: 'Sessions',
-    summary: "End this session, the user's others, or all",
-    caller: 'user',
-    query: logoutQuery,
-    answers: ok('Ended.', { [jsonType]: schemas.logoutResponse }),
-    errors: { ...userRefused, invalid_request: 'scope must be others or all' },
-  },
   {
     method: 'get',
     path: '/sessions',
@@ -187,6 +215,145 @@ export const endpoints: readonly Endpoint[] = [
     pathParams: sessionPath,
     answers: { 204: { description: 'Ended.' } },
     errors: { ...userRefused, not_found: 'you have no such session' },
+  },
+  ...(['post', 'get'] as const).map(
+    (method): Endpoint => ({
+      method,
+      path: '/logout',
+      id: method === 'post' ? 'logout' : 'logoutByLink',
+      tag: method === 'post' ? 'Sessions' : 'Browser',
+      summary: "End this session, the user's others, or all",
+      description:
+        method === 'post'
+          ? 'By access token or by cookie.'
+          : 'By cookie. Who followed a link of another site is asked first.',
+      caller: method === 'post' ? 'user or cookie' : 'cookie',
+      hasPages: true,
+      query: logoutQuery,
+      answers: {
+        200: {
+          description: 'Ended.',
+          content: { [jsonType]: schemas.logoutResponse, ...(method === 'get' && { [htmlType]: schemas.htmlPage }) },
+        },
+        ...goOn,
+      },
+      errors: {
+        ...stranger,
+        ...crossSite,
+        ...(method === 'post' && userRefused),
+        invalid_request: 'scope must be others or all',
+      },
+    }),
+  ),
+  {
+    method: 'get',
+    path: '/',
+    id: 'home',
+    tag: 'Browser',
+    summary: 'What this is',
+    caller: 'open',
+    hasPages: true,
+    answers: ok('Says where things are.', { [jsonType]: schemas.homeResponse, [htmlType]: schemas.htmlPage }),
+    errors: busy,
+  },
+  {
+    method: 'get',
+    path: '/login',
+    id: 'loginPage',
+    tag: 'Browser',
+    summary: 'The page to sign in',
+    caller: 'open',
+    hasPages: true,
+    query: loginQuery,
+    answers: { ...ok('The page.', { [htmlType]: schemas.htmlPage }), ...goOn },
+    errors: busy,
+  },
+  {
+    method: 'post',
+    path: '/login',
+    id: 'login',
+    tag: 'Browser',
+    summary: 'Sign in with a cookie',
+    caller: 'open',
+    hasPages: true,
+    body: formOrJson(loginParams),
+    answers: {
+      ...ok('Signed in.', { [jsonType]: schemas.loginResponse }, 'Set-Cookie'),
+      303: { description: 'Signed in; for a browser.', headers: ['Location', 'Set-Cookie'] },
+    },
+    errors: {
+      ...readsForm,
+      ...crossSite,
+      invalid_request: 'username and password are needed, of at most 128 and 1,024 characters',
+      sign_in_refused: 'the username or password is wrong',
+    },
+  },
+  {
+    method: 'get',
+    path: '/profile',
+    id: 'profile',
+    tag: 'Browser',
+    summary: 'Who is signed in; for a person, the account with its devices',
+    caller: 'cookie',
+    hasPages: true,
+    query: profileQuery,
+    answers: {
+      ...ok('Somebody is.', { [jsonType]: schemas.profileResponse, [htmlType]: schemas.htmlPage }),
+      ...goOn,
+    },
+    errors: stranger,
+  },
+  {
+    method: 'post',
+    path: '/profile/sign-out',
+    id: 'signOutDevices',
+    tag: 'Browser',
+    summary: 'The form that ends one session, the others or all',
+    caller: 'cookie',
+    hasPages: true,
+    body: formOrJson(signOutForm),
+    answers: goOn,
+    errors: { ...stranger, ...readsForm, ...crossSite, invalid_request: 'session or scope is missing' },
+  },
+  {
+    method: 'get',
+    path: '/profile/password',
+    id: 'passwordPage',
+    tag: 'Browser',
+    summary: 'The page to change the password',
+    caller: 'cookie',
+    hasPages: true,
+    answers: { ...ok('The page.', { [htmlType]: schemas.htmlPage }), ...goOn },
+    errors: stranger,
+  },
+  {
+    method: 'post',
+    path: '/profile/password',
+    id: 'changePasswordByForm',
+    tag: 'Browser',
+    summary: 'The form that changes the password',
+    caller: 'cookie',
+    hasPages: true,
+    body: formOrJson(passwordForm),
+    answers: goOn,
+    errors: {
+      ...stranger,
+      ...readsForm,
+      ...crossSite,
+      invalid_request: 'the current password is wrong',
+      invalid_token: 'the password was changed elsewhere at this moment',
+    },
+  },
+  {
+    method: 'get',
+    path: '/assets/{file}',
+    id: 'styleSheet',
+    tag: 'Browser',
+    summary: 'What the pages look like',
+    caller: 'open',
+    pathParams: schemas.styleSheetPath,
+    answers: ok('A file. It never changes.', { 'text/css': schemas.textFile }, 'Cache-Control'),
+    errors: { ...broken, not_found: 'there is nothing at this path' },
   },
   {
     method: 'get',
@@ -266,7 +433,7 @@ export const endpoints: readonly Endpoint[] = [
       summary,
       description,
       caller: 'open',
-      isPage: true,
+      isDocs: true,
       answers: ok('A page.', { [htmlType]: schemas.htmlPage }),
       errors: { ...broken, not_found: 'the files of this page are not installed' },
     }),
@@ -278,7 +445,7 @@ export const endpoints: readonly Endpoint[] = [
     tag: 'Documentation',
     summary: 'What the two pages are made of',
     caller: 'open',
-    isPage: true,
+    isDocs: true,
     pathParams: schemas.assetPath,
     answers: {
       ...ok(

@@ -3,6 +3,7 @@
  * JSON to a program and pages to a browser, by `Accept`.
  */
 import type { Context } from 'koa'
+import type { z } from 'zod'
 import { auditEvent } from '../oauth/audit.ts'
 import { browserClientId, ensureBrowserClient } from '../oauth/browser_client.ts'
 import type { Params } from '../oauth/client.ts'
@@ -14,7 +15,6 @@ import { longestPassword, passwordProblemTexts, shortestPassword } from '../oaut
 import type { Session } from '../oauth/session.ts'
 import { signIn } from '../oauth/sign_in.ts'
 import type { SessionFilter } from '../oauth/storage.ts'
-import { longestUsername } from '../oauth/user.ts'
 import { type AccountNotice, accountPage, parseAccountNotice } from '../pages/account.ts'
 import { type ChangePasswordView, changePasswordPage } from '../pages/change_password.ts'
 import { homePage } from '../pages/home.ts'
@@ -24,6 +24,7 @@ import { signedOutPage, signOutPage } from '../pages/sign_out.ts'
 import { callerOf } from './caller.ts'
 import { frameOf, redirect, refuseWithPage, sendPage, wantsPage } from './pages.ts'
 import { bodyParams } from './params.ts'
+import { loginParams } from './request_params.ts'
 import { insistOnSameSite, isFromHere } from './same_site.ts'
 import { clearSessionCookie, readSessionCookie, type SignedIn, setSessionCookie } from './session_cookie.ts'
 import { mostSessions, sessionsToEnd } from './user_routes.ts'
@@ -49,22 +50,20 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
 
     /** `{"message": "Login successful"}` and the cookie, or 401. */
     async login(ctx: Context) {
-      const { username, password, return_to } = bodyParams(ctx).params
+      const { params } = bodyParams(ctx)
+      const { username, return_to } = params
       const returnTo = localPath(return_to, config.issuer)
       const page = (view: SignInView) => signInPage({ username, returnTo, ...view }, frameOf(ctx))
       refuseWithPage(ctx, failure => page(signInProblem(failure)))
       insistOnSameSite(ctx, config.issuer)
 
-      const problems = {
-        username: lengthProblem(username, longestUsername),
-        password: lengthProblem(password, longestPassword),
-      }
-      if (problems.username !== undefined || problems.password !== undefined) {
-        refuseWithPage(ctx, () => page({ problems }))
+      const read = loginParams.safeParse(params)
+      if (!read.success) {
+        refuseWithPage(ctx, () => page({ problems: textProblems(read.error, params) }))
         throw new OAuthError('invalid_request', 'username and password are needed, of at most 128 and 1,024 characters')
       }
       const before = await readSessionCookie(deps, ctx)
-      const session = await signInByCookie(deps, ctx, username ?? '', password ?? '')
+      const session = await signInByCookie(deps, ctx, read.data.username, read.data.password)
       // Nothing could reach the session whose cookie is replaced.
       if (before !== undefined) await endSessions(ctx, before, { id: before.session.id })
       setSessionCookie(deps, ctx, session)
@@ -231,9 +230,10 @@ function passwordView({ user }: SignedIn): ChangePasswordView {
   return { username: user.username, shortest: shortestPassword, longest: longestPassword }
 }
 
-function lengthProblem(text: string | undefined, most: number): 'missing' | 'too_long' | undefined {
-  if (text === undefined) return 'missing'
-  return [...text].length > most ? 'too_long' : undefined
+/** What is wrong with each field that something is wrong with. */
+function textProblems({ issues }: z.ZodError, params: Params): Record<string, 'missing' | 'too_long'> {
+  const names = issues.map(({ path }) => String(path[0]))
+  return Object.fromEntries(names.map(name => [name, params[name] === undefined ? 'missing' : 'too_long']))
 }
 
 /** @returns undefined when nothing was asked for; `/` for anything but a path of this site */

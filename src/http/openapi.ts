@@ -5,21 +5,26 @@ import type { OAuthConfig } from '../oauth/deps.ts'
 import { type ErrorCode, errorAnswers } from '../oauth/error.ts'
 import { metadata } from '../oauth/metadata.ts'
 import { userInfoClaims } from '../oauth/user_info.ts'
-import { type Caller, type Endpoint, endpoints, type HeaderName, headers, tags } from './api.ts'
-import { errorResponse, metadataResponse } from './schemas.ts'
+import { type Caller, type Endpoint, endpoints, type HeaderName, headers, htmlType, jsonType, tags } from './api.ts'
+import { errorResponse, htmlPage, metadataResponse } from './schemas.ts'
+import { cookieName } from './session_cookie.ts'
 
 type Json = Record<string, unknown>
 
-/** The endpoints that a server has. @param hasPages whether /docs and /redoc are switched on */
-export function endpointsOf(hasPages: boolean): readonly Endpoint[] {
-  return endpoints.filter(endpoint => hasPages || endpoint.isPage !== true)
+/** The endpoints that a server has. @param hasDocs whether /docs and /redoc are switched on */
+export function endpointsOf(issuer: string, hasDocs: boolean): readonly Endpoint[] {
+  const all = endpoints.filter(endpoint => hasDocs || endpoint.isDocs !== true)
+  const { pathname } = new URL(issuer)
+  const metadata = all.find(({ id }) => id === 'metadata')
+  if (pathname === '/' || metadata === undefined) return all
+  return [...all, { ...metadata, id: 'metadataOfIssuer', path: metadata.path + pathname }]
 }
 
-export function openApiDocument(config: OAuthConfig, hasPages: boolean) {
+export function openApiDocument(config: OAuthConfig, hasDocs: boolean) {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   const paths: Record<string, Json> = {}
   const components = createComponents(config)
-  for (const endpoint of endpointsOf(hasPages)) {
+  for (const endpoint of endpointsOf(config.issuer, hasDocs)) {
     paths[endpoint.path] = { ...paths[endpoint.path], [endpoint.method]: operation(endpoint, components) }
   }
   return {
@@ -47,6 +52,12 @@ allowed origins may call what an app needs (CORS).`
 /** In this order, because Swagger UI puts the cursor into the last of them. */
 function securitySchemes({ issuer }: OAuthConfig) {
   return {
+    sessionCookie: {
+      type: 'apiKey',
+      in: 'cookie',
+      name: cookieName(issuer),
+      description: 'Set by `/login`. Only a browser on pages of this server sends it.',
+    },
     accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The access token of a user.' },
     clientSecret: {
       type: 'http',
@@ -74,6 +85,8 @@ function securitySchemes({ issuer }: OAuthConfig) {
 
 const security: Record<Caller, Json[]> = {
   user: [{ signIn: [] }, { accessToken: [] }],
+  cookie: [{ sessionCookie: [] }],
+  'user or cookie': [{ signIn: [] }, { accessToken: [] }, { sessionCookie: [] }],
   // The other ways of client authentication are in the form.
   client: [{ clientSecret: [] }, {}],
   open: [],
@@ -112,7 +125,7 @@ function parametersOf(place: 'path' | 'query', schema: z.ZodObject | undefined, 
   })
 }
 
-function responsesOf({ answers, errors }: Endpoint, components: Components): Json {
+function responsesOf({ answers, errors, hasPages }: Endpoint, components: Components): Json {
   const responses: Json = {}
   for (const [status, { description, content, headers }] of Object.entries(answers)) {
     responses[status] = {
@@ -124,13 +137,14 @@ function responsesOf({ answers, errors }: Endpoint, components: Components): Jso
   for (const [status, codes] of Object.entries(errorsByStatus(errors))) {
     responses[status] = {
       description: codes.map(code => `\`${errorAnswers[code].error}\``).join(', '),
-      headers: headerRefs(errorHeaders(Number(status))),
+      headers: headerRefs(errorHeaders(codes)),
       content: {
-        'application/json': {
+        ...(hasPages && { [htmlType]: { schema: components.response(htmlPage) } }),
+        [jsonType]: {
           schema: components.response(errorResponse(codes)),
           examples: Object.fromEntries(
             codes.map(code => {
-              return [code, { value: { error: errorAnswers[code].error, error_description: errors[code] } }]
+              return [code, { value: exampleOf(code, errors[code]!) }]
             }),
           ),
         },
@@ -140,15 +154,23 @@ function responsesOf({ answers, errors }: Endpoint, components: Components): Jso
   return responses
 }
 
+function exampleOf(code: ErrorCode, description: string): Json {
+  const detail = { sign_in_refused: 'Incorrect username or password', login_required: 'Not authenticated' }[
+    code as string
+  ]
+  return { error: errorAnswers[code].error, error_description: description, ...(detail !== undefined && { detail }) }
+}
+
 /** The codes of an endpoint by the status that they are answered with. */
 export function errorsByStatus(errors: Endpoint['errors']): Record<number, ErrorCode[]> {
   const codes = Object.keys(errors) as ErrorCode[]
   return Object.groupBy(codes, code => errorAnswers[code].status) as Record<number, ErrorCode[]>
 }
 
-/** What an answer with this status brings besides its body. */
-export function errorHeaders(status: number): readonly HeaderName[] {
-  if (status === 401 || status === 403) return ['WWW-Authenticate']
+/** What a refusal with one of these codes brings besides its body. */
+export function errorHeaders(codes: readonly ErrorCode[]): readonly HeaderName[] {
+  const { status } = errorAnswers[codes[0]!]
+  if (status === 401 || codes.includes('insufficient_scope')) return ['WWW-Authenticate']
   return status === 503 ? ['Retry-After'] : []
 }
 

@@ -3,6 +3,8 @@
  * its documentation is made of. The answers are in `schemas.ts`, which is loaded only for the documentation.
  */
 import { z } from 'zod'
+import { longestPassword, shortestPassword } from '../oauth/password_rules.ts'
+import { longestUsername } from '../oauth/user.ts'
 
 export const logoutQuery = z.object({
   scope: z.enum(['others', 'all']).optional().meta({
@@ -15,25 +17,69 @@ export const sessionPath = z.object({
 })
 
 /** For `POST /login`, as a form or as JSON. */
-export const loginParams = z.object({
-  username: z
-    .string()
-    .min(1)
-    .meta({ examples: ['alice'] }),
-  password: z
-    .string()
-    .min(1)
-    .meta({ examples: ['correct horse battery staple'] }),
-})
+export const loginParams = z
+  .object({
+    username: text(longestUsername).meta({ description: 'In any case.', examples: ['alice'] }),
+    password: text(longestPassword).meta({ examples: ['correct horse battery staple'] }),
+    return_to: z
+      .string()
+      .optional()
+      .meta({ description: 'For pages: where a browser goes then, a path of this site.' }),
+  })
+  .meta({ examples: [{ username: 'alice', password: 'correct horse battery staple' }] })
+
+/** For `GET /login`. */
+export const loginQuery = loginParams.pick({ return_to: true })
 
 /** For `PUT /users/me/password`, as a form or as JSON. */
-export const passwordChangeParams = z.object({
-  current_password: z
-    .string()
-    .min(1)
-    .meta({ examples: ['correct horse battery staple'] }),
-  new_password: z
-    .string()
-    .min(1)
-    .meta({ description: '8 to 1,024 characters of any kind, and none of the commonest passwords.' }),
+export const passwordChangeParams = z
+  .object({
+    current_password: z
+      .string()
+      .min(1)
+      .meta({ examples: ['correct horse battery staple'] }),
+    new_password: z
+      .string()
+      .min(1)
+      .meta({
+        description: `${shortestPassword} to ${longestPassword} characters of any kind, and none of the commonest passwords.`,
+        examples: ['seven lamps over the harbour'],
+      }),
+  })
+  .meta({
+    examples: [{ current_password: 'correct horse battery staple', new_password: 'seven lamps over the harbour' }],
+  })
+
+/** For the form of `/profile/password`. */
+export const passwordForm = passwordChangeParams.extend({ new_password_repeat: z.string().min(1) }).meta({
+  examples: [
+    {
+      current_password: 'correct horse battery staple',
+      new_password: 'seven lamps over the harbour',
+      new_password_repeat: 'seven lamps over the harbour',
+    },
+  ],
 })
+
+/** For the forms of `/profile`: one session, or several. */
+export const signOutForm = z
+  .object({
+    session: sessionPath.shape.id.optional(),
+    scope: logoutQuery.shape.scope,
+  })
+  .meta({ examples: [{ session: 'kAWJakA4hC_xciRQrw5ywg' }, { scope: 'others' }] })
+
+/** For `GET /profile`, as a page: what it says, and which devices it begins with. */
+export const profileQuery = z.object({
+  notice: z.string().optional(),
+  start: z.string().optional(),
+})
+
+/** JSON Schema counts characters where JavaScript counts their halves. */
+function text(longest: number) {
+  return z
+    .string()
+    .min(1)
+    .refine(value => [...value].length <= longest)
+    .meta({ maxLength: longest })
+}

@@ -81,9 +81,14 @@ export const userInfoForm = z
   })
   .meta({ examples: [{}] })
 
+export const styleSheetPath = z.object({ file: z.string() })
+
 export const assetPath = z.object({ hash: z.string(), file: z.string() })
 
 // Answers
+
+const detail = z.string().meta({ description: 'The same for who knows FastAPI.' })
+const detailedCodes: ReadonlySet<ErrorCode> = new Set(['sign_in_refused', 'login_required'])
 
 /**
  * The answer to a request that was refused: RFC 6749 §5.2.
@@ -94,12 +99,10 @@ export function errorResponse(codes: readonly ErrorCode[]) {
   return z.strictObject({
     error: z.enum([...new Set(codes.map(code => errorAnswers[code].error))]),
     error_description: z.string().meta({ description: 'Says to a developer what is wrong. The words may change.' }),
+    ...(codes.some(code => detailedCodes.has(code)) && {
+      detail: codes.every(code => detailedCodes.has(code)) ? detail : detail.optional(),
+    }),
   })
-}
-
-/** As {@link errorResponse}, with the member that people look for who know FastAPI. */
-export function errorResponseWithDetail(codes: readonly ErrorCode[]) {
-  return errorResponse(codes).extend({ detail: z.string().meta({ description: 'What is wrong, for a person.' }) })
 }
 
 const grantedScope = z.string().meta({ description: 'What was granted, space-separated.', examples: ['read write'] })
@@ -228,6 +231,11 @@ export const userInfoResponse = z
 export const logoutResponse = message('Logout successful')
 
 export const loginResponse = message('Login successful')
+
+/** For `GET /`. */
+export const homeResponse = z
+  .strictObject({ issuer: url, metadata: url })
+  .meta({ examples: [{ issuer, metadata: `${issuer}/.well-known/oauth-authorization-server` }] })
 
 /** For `GET /profile`. */
 export const profileResponse = z.strictObject({ username: z.string() }).meta({ examples: [{ username: 'alice' }] })

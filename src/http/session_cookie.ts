@@ -25,7 +25,7 @@ export function clearSessionCookie(deps: Deps, ctx: Context): void {
 
 /** @returns who is signed in by the cookie of a request; one that is forged, dead or there twice is nobody's, and cleared */
 export async function readSessionCookie(deps: Deps, ctx: Context): Promise<SignedIn | undefined> {
-  const values = cookieValues(ctx.headers.cookie ?? '', cookieName(deps))
+  const values = cookieValues(ctx.headers.cookie ?? '', cookieName(deps.config.issuer))
   if (values.length === 0) return undefined
   const sessionId = values.length === 1 ? parseSessionCookie(values[0]!, deps.secrets) : undefined
   const found = sessionId === undefined ? undefined : await deps.storage.findLiveSession(sessionId, deps.now())
@@ -56,13 +56,13 @@ async function touch(deps: Deps, ctx: Context, { id }: Session): Promise<void> {
 }
 
 /** With `__Host-` no other host, not even one below the same domain, can set it. */
-function cookieName({ config }: Deps): string {
-  return isHttps(config.issuer) ? '__Host-latchkey' : 'latchkey'
+export function cookieName(issuer: string): string {
+  return isHttps(issuer) ? '__Host-latchkey' : 'latchkey'
 }
 
 function writeCookie(deps: Deps, ctx: Context, value: string, maxAge: number): void {
   const secure = isHttps(deps.config.issuer) ? '; Secure' : ''
-  const cookie = `${cookieName(deps)}=${value}; Path=/; Max-Age=${maxAge}; HttpOnly; SameSite=Lax${secure}`
+  const cookie = `${cookieName(deps.config.issuer)}=${value}; Path=/; Max-Age=${maxAge}; HttpOnly; SameSite=Lax${secure}`
   // The last word counts: a request that touches its session may end it too.
   ctx.set('Set-Cookie', cookie)
 }

@@ -6,13 +6,14 @@ import type { Deps } from '../oauth/deps.ts'
 import { OAuthError } from '../oauth/error.ts'
 import { changePassword } from '../oauth/password_change.ts'
 import { passwordProblemTexts } from '../oauth/password_rules.ts'
+import { readParams } from '../oauth/request_params.ts'
 import { hasScope } from '../oauth/scope.ts'
 import type { RevokedReason, Session } from '../oauth/session.ts'
 import type { SessionFilter } from '../oauth/storage.ts'
 import { userInfo } from '../oauth/user_info.ts'
 import { callerOf } from './caller.ts'
 import { bodyParams, formParams } from './params.ts'
-import { logoutQuery } from './request_params.ts'
+import { logoutQuery, passwordChangeParams } from './request_params.ts'
 
 /** More devices than a person has; what is beyond ends with `?scope=others`. */
 export const mostSessions = 200
@@ -49,11 +50,9 @@ export function userRoutes(deps: Deps) {
     },
     async changePassword(ctx: Context) {
       const signedIn = await authenticate(deps, ctx)
-      const { current_password: currentPassword, new_password: newPassword } = bodyParams(ctx).params
-      if (currentPassword === undefined || newPassword === undefined) {
-        throw new OAuthError('invalid_request', 'current_password and new_password are needed')
-      }
-      const problem = await changePassword(deps, signedIn, { currentPassword, newPassword }, callerOf(ctx))
+      const params = readParams(passwordChangeParams, bodyParams(ctx).params)
+      const change = { currentPassword: params.current_password, newPassword: params.new_password }
+      const problem = await changePassword(deps, signedIn, change, callerOf(ctx))
       if (problem === 'wrong_password') throw new OAuthError('invalid_grant', 'the current password is wrong')
       if (problem !== undefined) throw new OAuthError('invalid_request', passwordProblemTexts[problem])
       ctx.status = 204
