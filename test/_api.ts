@@ -13,7 +13,7 @@ export function createAnswerCheck(issuer: string, hasDocs: boolean): (seen: Seen
   }))
   return seen => {
     const wanted = seen.method === 'HEAD' ? 'get' : seen.method.toLowerCase()
-    const { pathname } = new URL(seen.path, issuer)
+    const [pathname = ''] = seen.path.split('?')
     const found = patterns.find(({ endpoint, pattern }) => endpoint.method === wanted && pattern.test(pathname))
     const problem = problemOf(seen, found?.endpoint)
     if (problem === undefined) return

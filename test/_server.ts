@@ -104,6 +104,8 @@ export async function startServer(t: ExecutionContext, options: ServerOptions = 
   const log = pino({ level: 'trace' }, { write: onLog })
   const http: HttpOptions = { log, corsOrigins: [], trustProxy: undefined, docs: true, ...options.http }
   const server = createServer(createApp(deps, http).callback())
+  // On a busy machine a connection could else be closed at the moment that a test uses it again.
+  server.keepAliveTimeout = 120_000
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.teardown(async () => {
     server.closeAllConnections()

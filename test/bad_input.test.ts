@@ -28,7 +28,7 @@ function sendRaw(server: TestServer, ...parts: (string | Uint8Array)[]) {
   return new Promise<{ status: number; head: string; body: string }>((resolve, reject) => {
     const socket = connect(Number(port), hostname)
     const chunks: Buffer[] = []
-    socket.setTimeout(5000, () => socket.destroy(new Error('no answer in 5 seconds')))
+    socket.setTimeout(30_000, () => socket.destroy(new Error('no answer in 30 seconds')))
     socket.on('data', chunk => chunks.push(chunk))
     socket.on('error', error => (chunks.length > 0 ? undefined : reject(error)))
     socket.on('close', () => {
