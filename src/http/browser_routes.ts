@@ -151,8 +151,10 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
 
     /** GET and POST. Whoever follows a link from another site is asked first: the cookie comes with it, the wish may not. */
     async logout(ctx: Context) {
-      const signedIn = await readSessionCookie(deps, ctx)
       const isGet = ctx.method !== 'POST'
+      // Before the cookie is looked at: a form of another site comes without it, and must not have it cleared.
+      if (!isGet) insistOnSameSite(ctx, config.issuer)
+      const signedIn = await readSessionCookie(deps, ctx)
       const isMeant = isFromHere(ctx, config.issuer) && !ctx.get('Sec-Purpose').includes('prefetch')
       if (signedIn === undefined) {
         if (!wantsPage(ctx)) refuseStranger()

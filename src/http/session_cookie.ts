@@ -21,6 +21,8 @@ export function setSessionCookie(deps: Deps, ctx: Context, session: Session): vo
 
 export function clearSessionCookie(deps: Deps, ctx: Context): void {
   writeCookie(deps, ctx, '', 0)
+  // Browsers keep whole pages for their Back button, whatever `no-store` says, until they are told otherwise.
+  ctx.set('Clear-Site-Data', '"cache"')
 }
 
 /** @returns who is signed in by the cookie of a request; one that is forged, dead or there twice is nobody's, and cleared */

@@ -18,6 +18,8 @@ const isHere = existsSync(executablePath)
 export type BrowserOptions = BrowserContextOptions & {
   /** Origins of other sites that a test goes to on purpose. */
   others?: readonly string[]
+  /** Paths whose refusal a script of the page is meant to get. */
+  refusals?: readonly string[]
 }
 
 /** Opens a page in a context of its own; paths are those of the server. */
@@ -26,9 +28,10 @@ export type Open = (server: { issuer: string }, options?: BrowserOptions) => Pro
 /** A test with a browser. Where there is none a single line of the report says so, unless browsers are required. */
 export function browserTest(title: string, run: (t: ExecutionContext, open: Open) => Promise<void>): void {
   if (!isHere && !isRequired) return
-  test(title, async t => {
+  // One after the other: a page that waits for its turn on a busy machine looks like one that hangs.
+  test.serial(title, async t => {
     const troubles: (() => string[])[] = []
-    await run(t, async (server, { others = [], ...options } = {}) => {
+    await run(t, async (server, { others = [], refusals = [], ...options } = {}) => {
       const context = await (await launch()).newContext({
         baseURL: server.issuer,
         userAgent,
@@ -37,7 +40,7 @@ export function browserTest(title: string, run: (t: ExecutionContext, open: Open
       })
       t.teardown(() => context.close())
       context.setDefaultTimeout(20_000)
-      troubles.push(watch(context, [server.issuer, ...others]))
+      troubles.push(watch(context, [server.issuer, ...others], refusals))
       return context.newPage()
     })
     t.deepEqual(
@@ -76,7 +79,7 @@ if (isHere || isRequired) {
 }
 
 /** @returns what the browser has complained about until now */
-function watch(context: BrowserContext, origins: readonly string[]): () => string[] {
+function watch(context: BrowserContext, origins: readonly string[], refusals: readonly string[]): () => string[] {
   const strays: string[] = []
   const complaints: { text: string; url: string }[] = []
   const refusedPages = new Set<string>()
@@ -85,7 +88,8 @@ function watch(context: BrowserContext, origins: readonly string[]): () => strin
     if (protocol !== 'data:' && !origins.includes(origin)) strays.push(`request to ${request.url()}`)
   })
   context.on('response', response => {
-    if (response.status() >= 400 && response.request().isNavigationRequest()) refusedPages.add(response.url())
+    const isMeant = response.request().isNavigationRequest() || refusals.includes(new URL(response.url()).pathname)
+    if (response.status() >= 400 && isMeant) refusedPages.add(response.url())
   })
   context.on('console', message => {
     if (['error', 'warning'].includes(message.type()))

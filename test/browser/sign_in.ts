@@ -6,6 +6,7 @@ browserTest('signing in needs nothing but a keyboard', async (t, open) => {
   const page = await open(await startSite(t))
   await page.goto('/login')
 
+  await page.locator('[name=username]:focus').waitFor()
   await page.keyboard.type('alice')
   await page.keyboard.press('Tab')
   await page.keyboard.type(password)
