@@ -73,6 +73,8 @@ Sign out, with the access_token of the last answer:
 
   printf %s 'Authorization: Bearer ACCESS_TOKEN' | curl -s -X POST ${url}/logout -H @-
 
-Change the password: npx latchkey user password ${username}
+In a browser: ${url}/ is the account, ${url}/docs the API to try.
+
+Change the password there, or by: npx latchkey user password ${username}
 `
 }

@@ -45,7 +45,7 @@ export function openApiDocument(config: OAuthConfig, hasDocs: boolean) {
 
 const description = `OAuth 2 for apps and users that are both yours: sign in with a password, stay signed in, be truly signed out.
 
-A request that is refused gets JSON with \`error\` and \`error_description\`. Every answer has an \`X-Request-Id\`. A body has at most
+A request that is refused gets JSON with \`error\` and \`error_description\`. Every answer has an \`X-Request-Id\`. A form has at most
 16 KiB. Unknown paths are 404 and unknown methods 405, in the same form. \`GET\` endpoints answer \`HEAD\` too. Browser apps of the
 allowed origins may call what an app needs (CORS).`
 
