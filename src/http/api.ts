@@ -341,7 +341,6 @@ export const endpoints: readonly Endpoint[] = [
       ...readsForm,
       ...crossSite,
       invalid_request: 'the current password is wrong',
-      invalid_token: 'the password was changed elsewhere at this moment',
     },
   },
   {

@@ -15,6 +15,7 @@ import { longestPassword, passwordProblemTexts, shortestPassword } from '../oaut
 import type { Session } from '../oauth/session.ts'
 import { signIn } from '../oauth/sign_in.ts'
 import type { SessionFilter } from '../oauth/storage.ts'
+import { longestUsername } from '../oauth/user.ts'
 import { type AccountNotice, accountPage, parseAccountNotice } from '../pages/account.ts'
 import { type ChangePasswordView, changePasswordPage } from '../pages/change_password.ts'
 import { homePage } from '../pages/home.ts'
@@ -53,7 +54,8 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
       const { params } = bodyParams(ctx)
       const { username, return_to } = params
       const returnTo = localPath(return_to, config.issuer)
-      const page = (view: SignInView) => signInPage({ username, returnTo, ...view }, frameOf(ctx))
+      const typed = username?.slice(0, 2 * longestUsername).toWellFormed()
+      const page = (view: SignInView) => signInPage({ username: typed, returnTo, ...view }, frameOf(ctx))
       refuseWithPage(ctx, failure => page(signInProblem(failure)))
       insistOnSameSite(ctx, config.issuer)
 
@@ -75,7 +77,6 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
       const signedIn = await readSessionCookie(deps, ctx)
       if (signedIn === undefined) return askToSignIn(ctx)
       const { user, session } = signedIn
-      ctx.vary('Accept')
       if (!wantsPage(ctx)) {
         ctx.body = { username: user.username }
         return
@@ -144,6 +145,7 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
         changePasswordPage({ ...passwordView(signedIn), problems: { form: 'try_later' }, retryAfter }, frameOf(ctx)),
       )
       const problem = await changePassword(deps, signedIn, { currentPassword, newPassword }, callerOf(ctx))
+      if (problem === 'overtaken') return askToSignIn(ctx)
       if (problem === 'wrong_password') return refuse({ currentPassword: 'wrong' }, 'the current password is wrong')
       if (problem !== undefined) return refuse({ newPassword: problem }, passwordProblemTexts[problem])
       redirect(ctx, `${paths.account}?notice=password_changed`)
@@ -241,7 +243,7 @@ function textProblems({ issues }: z.ZodError, params: Params): Record<string, 'm
 /** @returns undefined when nothing was asked for; `/` for anything but a path of this site */
 function localPath(returnTo: Params[string] | string[], issuer: string): string | undefined {
   if (returnTo === undefined || returnTo === '') return undefined
-  if (typeof returnTo !== 'string' || !/^\/(?![/\\])[\x21-\x7e]*$/.test(returnTo)) return paths.home
+  if (typeof returnTo !== 'string' || !/^\/(?![/\\])[\x21-\x7e]{0,2000}$/.test(returnTo)) return paths.home
   const url = URL.parse(returnTo, issuer)
   // A path back to signing in or out would go round in circles.
   const isCircle = url?.pathname === paths.signIn || url?.pathname === paths.signOut

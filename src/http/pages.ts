@@ -22,6 +22,7 @@ export function wantsPage(ctx: Context): boolean {
 
 /** For the paths of people: what goes wrong there is told by a page. */
 export function page(ctx: Context, next: Next): Promise<void> {
+  ctx.vary('Accept')
   if (wantsPage(ctx)) refuseWithPage(ctx, failure => formatErrorPage(ctx, failure))
   return next()
 }
@@ -74,6 +75,5 @@ function setPageHeaders(ctx: Context): void {
   ctx.set('Content-Security-Policy', contentSecurityPolicy)
   ctx.set('Referrer-Policy', 'same-origin')
   ctx.set('X-Frame-Options', 'DENY')
-  ctx.vary('Accept')
   ctx.vary('Accept-Language')
 }

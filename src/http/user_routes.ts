@@ -53,6 +53,11 @@ export function userRoutes(deps: Deps) {
       const params = readParams(passwordChangeParams, bodyParams(ctx).params)
       const change = { currentPassword: params.current_password, newPassword: params.new_password }
       const problem = await changePassword(deps, signedIn, change, callerOf(ctx))
+      if (problem === 'overtaken') {
+        throw new OAuthError('invalid_token', 'the password was changed elsewhere at this moment', {
+          challenge: 'Bearer realm="latchkey", error="invalid_token"',
+        })
+      }
       if (problem === 'wrong_password') throw new OAuthError('invalid_grant', 'the current password is wrong')
       if (problem !== undefined) throw new OAuthError('invalid_request', passwordProblemTexts[problem])
       ctx.status = 204

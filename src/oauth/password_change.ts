@@ -1,7 +1,6 @@
 /** A signed-in user chooses another password: it ends every other session of the user. */
 import { auditEvent, type Caller } from './audit.ts'
 import type { Deps } from './deps.ts'
-import { OAuthError } from './error.ts'
 import { type PasswordProblem, passwordProblem } from './password_rules.ts'
 import type { Session } from './session.ts'
 import type { User } from './user.ts'
@@ -9,7 +8,8 @@ import type { User } from './user.ts'
 export type PasswordChange = Readonly<{ currentPassword: string; newPassword: string }>
 
 /**
- * @returns what is wrong with what was typed; nothing has changed then
+ * @returns what is wrong with what was typed, or `overtaken` when the password has been changed elsewhere at this moment, which
+ *          ended the session; nothing has changed then
  * @throws OAuthError `temporarily_unavailable` when too many hashes wait
  */
 export async function changePassword(
@@ -17,7 +17,7 @@ export async function changePassword(
   { user, session }: { user: User; session: Session },
   { currentPassword, newPassword }: PasswordChange,
   caller: Caller,
-): Promise<'wrong_password' | PasswordProblem | undefined> {
+): Promise<'wrong_password' | 'overtaken' | PasswordProblem | undefined> {
   // The rules first: they cost nothing.
   const problem = await passwordProblem(newPassword)
   if (problem !== undefined) return problem
@@ -27,6 +27,5 @@ export async function changePassword(
     version: user.credentialVersion,
     keepSessionId: session.id,
   })
-  if (!changed) throw new OAuthError('invalid_token', 'the password was changed elsewhere at this moment')
-  return undefined
+  return changed ? undefined : 'overtaken'
 }
