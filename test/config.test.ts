@@ -28,6 +28,19 @@ test('an empty environment gives the defaults', t => {
     trustProxy: undefined,
     privateJwksUris: false,
     logLevel: 'info',
+    throttle: {
+      enabled: true,
+      account: 10,
+      elsewhere: 30,
+      network: 100,
+      site: 1000,
+      password: 50,
+      forgetAccount: 600,
+      forgetNetwork: 60,
+      longestDelay: 120,
+      knownNetwork: 90 * 86_400,
+      entries: 100_000,
+    },
     oauth: {
       accessTokenLifetime: 900,
       refresh: {
