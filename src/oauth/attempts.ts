@@ -128,8 +128,13 @@ export async function createThrottle(
   /** Makes room by a tenth: first goes what would be forgotten first, so that nobody can wash away an account's failures. */
   function evict() {
     const order = Float64Array.from(counters.values(), forgottenAt).sort()
-    const limit = order[Math.floor(order.length / 10)] ?? 0
-    for (const [id, counter] of counters) if (forgottenAt(counter) <= limit) forget(id)
+    let left = Math.ceil(order.length / 10)
+    const latest = order[left] ?? Number.POSITIVE_INFINITY
+    for (const [id, counter] of counters) {
+      if (forgottenAt(counter) > latest) continue
+      forget(id)
+      if (--left === 0) return
+    }
   }
 
   function prune() {
