@@ -87,6 +87,8 @@ const turnKept = 600
 const rememberAgain = 86_400
 /** Wrong secrets of one counter that are recognised when they come again: those of a few instances that were forgotten. */
 const mostGuesses = 4
+/** Rows of one transaction: few enough that no request waits for it. */
+const batch = 2000
 /** Seconds between two looks for counters that are forgotten. */
 const pruneInterval = 60
 
@@ -105,7 +107,7 @@ export async function createThrottle(
   const guesses = new Map<string, readonly string[]>()
   const changed = new Set<string>()
   const knownSince = new Map<string, number>()
-  let newlyKnown: KnownNetwork[] = []
+  const newlyKnown: KnownNetwork[] = []
   let prunedAt = now()
 
   for (const { id, ...counter } of await storage.listCounters(now(), settings.entries)) counters.set(id, counter)
@@ -189,11 +191,16 @@ export async function createThrottle(
     if (now() - (knownSince.get(name) ?? Number.NEGATIVE_INFINITY) < rememberAgain) return
     knownSince.set(name, now())
     const expiresAt = now() + settings.knownNetwork
+    if (newlyKnown.length >= settings.entries) newlyKnown.shift()
     newlyKnown.push({ who: digest('who', who), network: digest('network', network), expiresAt })
   }
 
-  /** @returns the ids of all that the attempt counts for */
-  async function insist(plan: Plan): Promise<{ own: string[]; others: string[] }> {
+  /**
+   * Lets an attempt through, or refuses it.
+   *
+   * @returns the ids that it is under way for, until they are taken back
+   */
+  async function admit(plan: Plan): Promise<readonly string[]> {
     const own = plan.own === undefined ? [] : [idOf(plan.own)]
     const others = plan.others.map(idOf)
     const ownWait = () => Math.max(0, ...own.map(id => waitOf(id, limits[plan.own![0]])))
@@ -215,18 +222,19 @@ export async function createThrottle(
       }
       if (isInTurn && turn !== undefined) takeTurn(turn)
     }
-    return { own, others: isOfOwn ? [] : others }
+    const underWay = plan.isSlow ? [...own, ...(isOfOwn ? [] : others)] : []
+    addPending(underWay, 1)
+    return underWay
   }
 
   async function guard<T>(plan: Plan, check: () => Promise<T>): Promise<T> {
     if (!settings.enabled) return check()
-    const ids = counters.size === 0 && !plan.isSlow ? undefined : await insist(plan)
-    const underWay = plan.isSlow && ids !== undefined ? [...ids.own, ...ids.others] : []
-    addPending(underWay, 1)
+    // Nothing to wait for: the way of nearly every client.
+    const underWay = counters.size === 0 && !plan.isSlow ? [] : await admit(plan)
     try {
       const outcome = await check()
       if (outcome === false) await countAll(plan)
-      else succeed(plan, ids?.own ?? [])
+      else succeed(plan)
       return outcome
     } catch (error) {
       if (error instanceof OAuthError && (error.code === 'invalid_grant' || error.code === 'invalid_client'))
@@ -237,8 +245,8 @@ export async function createThrottle(
     }
   }
 
-  function succeed(plan: Plan, own: readonly string[]) {
-    for (const id of own) forget(id)
+  function succeed(plan: Plan) {
+    if (counters.size > 0 && plan.own !== undefined) forget(idOf(plan.own))
     remember(plan)
   }
 
@@ -257,10 +265,32 @@ export async function createThrottle(
   function isRepeated({ own, guess }: Plan): boolean {
     if (own === undefined || guess === undefined) return false
     const id = idOf(own)
+    const digested = guessOf(guess)
     const before = guesses.get(id) ?? []
-    if (before.includes(guess)) return true
-    guesses.set(id, [guess, ...before].slice(0, mostGuesses))
+    if (before.includes(digested)) return true
+    guesses.set(id, [digested, ...before].slice(0, mostGuesses))
     return false
+  }
+
+  async function flushBatch() {
+    const known = newlyKnown.splice(0, batch)
+    const kept: StoredCounter[] = []
+    const gone: string[] = []
+    for (const id of changed) {
+      if (kept.length + gone.length === batch) break
+      changed.delete(id)
+      const counter = counters.get(id)
+      if (counter === undefined) gone.push(id)
+      else kept.push({ id, ...counter })
+    }
+    try {
+      await storage.saveCounters(kept, gone, known)
+    } catch (error) {
+      // Tried again with the next batch. What is gone ends by itself, and would only pile up.
+      for (const { id } of kept) if (counters.has(id)) changed.add(id)
+      newlyKnown.unshift(...known)
+      throw error
+    }
   }
 
   /** Names of one size, which tell nothing without the master secret: people type passwords where names belong. */
@@ -289,32 +319,12 @@ export async function createThrottle(
       const { network, site } = networksOf(ip)
       const others: Subject[] = [['clients', network]]
       if (site !== undefined) others.push(['clients', site])
-      const guess =
-        secret === undefined ? undefined : { own: ['client', clientId, network] as const, guess: guessOf(secret) }
+      const guess = secret === undefined ? undefined : { own: ['client', clientId, network] as const, guess: secret }
       return guard({ own: undefined, ...guess, others, known: [`client ${clientId}`, network], isSlow: false }, check)
     },
     async flush() {
       if (now() - prunedAt >= pruneInterval || now() < prunedAt) prune()
-      if (changed.size === 0 && newlyKnown.length === 0) return
-      const ids = [...changed]
-      const known = newlyKnown
-      changed.clear()
-      newlyKnown = []
-      const kept: StoredCounter[] = []
-      const gone: string[] = []
-      for (const id of ids) {
-        const counter = counters.get(id)
-        if (counter === undefined) gone.push(id)
-        else kept.push({ id, ...counter })
-      }
-      try {
-        await storage.saveCounters(kept, gone, known)
-      } catch (error) {
-        // Tried again with the next batch. What is gone ends by itself, and would only pile up.
-        for (const { id } of kept) if (counters.has(id)) changed.add(id)
-        newlyKnown = [...known, ...newlyKnown].slice(0, settings.entries)
-        throw error
-      }
+      while (changed.size > 0 || newlyKnown.length > 0) await flushBatch()
     },
     size: () => counters.size,
   }
