@@ -1,7 +1,9 @@
 /** Guessing is hopeless and lockout is not a weapon: throttling over HTTP, with the clock in hand. */
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import fc from 'fast-check'
 import { readConfig } from '../src/config.ts'
+import { createThrottle } from '../src/oauth/attempts.ts'
 import { OAuthError } from '../src/oauth/error.ts'
 import { createPasswords, type Passwords } from '../src/oauth/password.ts'
 import type { Storage } from '../src/oauth/storage.ts'
@@ -12,6 +14,7 @@ import {
   cheapHashing,
   createClock,
   createTestRandom,
+  createTestSecrets,
   password,
   refusal,
   refused,
@@ -520,4 +523,54 @@ test('LATCHKEY_THROTTLE=off slows nothing down', async t => {
   const { guess, signInFrom } = await start(t, { throttle: { enabled: false } })
   for (let i = 0; i < 150; i++) t.is((await guess(home)).status, 400)
   t.is((await signInFrom(home)).status, 200)
+})
+
+test('whatever strangers do, the owner is let in at home at once and anywhere new after one wait of two minutes at the most', async t => {
+  const strangers = fc.array(
+    fc.record({
+      network: fc.integer({ min: 0, max: 40 }),
+      username: fc.constantFrom('alice', 'ALICE', 'bob', 'nobody'),
+      attempts: fc.integer({ min: 1, max: 60 }),
+      pause: fc.constantFrom(0, 0, 1, 30, 120, 3600),
+    }),
+    { minLength: 1, maxLength: 25 },
+  )
+  await fc.assert(
+    fc.asyncProperty(strangers, strangers, async (before, meanwhile) => {
+      const storage = openSqliteStorage(':memory:').storage
+      const clock = createClock()
+      const randomBytes = createTestRandom(t.title)
+      const deps = { storage, secrets: createTestSecrets(), now: clock.now, randomBytes }
+      const throttle = await createThrottle(readConfig({}).throttle, deps)
+      const attempt = async (ip: string, username: string, typed: string, isRight: boolean) => {
+        try {
+          await throttle.signIn({ username, password: typed }, { ip }, async () => isRight)
+          return 0
+        } catch (error) {
+          if (!(error instanceof OAuthError) || error.code !== 'too_many_attempts') throw error
+          t.true(error.retryAfter! >= 1 && error.retryAfter! <= 120)
+          return error.retryAfter!
+        }
+      }
+      let guesses = 0
+      const attack = async (steps: typeof before, seconds: number) => {
+        for (const { network, username, attempts, pause } of steps) {
+          for (let i = 0; i < attempts; i++) await attempt(`198.51.${network}.1`, username, `wrong ${guesses++}`, false)
+          const passed = Math.min(pause, seconds)
+          clock.advance(passed)
+          seconds -= passed
+        }
+        clock.advance(Number.isFinite(seconds) ? seconds : 0)
+      }
+      t.is(await attempt(home, 'alice', password, true), 0)
+      await attack(before, Number.POSITIVE_INFINITY)
+
+      t.is(await attempt(home, 'alice', password, true), 0)
+      const wait = await attempt('192.0.2.1', 'alice', password, true)
+      await attack(meanwhile, wait)
+      t.is(await attempt('192.0.2.1', 'alice', password, true), 0)
+      await storage.close()
+    }),
+    { numRuns: 60 },
+  )
 })
