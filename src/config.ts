@@ -7,6 +7,7 @@ import { BlockList, isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
+import type { ThrottleSettings } from './oauth/attempts.ts'
 import type { OAuthConfig } from './oauth/deps.ts'
 import { longestAccessTokenLifetime, type SigningAlg, signingAlgs } from './oauth/keys.ts'
 import type { PasswordHashing } from './oauth/password.ts'
@@ -24,6 +25,7 @@ export type Config = Readonly<{
   docs: boolean
   logLevel: string
   passwordHashing: PasswordHashing
+  throttle: ThrottleSettings
   /** Undefined parts of the protocol settings depend on the port that the server really got. */
   oauth: Omit<OAuthConfig, 'issuer' | 'audience'>
   issuer: string | undefined
@@ -150,6 +152,46 @@ export const settings = {
     takes: 'a number of lanes, 1 to 16',
     parse: text => parseInteger(text, 1, 16),
   }),
+  LATCHKEY_THROTTLE: defineSetting({ default: 'on', takes: 'on or off', parse: parseSwitch }),
+  LATCHKEY_THROTTLE_ACCOUNT: allowance('10'),
+  LATCHKEY_THROTTLE_ELSEWHERE: allowance('30'),
+  LATCHKEY_THROTTLE_NETWORK: allowance('100'),
+  LATCHKEY_THROTTLE_SITE: allowance('1000'),
+  LATCHKEY_THROTTLE_PASSWORD: allowance('50'),
+  LATCHKEY_THROTTLE_FORGET_ACCOUNT: defineSetting({
+    default: '10m',
+    takes: 'a duration from 1s to 1d, such as 10m',
+    parse: text => parseDuration(text, 1, 86_400),
+  }),
+  LATCHKEY_THROTTLE_FORGET_NETWORK: defineSetting({
+    default: '1m',
+    takes: 'a duration from 1s to 1d, such as 1m',
+    parse: text => parseDuration(text, 1, 86_400),
+  }),
+  // The promise that nobody is locked out everywhere for longer than two minutes holds for every setting.
+  LATCHKEY_THROTTLE_LONGEST_DELAY: defineSetting({
+    default: '2m',
+    takes: 'a duration from 1s to 2m, such as 30s',
+    parse: text => parseDuration(text, 1, 120),
+  }),
+  LATCHKEY_THROTTLE_KNOWN_NETWORK: defineSetting({
+    default: '90d',
+    takes: 'a duration of at least 1d, such as 90d',
+    parse: text => parseDuration(text, 86_400),
+  }),
+  LATCHKEY_THROTTLE_ENTRIES: defineSetting({
+    default: '100000',
+    takes: 'a number of counters, 1000 to 10000000',
+    parse: text => parseInteger(text, 1000, 10_000_000),
+  }),
+}
+
+function allowance(fallback: string): Setting<number> {
+  return {
+    default: fallback,
+    takes: 'a number of failures, 1 to 1000000',
+    parse: text => parseInteger(text, 1, 1_000_000),
+  }
 }
 
 type SettingName = keyof typeof settings
@@ -201,6 +243,19 @@ export function readConfig(env: Record<string, string | undefined>): Config {
       concurrency: availableParallelism(),
       // At some 20 hashes a second and core, the last in the queue waits under two seconds.
       queue: 32 * availableParallelism(),
+    },
+    throttle: {
+      enabled: read('LATCHKEY_THROTTLE') === 'on',
+      account: read('LATCHKEY_THROTTLE_ACCOUNT'),
+      elsewhere: read('LATCHKEY_THROTTLE_ELSEWHERE'),
+      network: read('LATCHKEY_THROTTLE_NETWORK'),
+      site: read('LATCHKEY_THROTTLE_SITE'),
+      password: read('LATCHKEY_THROTTLE_PASSWORD'),
+      forgetAccount: read('LATCHKEY_THROTTLE_FORGET_ACCOUNT'),
+      forgetNetwork: read('LATCHKEY_THROTTLE_FORGET_NETWORK'),
+      longestDelay: read('LATCHKEY_THROTTLE_LONGEST_DELAY'),
+      knownNetwork: read('LATCHKEY_THROTTLE_KNOWN_NETWORK'),
+      entries: read('LATCHKEY_THROTTLE_ENTRIES'),
     },
     oauth: {
       accessTokenLifetime: read('LATCHKEY_ACCESS_TOKEN_TTL'),

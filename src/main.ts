@@ -6,6 +6,7 @@ import { createApp } from './app.ts'
 import { bootstrap } from './bootstrap.ts'
 import type { Config } from './config.ts'
 import { createRemoteJwks } from './http/remote_jwks.ts'
+import { createThrottle } from './oauth/attempts.ts'
 import type { Deps } from './oauth/deps.ts'
 import { createKeyRing, keyState } from './oauth/keys.ts'
 import { createPasswords } from './oauth/password.ts'
@@ -14,6 +15,8 @@ import { openSqliteStorage } from './storage/sqlite.ts'
 
 /** Milliseconds. Well under the margin that a key is published before it signs, beyond the JWK Set's `max-age`. */
 const keyReloadInterval = 10_000
+/** Milliseconds between two writes of failed attempts: what a crash can forget. */
+const throttleInterval = 1000
 /** Milliseconds between two pruning steps of 500 sessions: a million sessions are walked in nine hours. */
 const pruneInterval = 15_000
 /** Seconds that ended sessions are kept: longer than any clock error, so that a clock set forward removes nobody. */
@@ -36,13 +39,14 @@ export async function serve(config: Config): Promise<void> {
     const secrets = await readMasterSecrets(config.secret, storage)
     const keyRing = createKeyRing(await openSigningKeys(storage, secrets, config.signingAlg))
     const passwords = await createPasswords(config.passwordHashing, randomBytes)
+    const throttle = await createThrottle(config.throttle, { storage, secrets, now, randomBytes })
     await listen(server, config)
 
     const url = urlOf(server, config.host)
     const issuer = config.issuer ?? `http://localhost:${(server.address() as AddressInfo).port}`
     const oauth = { ...config.oauth, issuer, audience: [config.audience ?? issuer] }
     const remoteJwks = createRemoteJwks(config.privateJwksUris)
-    const deps: Deps = { config: oauth, storage, secrets, keyRing, passwords, remoteJwks, now, randomBytes }
+    const deps: Deps = { config: oauth, storage, secrets, keyRing, passwords, throttle, remoteJwks, now, randomBytes }
     const { corsOrigins, trustProxy, docs } = config
     server.on('request', createApp(deps, { log, corsOrigins, trustProxy, docs }).callback())
 
@@ -57,6 +61,7 @@ export async function serve(config: Config): Promise<void> {
     log.info({ signal }, 'stopping')
     await drain(server)
     await upkeep.stop()
+    await throttle.flush().catch(error => log.warn({ err: error }, 'the last failed attempts are forgotten'))
   } finally {
     server.close()
     await storage.close()
@@ -107,9 +112,11 @@ function startUpkeep(deps: Deps, log: Logger): { stop: () => Promise<void> } {
   let position = ''
   const jobs = [
     repeat(keyReloadInterval, log, () => reloadKeys(deps)),
+    repeat(throttleInterval, log, () => deps.throttle.flush()),
     repeat(pruneInterval, log, async () => {
       position = await deps.storage.pruneSessions(position, deps.now() - keepEndedSessions)
       await deps.storage.pruneRemembered(deps.now() - keepRemembered)
+      await deps.storage.pruneCounters(deps.now())
       await deps.storage.pruneAuditEvents(deps.now() - keepAuditEvents)
     }),
   ]

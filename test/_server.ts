@@ -8,7 +8,9 @@ import type { AddressInfo } from 'node:net'
 import type { ExecutionContext } from 'ava'
 import pino from 'pino'
 import { createApp, type HttpOptions } from '../src/app.ts'
+import { readConfig } from '../src/config.ts'
 import { createRemoteJwks } from '../src/http/remote_jwks.ts'
+import { createThrottle, type ThrottleSettings } from '../src/oauth/attempts.ts'
 import { auditEvent } from '../src/oauth/audit.ts'
 import { addSecretDigest, type Client, createClient, createClientSecret, hasSecret } from '../src/oauth/client.ts'
 import type { Deps, OAuthConfig } from '../src/oauth/deps.ts'
@@ -49,6 +51,8 @@ export type ServerOptions = Partial<{
   passwords: Passwords
   secrets: MasterSecrets
   signingAlg: SigningAlg
+  throttle: Partial<ThrottleSettings>
+  clock: Clock
   privateJwksUris: boolean
   /** Receives every log line, at level trace. */
   onLog: (line: string) => void
@@ -82,20 +86,24 @@ export function createClock(start = startTime) {
   }
 }
 
+export type Clock = ReturnType<typeof createClock>
+
 export async function startServer(t: ExecutionContext, options: ServerOptions = {}) {
-  const clock = createClock()
+  const clock = options.clock ?? createClock()
   const randomBytes = createTestRandom(t.title)
   const secrets = options.secrets ?? createTestSecrets()
   const storage = options.storage ?? openSqliteStorage(':memory:').storage
   const signingAlg = options.signingAlg ?? 'ES256'
   const key = await createSigningKey(signingAlg, secrets, clock.now(), clock.now())
   await storage.addSigningKey(key, undefined, auditEvent('key.created', clock.now(), {}))
+  const throttleSettings = { ...readConfig({}).throttle, ...options.throttle }
   const deps: Deps = {
     config: { ...oauthConfig, ...options.oauth },
     storage,
     secrets,
     keyRing: createKeyRing([(await openSigningKey(key, secrets))!]),
     passwords: options.passwords ?? (await createPasswords(cheapHashing, randomBytes)),
+    throttle: await createThrottle(throttleSettings, { storage, secrets, now: clock.now, randomBytes }),
     remoteJwks: createRemoteJwks(options.privateJwksUris ?? true),
     now: clock.now,
     randomBytes,

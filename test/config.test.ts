@@ -29,6 +29,19 @@ test('an empty environment gives the defaults', t => {
     privateJwksUris: false,
     docs: true,
     logLevel: 'info',
+    throttle: {
+      enabled: true,
+      account: 10,
+      elsewhere: 30,
+      network: 100,
+      site: 1000,
+      password: 50,
+      forgetAccount: 600,
+      forgetNetwork: 60,
+      longestDelay: 120,
+      knownNetwork: 90 * 86_400,
+      entries: 100_000,
+    },
     oauth: {
       accessTokenLifetime: 900,
       refresh: {
@@ -131,6 +144,18 @@ const bad: [keyof typeof settings, string][] = [
   ['LATCHKEY_ARGON2_PASSES', '1'],
   ['LATCHKEY_ARGON2_LANES', '0'],
   ['LATCHKEY_ARGON2_LANES', '17'],
+  ['LATCHKEY_THROTTLE', 'yes'],
+  ['LATCHKEY_THROTTLE_ACCOUNT', '0'],
+  ['LATCHKEY_THROTTLE_ELSEWHERE', '1000001'],
+  ['LATCHKEY_THROTTLE_NETWORK', '-1'],
+  ['LATCHKEY_THROTTLE_SITE', '1.5'],
+  ['LATCHKEY_THROTTLE_PASSWORD', 'many'],
+  ['LATCHKEY_THROTTLE_FORGET_ACCOUNT', '0'],
+  ['LATCHKEY_THROTTLE_FORGET_NETWORK', '2d'],
+  ['LATCHKEY_THROTTLE_LONGEST_DELAY', '121s'],
+  ['LATCHKEY_THROTTLE_LONGEST_DELAY', '0'],
+  ['LATCHKEY_THROTTLE_KNOWN_NETWORK', '1h'],
+  ['LATCHKEY_THROTTLE_ENTRIES', '999'],
 ]
 
 for (const [name, value] of bad) {
@@ -273,6 +298,35 @@ test('argon2 needs 8 KiB for each lane (RFC 9106 §3.1)', t => {
   const lanes = { LATCHKEY_ARGON2_LANES: '4' }
   t.regex(problem({ ...lanes, LATCHKEY_ARGON2_MEMORY: '31' }), /^LATCHKEY_ARGON2_MEMORY must be at least 8 KiB/)
   t.like(readConfig({ ...lanes, LATCHKEY_ARGON2_MEMORY: '32' }).passwordHashing, { memory: 32, lanes: 4 })
+})
+
+test('every number of the throttle can be set', t => {
+  const { throttle } = readConfig({
+    LATCHKEY_THROTTLE: 'off',
+    LATCHKEY_THROTTLE_ACCOUNT: '1',
+    LATCHKEY_THROTTLE_ELSEWHERE: '2',
+    LATCHKEY_THROTTLE_NETWORK: '3',
+    LATCHKEY_THROTTLE_SITE: '4',
+    LATCHKEY_THROTTLE_PASSWORD: '5',
+    LATCHKEY_THROTTLE_FORGET_ACCOUNT: '1h',
+    LATCHKEY_THROTTLE_FORGET_NETWORK: '5s',
+    LATCHKEY_THROTTLE_LONGEST_DELAY: '30s',
+    LATCHKEY_THROTTLE_KNOWN_NETWORK: '1d',
+    LATCHKEY_THROTTLE_ENTRIES: '1000',
+  })
+  t.deepEqual(throttle, {
+    enabled: false,
+    account: 1,
+    elsewhere: 2,
+    network: 3,
+    site: 4,
+    password: 5,
+    forgetAccount: 3600,
+    forgetNetwork: 5,
+    longestDelay: 30,
+    knownNetwork: 86_400,
+    entries: 1000,
+  })
 })
 
 test('a settings error is exit code 78, EX_CONFIG', t => {

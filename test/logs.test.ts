@@ -1,6 +1,7 @@
 /** What is in the log: never a password, token, secret or Authorization value (design, settings). */
 import test from 'ava'
 import { decodeJwt } from 'jose'
+import pino from 'pino'
 import { password, startServerWithAlice } from './_server.ts'
 
 test('no password, token, secret or Authorization value is in any log line', async t => {
@@ -134,4 +135,20 @@ test('what a client sends cannot begin a log line of its own', async t => {
     t.is(line.trimEnd().split('\n').length, 1)
     t.not(JSON.parse(line).msg, 'forged')
   }
+})
+
+test('a flood of refusals cannot fill the disk: the rest are counted in the next line; other codes have their own', async t => {
+  const lines: { error?: string; unlogged?: number }[] = []
+  const log = pino({ level: 'info' }, { write: line => lines.push(JSON.parse(line)) })
+  const server = await startServerWithAlice(t, { http: { log } })
+  const started = performance.now()
+  const flood = 400
+  for (let i = 0; i < flood; i++) await server.refresh('lkr_x')
+  await server.me('x')
+  const refusals = lines.filter(({ error }) => error === 'invalid_grant')
+  const counted = refusals.reduce((sum, { unlogged = 0 }) => sum + unlogged, refusals.length)
+
+  t.true(refusals.length >= 200 && refusals.length <= 201 + ((performance.now() - started) / 1000) * 5)
+  t.true(counted <= flood)
+  t.is(lines.filter(({ error }) => error === 'invalid_token').length, 1)
 })

@@ -290,3 +290,24 @@ testFullDisk(
     t.is((await signIn()).status, 200)
   },
 )
+
+for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+  test(`failed attempts outlive a restart after ${signal}, a crash forgets a second at the most`, async t => {
+    const folder = createFolder(t)
+    const environment = deployment(folder)
+    const first = await startProcess(t, environment)
+    const { password } = readFirstSignIn(folder)
+    for (let i = 0; i < 11; i++) t.is((await signInAs(first.url, 'nobody', `wrong ${i}`)).status, 400)
+    for (let i = 0; i < 6; i++) t.not((await signInAs(first.url, 'nobody', `wrong again ${i}`)).status, 200)
+    // The batch of the last second.
+    if (signal === 'SIGKILL') await new Promise(resolve => setTimeout(resolve, 1500))
+    await first.stop(signal)
+
+    const second = await startProcess(t, environment)
+    const statuses = []
+    for (let i = 0; i < 3; i++) statuses.push((await signInAs(second.url, 'nobody', `and again ${i}`)).status)
+    // Without a memory all three would be judged.
+    t.true(statuses.includes(429), statuses.join())
+    t.is((await signInAs(second.url, 'admin', password)).status, 200)
+  })
+}

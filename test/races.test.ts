@@ -74,7 +74,7 @@ for (const [name, change] of Object.entries(changes)) {
   })
 
   test(`20 sign-ins race ${name}: afterwards no session of the old credentials lives`, async t => {
-    const server = await startServerWithAlice(t)
+    const server = await startServerWithAlice(t, { throttle: { account: 100 } })
     const passwordHash = await server.deps.passwords.hash('another password')
 
     const signIns = Array.from({ length: 20 }, () => server.token(signIn))

@@ -843,6 +843,56 @@ contract('pruneAuditEvents removes the old ones in limited steps and says how ma
   t.is((await storage.listAuditEvents(2000)).length, 100)
 })
 
+const counter = (id: string, emptyAt: number, readyAt = 0) => ({ id, emptyAt, readyAt })
+const known = (network: string, expiresAt: number, who = 'alice') => ({ who, network, expiresAt })
+
+contract(
+  'saveCounters writes, replaces and removes; listCounters has those that are not forgotten',
+  async (t, storage) => {
+    await storage.saveCounters([counter('a', start + 10), counter('b', start + 5, start + 20)], [], [])
+    await storage.saveCounters([counter('a', start + 30, start + 7)], ['c'], [])
+    const list = (now: number, limit = 10) => storage.listCounters(now, limit)
+
+    t.deepEqual(await list(start), [counter('a', start + 30, start + 7), counter('b', start + 5, start + 20)])
+    t.deepEqual(await list(start + 20), [counter('a', start + 30, start + 7)])
+    t.deepEqual(await list(start, 1), [counter('a', start + 30, start + 7)])
+    await storage.saveCounters([], ['a', 'b'], [])
+    t.deepEqual(await list(start), [])
+  },
+)
+
+contract('a network is known to who signed in there, until it expires', async (t, storage) => {
+  await storage.saveCounters([], [], [known('home', start + 10), known('home', start + 20), known('office', start + 5)])
+
+  t.true(await storage.isKnownNetwork('alice', 'home', start + 19))
+  t.false(await storage.isKnownNetwork('alice', 'home', start + 20))
+  t.false(await storage.isKnownNetwork('alice', 'office', start + 5))
+  t.false(await storage.isKnownNetwork('alice', 'cafe', start))
+  t.false(await storage.isKnownNetwork('bob', 'home', start))
+})
+
+contract('of the networks of one user the 50 that expire last are kept', async (t, storage) => {
+  const many = Array.from({ length: 60 }, (_, i) => known(`n${i}`, start + 100 + i))
+  await storage.saveCounters([], [], [known('home', start + 100, 'bob'), ...many])
+
+  t.false(await storage.isKnownNetwork('alice', 'n9', start))
+  t.true(await storage.isKnownNetwork('alice', 'n10', start))
+  t.true(await storage.isKnownNetwork('bob', 'home', start))
+})
+
+contract('pruneCounters forgets what has expired, in limited steps', async (t, storage) => {
+  const many = Array.from({ length: 1200 }, (_, i) => counter(`c${i}`, i < 1100 ? start : start + 100))
+  await storage.saveCounters(many, [], [known('home', start), known('office', start + 100)])
+  const left = async () => (await storage.listCounters(0, 2000)).length
+
+  await storage.pruneCounters(start + 50)
+  t.true((await left()) > 100, 'one step removes a limited number of rows')
+  for (let i = 0; i < 5; i++) await storage.pruneCounters(start + 50)
+  t.is(await left(), 100)
+  t.false(await storage.isKnownNetwork('alice', 'home', 0))
+  t.true(await storage.isKnownNetwork('alice', 'office', 0))
+})
+
 contract('check resolves while the database takes writes', async (t, storage) => {
   await t.notThrowsAsync(storage.check())
 })

@@ -22,6 +22,9 @@ import type { Storage } from '../oauth/storage.ts'
 import { now, randomBytes, readMasterSecrets } from '../setup.ts'
 import { formatTime, operatorEvent, output, readSecret, table, UsageError, withStorage } from './run.ts'
 
+/** Of a secret that was made elsewhere: with the throttle, as much as a password needs not to be found by trying (RFC 6749 §10.10). */
+const shortestSecret = 8
+
 type Json = { json?: true }
 type SecretOption = { secretStdin?: true }
 
@@ -334,6 +337,8 @@ type NewSecret = { digest: string; shown: { client_secret?: string } }
 /** A secret that we made is shown once; one that the operator gave is known already. */
 async function newSecret(storage: Storage, config: Config, options: SecretOption): Promise<NewSecret> {
   const given = options.secretStdin ? await readSecret(true, '--secret-stdin', 'Secret') : undefined
+  if (given !== undefined && given.length < shortestSecret)
+    usage(`--secret-stdin: a client secret has at least ${shortestSecret} characters`)
   const secret = given ?? createClientSecret(randomBytes)
   const [masterSecret] = await readMasterSecrets(config.secret, storage)
   return {

@@ -90,7 +90,8 @@ const goOn: Readonly<Record<number, Success>> = {
 const broken = { server_error: 'something went wrong here' } as const
 const busy = { ...broken, temporarily_unavailable: 'the database cannot be used at the moment' } as const
 const readsForm = { ...busy, request_too_large: 'the body is too large' } as const
-const clientRefused = { ...readsForm, invalid_client: 'client authentication failed' } as const
+const guessing = { too_many_attempts: 'too many attempts failed; try again later' } as const
+const clientRefused = { ...readsForm, ...guessing, invalid_client: 'client authentication failed' } as const
 const userRefused = {
   ...busy,
   invalid_request: 'the access token belongs in the Authorization header',
@@ -175,6 +176,7 @@ export const endpoints: readonly Endpoint[] = [
     errors: {
       ...userRefused,
       ...readsForm,
+      ...guessing,
       invalid_request: 'the password must have at least 8 characters',
       invalid_grant: 'the current password is wrong',
     },
@@ -284,6 +286,7 @@ export const endpoints: readonly Endpoint[] = [
     errors: {
       ...readsForm,
       ...crossSite,
+      ...guessing,
       invalid_request: 'username and password are needed, of at most 128 and 1,024 characters',
       sign_in_refused: 'the username or password is wrong',
     },
@@ -340,6 +343,7 @@ export const endpoints: readonly Endpoint[] = [
       ...stranger,
       ...readsForm,
       ...crossSite,
+      ...guessing,
       invalid_request: 'the current password is wrong',
     },
   },

@@ -4,10 +4,15 @@
  */
 import type { Context, Middleware } from 'koa'
 import type { Logger } from 'pino'
-import { errorAnswers, OAuthError } from '../oauth/error.ts'
+import { type ErrorCode, errorAnswers, OAuthError } from '../oauth/error.ts'
+
+/** Lines about refusals of one code: so many at once, and so many a second after that. A flood of them must not fill the disk. */
+const logBurst = 200
+const logRate = 5
 
 /** @param idPrefix unlike that of any other process, so that ids are unique among nodes and restarts */
 export function answerErrors(log: Logger, idPrefix: string): Middleware {
+  const withinBudget = createLogBudget()
   let requests = 0
   return async (ctx, next) => {
     const started = performance.now()
@@ -26,7 +31,7 @@ export function answerErrors(log: Logger, idPrefix: string): Middleware {
       failure = asOAuthError(error)
     }
     if (failure !== undefined) answer(ctx, failure)
-    writeLog(log, ctx, failure, performance.now() - started)
+    writeLog(log, ctx, failure, performance.now() - started, withinBudget)
   }
 }
 
@@ -60,7 +65,13 @@ function asOAuthError(error: unknown): OAuthError {
 }
 
 /** The path without its query: nothing that a client put into a URL by mistake gets into a log. */
-function writeLog(log: Logger, ctx: Context, failure: OAuthError | undefined, milliseconds: number): void {
+function writeLog(
+  log: Logger,
+  ctx: Context,
+  failure: OAuthError | undefined,
+  milliseconds: number,
+  withinBudget: LogBudget,
+): void {
   const code = failure?.code
   const level =
     code === 'server_error'
@@ -71,6 +82,8 @@ function writeLog(log: Logger, ctx: Context, failure: OAuthError | undefined, mi
           ? 'debug'
           : 'info'
   if (!log.isLevelEnabled(level)) return
+  const unlogged = code === undefined || log.isLevelEnabled('debug') ? 0 : withinBudget(code)
+  if (unlogged === undefined) return
   const line = {
     requestId: ctx.state.requestId,
     method: ctx.method,
@@ -80,7 +93,26 @@ function writeLog(log: Logger, ctx: Context, failure: OAuthError | undefined, mi
     ip: ctx.state.caller?.ip,
   }
   if (failure === undefined) log[level](line, 'request')
-  else log[level]({ ...line, error: code, reason: failure.message, ...causeOf(failure) }, 'request refused')
+  else
+    log[level](
+      { ...line, error: code, reason: failure.message, ...causeOf(failure), ...(unlogged > 0 && { unlogged }) },
+      'request refused',
+    )
+}
+
+/** @returns how many lines of this code were left out since the last one, or undefined when this one is to be left out */
+type LogBudget = (code: ErrorCode) => number | undefined
+
+function createLogBudget(): LogBudget {
+  const budgets = new Map<ErrorCode, { left: number; at: number; unlogged: number }>()
+  return code => {
+    const at = performance.now()
+    const before = budgets.get(code) ?? { left: logBurst, at, unlogged: 0 }
+    const left = Math.min(logBurst, before.left + ((at - before.at) / 1000) * logRate)
+    const isWithin = left >= 1
+    budgets.set(code, { left: isWithin ? left - 1 : left, at, unlogged: isWithin ? 0 : before.unlogged + 1 })
+    return isWithin ? before.unlogged : undefined
+  }
 }
 
 /** A good answer is news only to a developer. */

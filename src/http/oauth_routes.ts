@@ -55,7 +55,8 @@ const introspectionJwtType = 'application/token-introspection+jwt'
 
 /** The client of a request, which the CORS rules want to know too. */
 async function authenticate(deps: Deps, ctx: Context, params: Params): Promise<Client> {
-  const client = await authenticateClient(deps, { authorization: ctx.headers.authorization, params })
+  const credentials = { authorization: ctx.headers.authorization, params }
+  const client = await authenticateClient(deps, credentials, callerOf(ctx))
   ctx.state.clientId = client.id
   return client
 }

@@ -171,7 +171,7 @@ export function errorsByStatus(errors: Endpoint['errors']): Record<number, Error
 export function errorHeaders(codes: readonly ErrorCode[]): readonly HeaderName[] {
   const { status } = errorAnswers[codes[0]!]
   if (status === 401 || codes.includes('insufficient_scope')) return ['WWW-Authenticate']
-  return status === 503 ? ['Retry-After'] : []
+  return status === 503 || status === 429 ? ['Retry-After'] : []
 }
 
 function headerRefs(names: readonly HeaderName[] = []): Json {

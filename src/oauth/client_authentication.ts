@@ -2,6 +2,7 @@
  * How clients authenticate: RFC 6749 §2.3 and RFC 7523 §2.2. A client may use only the methods that it is registered for.
  */
 
+import type { Caller } from './audit.ts'
 import type { Client, ClientAuthenticationMethod, Params } from './client.ts'
 import { AssertionError, claimedClientId, verifyClientAssertion } from './client_assertion.ts'
 import type { Deps } from './deps.ts'
@@ -15,34 +16,62 @@ export type Credentials = Readonly<{ authorization: string | undefined; params: 
  * Identifies the client of a request: by its authentication, or a public one by its id.
  *
  * @throws OAuthError `invalid_client`, also when there is neither authentication nor a client id (RFC 6749 §5.2);
- *         `invalid_request` for two methods at once or two clients
+ *         `invalid_request` for two methods at once or two clients; `too_many_attempts`
  */
-export async function authenticateClient(deps: Deps, { authorization, params }: Credentials): Promise<Client> {
+export async function authenticateClient(
+  deps: Deps,
+  { authorization, params }: Credentials,
+  caller: Caller,
+): Promise<Client> {
   const { client_id: id, client_secret: secret, client_assertion: assertion, client_assertion_type: type } = params
   if ([authorization, secret, assertion ?? type].filter(method => method !== undefined).length > 1) {
     throw new OAuthError('invalid_request', 'use one method of client authentication, not two')
   }
-  if (authorization !== undefined) return authenticateBasic(deps, authorization, id)
-  if (assertion !== undefined || type !== undefined) return authenticateAssertion(deps, assertion, type, id)
+  if (authorization !== undefined) return authenticateBasic(deps, authorization, id, caller)
+  if (assertion !== undefined || type !== undefined) return authenticateAssertion(deps, assertion, type, id, caller)
   if (id === undefined) refuse('the client did not identify itself', 'no client_id')
-  const client = await verifyClient(deps, 'client_secret_post', id, secret ?? '')
-  return client ?? refuseClient(deps, id)
+  return throttled(
+    deps,
+    id,
+    secret ?? '',
+    caller,
+    async () => (await verifyClient(deps, 'client_secret_post', id, secret ?? '')) ?? refuseClient(deps, id),
+  )
 }
 
-async function authenticateBasic(deps: Deps, authorization: string, bodyClientId: string | undefined): Promise<Client> {
+/** An empty secret is no guess: it is how a public client comes. */
+function throttled(
+  { throttle }: Deps,
+  clientId: string,
+  secret: string,
+  caller: Caller,
+  check: () => Promise<Client>,
+): Promise<Client> {
+  return secret === '' ? check() : throttle.client({ clientId, secret }, caller, check)
+}
+
+async function authenticateBasic(
+  deps: Deps,
+  authorization: string,
+  bodyClientId: string | undefined,
+  caller: Caller,
+): Promise<Client> {
   const pair = parseBasic(authorization)
   if (pair === undefined) refuse('the Authorization header is not Basic client authentication', 'malformed Basic')
   const encoded = { id: pair.id, secret: pair.secret }
   const decoded = { id: decodeFormText(pair.id), secret: decodeFormText(pair.secret) }
   // RFC 6749 §2.3.1 encodes both parts, many clients do not: what does not match decoded is tried as sent.
-  for (const { id, secret } of [decoded, encoded]) {
-    if (id === undefined || secret === undefined) continue
-    const client = await verifyClient(deps, 'client_secret_basic', id, secret)
-    if (client === undefined) continue
-    if (bodyClientId !== undefined && bodyClientId !== client.id) refuseAnotherClient()
-    return client
-  }
-  return refuseClient(deps, decoded.id ?? pair.id)
+  const claimed = decoded.id ?? pair.id
+  const client = await throttled(deps, claimed, pair.secret, caller, async () => {
+    for (const { id, secret } of [decoded, encoded]) {
+      if (id === undefined || secret === undefined) continue
+      const verified = await verifyClient(deps, 'client_secret_basic', id, secret)
+      if (verified !== undefined) return verified
+    }
+    return refuseClient(deps, claimed)
+  })
+  if (bodyClientId !== undefined && bodyClientId !== client.id) refuseAnotherClient()
+  return client
 }
 
 async function authenticateAssertion(
@@ -50,6 +79,7 @@ async function authenticateAssertion(
   assertion: string | undefined,
   type: string | undefined,
   bodyClientId: string | undefined,
+  caller: Caller,
 ): Promise<Client> {
   if (assertion === undefined || type !== 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer') {
     refuse('the client assertion is missing or of a type that is not supported', 'no assertion, or another type')
@@ -57,10 +87,12 @@ async function authenticateAssertion(
   // Before anything is verified and remembered: such a request is wrong, whoever sent it.
   const claimed = claimedClientId(assertion)
   if (bodyClientId !== undefined && claimed !== undefined && bodyClientId !== claimed) refuseAnotherClient()
-  return verifyClientAssertion(deps, assertion).catch(error => {
-    if (!(error instanceof AssertionError)) throw error
-    return refuse('client authentication failed', `client assertion: ${error.message}`)
-  })
+  return deps.throttle.client({ clientId: claimed ?? '', secret: undefined }, caller, () =>
+    verifyClientAssertion(deps, assertion).catch(error => {
+      if (!(error instanceof AssertionError)) throw error
+      return refuse('client authentication failed', `client assertion: ${error.message}`)
+    }),
+  )
 }
 
 /**

@@ -1,5 +1,6 @@
 /** What the protocol needs from outside: everything that a test substitutes or that differs between deployments. */
 import type { JWTVerifyGetKey } from 'jose'
+import type { Throttle } from './attempts.ts'
 import type { KeyRing } from './keys.ts'
 import type { MasterSecrets } from './master_secret.ts'
 import type { Passwords } from './password.ts'
@@ -23,6 +24,7 @@ export type Deps = Readonly<{
   secrets: MasterSecrets
   keyRing: KeyRing
   passwords: Passwords
+  throttle: Throttle
   /** Keys of clients that publish them at a `jwks_uri`. Rejects with an AssertionError when they cannot be had. */
   remoteJwks: (uri: string) => JWTVerifyGetKey
   /** Seconds since the epoch, an integer. */

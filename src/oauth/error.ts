@@ -1,6 +1,10 @@
 /**
  * The one error that the protocol raises, with the RFC's error code as its discriminant. `http/errors.ts` turns it into
  * an answer. Sources: RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2; `temporarily_unavailable` is borrowed from RFC 6749 §4.1.2.1.
+ *
+ * It stands for throttling too, with 429 (RFC 6585 §4). RFC 6749 §5.2 has no code for that; `invalid_grant`, which some servers
+ * answer, makes clients drop a session that is alive, `invalid_client` makes them give up, and `slow_down` (RFC 8628 §3.5) means
+ * polling for a device.
  */
 
 /** The list of all codes, with the HTTP status and the `error` member that each is answered with. */
@@ -19,6 +23,7 @@ export const errorAnswers = {
   forbidden: { status: 403, error: 'access_denied' },
   not_found: { status: 404, error: 'not_found' },
   method_not_allowed: { status: 405, error: 'method_not_allowed' },
+  too_many_attempts: { status: 429, error: 'temporarily_unavailable' },
   request_too_large: { status: 413, error: 'invalid_request' },
   server_error: { status: 500, error: 'server_error' },
   temporarily_unavailable: { status: 503, error: 'temporarily_unavailable' },

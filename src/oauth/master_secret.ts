@@ -14,6 +14,8 @@ export type MasterSecret = Readonly<{
   clientSecretKey: KeyObject
   /** Encrypts the private halves of the signing keys: AES-256-GCM. */
   signingKeyKey: KeyObject
+  /** Names what failed attempts are counted by. */
+  throttleKey: KeyObject
 }>
 
 /** The newest first: that one is used to make, all of them to verify. */
@@ -91,5 +93,6 @@ function deriveMasterSecret(secret: Buffer): MasterSecret {
     sessionCookieKey: createSecretKey(derive('session cookie', 32)),
     clientSecretKey: createSecretKey(derive('client secret', 32)),
     signingKeyKey: createSecretKey(derive('signing key', 32)),
+    throttleKey: createSecretKey(derive('throttle', 32)),
   }
 }

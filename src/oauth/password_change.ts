@@ -10,7 +10,7 @@ export type PasswordChange = Readonly<{ currentPassword: string; newPassword: st
 /**
  * @returns what is wrong with what was typed, or `overtaken` when the password has been changed elsewhere at this moment, which
  *          ended the session; nothing has changed then
- * @throws OAuthError `temporarily_unavailable` when too many hashes wait
+ * @throws OAuthError `too_many_attempts`, or `temporarily_unavailable` when too many hashes wait
  */
 export async function changePassword(
   deps: Deps,
@@ -21,7 +21,10 @@ export async function changePassword(
   // The rules first: they cost nothing.
   const problem = await passwordProblem(newPassword)
   if (problem !== undefined) return problem
-  if (!(await deps.passwords.verify(currentPassword, user.passwordHash))) return 'wrong_password'
+  const isRight = await deps.throttle.currentPassword(session.id, () =>
+    deps.passwords.verify(currentPassword, user.passwordHash),
+  )
+  if (!isRight) return 'wrong_password'
   const event = auditEvent('user.password_changed', deps.now(), caller, { userId: user.id, sessionId: session.id })
   const changed = await deps.storage.changePassword(user.id, await deps.passwords.hash(newPassword), event, {
     version: user.credentialVersion,

@@ -19,10 +19,13 @@ export type SignIn = Readonly<{
   lifetimes: Pick<RefreshPolicy, 'idleLifetime' | 'absoluteLifetime'>
 }>
 
-/** @throws OAuthError `invalid_grant`, or `temporarily_unavailable` when too many sign-ins wait */
+/** @throws OAuthError `invalid_grant`, `too_many_attempts`, or `temporarily_unavailable` when too many sign-ins wait */
 export async function signIn(deps: Deps, request: SignIn, caller: Caller): Promise<Session> {
   const { clientId, scope, audience, device, lifetimes, password } = request
-  const user = await verifyCredentials(deps, request.username, password)
+  const { username } = request
+  const user = await deps.throttle.signIn({ username, password }, caller, () =>
+    verifyCredentials(deps, username, password),
+  )
 
   const session = createSession(
     {

@@ -9,6 +9,7 @@ import type { AuditEvent, Caller } from './audit.ts'
 import type { Client } from './client.ts'
 import type { SigningKey } from './keys.ts'
 import type { RefreshDecision, RevokedReason, Session, TouchDecision } from './session.ts'
+import type { Counter } from './throttle.ts'
 import type { User } from './user.ts'
 
 export interface Storage {
@@ -109,6 +110,18 @@ export interface Storage {
   /** Forgets a limited number of identifiers that have expired. @returns how many */
   pruneRemembered(expiredBefore: number): Promise<number>
 
+  /** Counters of failed attempts that are not forgotten at `now`; when there are too many, those forgotten last. */
+  listCounters(now: number, limit: number): Promise<StoredCounter[]>
+  /** Writes counters, removes others by id, and remembers networks: at most {@link mostKnownNetworks} of one user or client. */
+  saveCounters(
+    counters: readonly StoredCounter[],
+    gone: readonly string[],
+    known: readonly KnownNetwork[],
+  ): Promise<void>
+  isKnownNetwork(who: string, network: string, now: number): Promise<boolean>
+  /** Forgets a limited number of counters and known networks that have expired. */
+  pruneCounters(expiredBefore: number): Promise<void>
+
   listSigningKeys(): Promise<SigningKey[]>
   /**
    * Adds a signing key, if the newest one is still the one given: of two nodes that start at once, one makes the key.
@@ -136,6 +149,15 @@ export interface Storage {
   /** Finishes what is under way and closes the database. */
   close(): Promise<void>
 }
+
+/** `id` is a digest of what is counted. */
+export type StoredCounter = Counter & Readonly<{ id: string }>
+
+/** A network from which somebody signed in: both as digests. */
+export type KnownNetwork = Readonly<{ who: string; network: string; expiresAt: number }>
+
+/** More than anybody signs in from; who signs in from more, such as a traveller, loses the oldest. */
+export const mostKnownNetworks = 50
 
 /** Absent parts fit every session. */
 export type SessionFilter = Readonly<{

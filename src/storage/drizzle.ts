@@ -10,7 +10,7 @@ export const { and, asc, desc, eq, gt, inArray, isNull, lte, ne, or, sql } =
   require('drizzle-orm') as typeof import('drizzle-orm')
 export const { drizzle } = require('drizzle-orm/better-sqlite3') as typeof import('drizzle-orm/better-sqlite3')
 export const { readMigrationFiles } = require('drizzle-orm/migrator') as typeof import('drizzle-orm/migrator')
-export const { index, integer, sqliteTable, text } =
+export const { index, integer, primaryKey, sqliteTable, text } =
   require('drizzle-orm/sqlite-core') as typeof import('drizzle-orm/sqlite-core')
 
 export type { SQL } from 'drizzle-orm'

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import type { AuditEvent } from '../oauth/audit.ts'
 import { isLive, refreshAuditType } from '../oauth/session.ts'
-import type { SessionFilter, Storage } from '../oauth/storage.ts'
+import { mostKnownNetworks, type SessionFilter, type Storage } from '../oauth/storage.ts'
 import { usernameKey } from '../oauth/user.ts'
 import {
   and,
@@ -39,7 +39,16 @@ import {
   userFromRow,
   userRow,
 } from './sqlite_rows.ts'
-import { auditEvents, clients, rememberedIds, sessions, signingKeys, users } from './sqlite_schema.ts'
+import {
+  attemptCounters,
+  auditEvents,
+  clients,
+  knownNetworks,
+  rememberedIds,
+  sessions,
+  signingKeys,
+  users,
+} from './sqlite_schema.ts'
 import { liveAt, prepareStatements, pruneBatch } from './sqlite_statements.ts'
 
 const migrationsFolder = fileURLToPath(new URL('../../migrations/sqlite', import.meta.url))
@@ -291,6 +300,46 @@ function createStorage(database: Database.Database): Storage {
           .where(lte(rememberedIds.expiresAt, before))
           .limit(pruneBatch)
         return db.delete(rememberedIds).where(inArray(rememberedIds.id, expired)).run().changes
+      }),
+
+    listCounters: (now, limit) =>
+      read(() =>
+        db
+          .select({ id: attemptCounters.id, emptyAt: attemptCounters.emptyAt, readyAt: attemptCounters.readyAt })
+          .from(attemptCounters)
+          .where(gt(attemptCounters.expiresAt, now))
+          .orderBy(desc(attemptCounters.expiresAt))
+          .limit(limit)
+          .all(),
+      ),
+    saveCounters: (counters, gone, known) =>
+      write(() => {
+        for (const { id, emptyAt, readyAt } of counters)
+          statements.upsertCounter.run({ id, emptyAt, readyAt, expiresAt: Math.max(emptyAt, readyAt) })
+        for (const id of gone) statements.deleteCounter.run({ id })
+        for (const network of known) statements.upsertKnownNetwork.run(network)
+        for (const who of new Set(known.map(({ who }) => who))) {
+          const tooMany = statements.knownNetworksOf.all({ who }).slice(mostKnownNetworks)
+          for (const { network } of tooMany) statements.deleteKnownNetwork.run({ who, network })
+        }
+      }),
+    isKnownNetwork: (who, network, now) =>
+      read(() => (statements.findKnownNetwork.get({ who, network })?.expiresAt ?? 0) > now),
+    pruneCounters: before =>
+      write(() => {
+        const expired = db
+          .select({ id: attemptCounters.id })
+          .from(attemptCounters)
+          .where(lte(attemptCounters.expiresAt, before))
+          .limit(pruneBatch)
+        db.delete(attemptCounters).where(inArray(attemptCounters.id, expired)).run()
+        const forgotten = db
+          .select()
+          .from(knownNetworks)
+          .where(lte(knownNetworks.expiresAt, before))
+          .limit(pruneBatch)
+          .all()
+        for (const { who, network } of forgotten) statements.deleteKnownNetwork.run({ who, network })
       }),
 
     listSigningKeys: () =>

@@ -2,7 +2,7 @@
  * The tables in SQLite. Instants and durations are integer seconds. Column names are the same in every dialect.
  * What is nullable here is `null` in a row and absent in the records of `oauth/`.
  */
-import { index, integer, sqliteTable, text } from './drizzle.ts'
+import { index, integer, primaryKey, sqliteTable, text } from './drizzle.ts'
 
 export const users = sqliteTable('users', {
   id: text('id').primaryKey(),
@@ -98,6 +98,33 @@ export const rememberedIds = sqliteTable(
     expiresAt: integer('expires_at').notNull(),
   },
   table => [index('remembered_ids_expires_at').on(table.expiresAt)],
+)
+
+/** Failed attempts that are not forgotten yet. `id` is a digest under the master secret: no name that was typed is here. */
+export const attemptCounters = sqliteTable(
+  'attempt_counters',
+  {
+    id: text('id').primaryKey(),
+    emptyAt: integer('empty_at').notNull(),
+    readyAt: integer('ready_at').notNull(),
+    /** The later of the two: when the row means nothing any more. */
+    expiresAt: integer('expires_at').notNull(),
+  },
+  table => [index('attempt_counters_expires_at').on(table.expiresAt)],
+)
+
+/** From where users and clients were let in before; digests under the master secret. */
+export const knownNetworks = sqliteTable(
+  'known_networks',
+  {
+    who: text('who').notNull(),
+    network: text('network').notNull(),
+    expiresAt: integer('expires_at').notNull(),
+  },
+  table => [
+    primaryKey({ columns: [table.who, table.network] }),
+    index('known_networks_expires_at').on(table.expiresAt),
+  ],
 )
 
 export const auditEvents = sqliteTable('audit_events', {

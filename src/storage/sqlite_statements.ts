@@ -1,6 +1,14 @@
 /** The queries of the hot paths, prepared. */
-import { and, asc, type drizzle, eq, gt, isNull, type SQL, sql } from './drizzle.ts'
-import { auditEvents, clients, rememberedIds, sessions, users } from './sqlite_schema.ts'
+import { and, asc, desc, type drizzle, eq, gt, isNull, type SQL, sql } from './drizzle.ts'
+import {
+  attemptCounters,
+  auditEvents,
+  clients,
+  knownNetworks,
+  rememberedIds,
+  sessions,
+  users,
+} from './sqlite_schema.ts'
 
 /** Rows looked at by one pruning step: few milliseconds, so that no request waits for it. */
 export const pruneBatch = 500
@@ -97,6 +105,45 @@ export function prepareStatements(db: Orm) {
       .insert(rememberedIds)
       .values({ id: value('id'), expiresAt: value('expiresAt') })
       .onConflictDoNothing()
+      .prepare(),
+    upsertCounter: db
+      .insert(attemptCounters)
+      .values({ id: value('id'), emptyAt: value('emptyAt'), readyAt: value('readyAt'), expiresAt: value('expiresAt') })
+      .onConflictDoUpdate({
+        target: attemptCounters.id,
+        set: {
+          emptyAt: sql`excluded.empty_at`,
+          readyAt: sql`excluded.ready_at`,
+          expiresAt: sql`excluded.expires_at`,
+        },
+      })
+      .prepare(),
+    deleteCounter: db
+      .delete(attemptCounters)
+      .where(eq(attemptCounters.id, value('id')))
+      .prepare(),
+    upsertKnownNetwork: db
+      .insert(knownNetworks)
+      .values({ who: value('who'), network: value('network'), expiresAt: value('expiresAt') })
+      .onConflictDoUpdate({
+        target: [knownNetworks.who, knownNetworks.network],
+        set: { expiresAt: sql`excluded.expires_at` },
+      })
+      .prepare(),
+    findKnownNetwork: db
+      .select({ expiresAt: knownNetworks.expiresAt })
+      .from(knownNetworks)
+      .where(and(eq(knownNetworks.who, value('who')), eq(knownNetworks.network, value('network'))))
+      .prepare(),
+    knownNetworksOf: db
+      .select({ network: knownNetworks.network })
+      .from(knownNetworks)
+      .where(eq(knownNetworks.who, value('who')))
+      .orderBy(desc(knownNetworks.expiresAt))
+      .prepare(),
+    deleteKnownNetwork: db
+      .delete(knownNetworks)
+      .where(and(eq(knownNetworks.who, value('who')), eq(knownNetworks.network, value('network'))))
       .prepare(),
     insertAuditEvent: db
       .insert(auditEvents)

@@ -1,0 +1,65 @@
+/**
+ * What failed attempts do to the next ones: one counter as a pure function of its state and the clock. `attempts.ts` says what
+ * is counted; here is how.
+ *
+ * A counter is a bucket: each failure fills it by one, and one is forgotten every {@link Limit.forget} seconds. Up to the
+ * allowance nobody waits; each failure beyond it doubles the wait, from one second to the longest delay and never more. So a
+ * person who mistypes notices nothing, and a program gets one guess in each longest delay.
+ */
+
+/** Instants are seconds since the epoch. The same two numbers however many failures there were. */
+export type Counter = Readonly<{
+  /** When the last failure will be forgotten. */
+  emptyAt: number
+  /** When the next attempt may be made. */
+  readyAt: number
+}>
+
+export type Limit = Readonly<{
+  /** Failures that nobody waits for. */
+  allowance: number
+  /** Seconds until one failure is forgotten. */
+  forget: number
+}>
+
+export const emptyCounter: Counter = { emptyAt: 0, readyAt: 0 }
+
+/** How far a counter goes beyond its allowance: enough doublings for any delay that can be set. */
+const mostBeyond = 8
+/** Of attempts under way at once where nothing failed yet: more than the allowance, for tests and proxies that sign in a lot. */
+const parallelFactor = 5
+
+/** How many failures are remembered; a part that is being forgotten counts as one. */
+export function failures(counter: Counter, limit: Limit, now: number): number {
+  return Math.min(Math.ceil(Math.max(0, counter.emptyAt - now) / limit.forget), limit.allowance + mostBeyond)
+}
+
+/**
+ * Decides about an attempt.
+ *
+ * @param pending attempts that were let through and are not judged yet: they may all fail, so they count
+ * @returns seconds to wait, 0 to go ahead
+ */
+export function decideAttempt(
+  counter: Counter,
+  limit: Limit,
+  pending: number,
+  now: number,
+  longestDelay: number,
+): number {
+  const wait = counter.readyAt - now
+  // A longer one was noted by a clock that has been set back since: it must not lock anybody out.
+  if (wait > 0 && wait <= longestDelay) return wait
+  const failed = failures(counter, limit, now)
+  const room = failed === 0 ? limit.allowance * parallelFactor : Math.max(1, limit.allowance - failed)
+  return pending < room ? 0 : 1
+}
+
+/** The counter after one more failure. */
+export function countFailure(counter: Counter, limit: Limit, now: number, longestDelay: number): Counter {
+  const most = now + (limit.allowance + mostBeyond) * limit.forget
+  const emptyAt = Math.min(Math.max(counter.emptyAt, now) + limit.forget, most)
+  const beyond = failures({ ...counter, emptyAt }, limit, now) - limit.allowance
+  const delay = beyond <= 0 ? 0 : Math.min(longestDelay, 2 ** (beyond - 1))
+  return { emptyAt, readyAt: delay === 0 ? 0 : now + delay }
+}

@@ -1,0 +1,124 @@
+/** One counter of failed attempts: a pure function of its state and the clock. */
+import test from 'ava'
+import fc from 'fast-check'
+import { networksOf } from '../src/oauth/network.ts'
+import { type Counter, countFailure, decideAttempt, emptyCounter, failures } from '../src/oauth/throttle.ts'
+import { startTime as start } from './_server.ts'
+
+const limit = { allowance: 3, forget: 600 }
+const longest = 120
+
+const anyLimit = fc.record({ allowance: fc.integer({ min: 1, max: 200 }), forget: fc.integer({ min: 1, max: 86_400 }) })
+const anyCounter = fc.record({ emptyAt: fc.integer({ min: 0, max: 4e9 }), readyAt: fc.integer({ min: 0, max: 4e9 }) })
+const anyTime = fc.integer({ min: 0, max: 4e9 })
+
+/** As many attempts as are let through in a time, by somebody who waits exactly as long as told; all of them fail. */
+function guess(seconds: number): { waits: number[]; counter: Counter } {
+  const waits: number[] = []
+  let counter = emptyCounter
+  for (let now = start; now < start + seconds; ) {
+    const wait = decideAttempt(counter, limit, 0, now, longest)
+    if (wait === 0) counter = countFailure(counter, limit, now, longest)
+    else waits.push(wait)
+    now += wait
+  }
+  return { waits, counter }
+}
+
+test('delays grow: none up to the allowance, then 1 s, doubled by each failure up to the longest (OWASP Authentication Cheat Sheet)', t => {
+  t.deepEqual(guess(300).waits, [1, 2, 4, 8, 16, 32, 64, 120, 120])
+})
+
+test('whoever waits as told gets one guess in each longest delay, far fewer than 1,000 a day (NIST SP 800-63B §3.2.2)', t => {
+  const { waits } = guess(86_400)
+  t.true(waits.length <= limit.allowance + 8 + 86_400 / longest, `${waits.length}`)
+})
+
+test('no wait is longer than the longest delay, whatever the state says and wherever the clock is', t => {
+  fc.assert(
+    fc.property(
+      anyCounter,
+      anyLimit,
+      anyTime,
+      fc.nat(1000),
+      fc.integer({ min: 1, max: 120 }),
+      (counter, any, now, pending, most) => {
+        const wait = decideAttempt(counter, any, pending, now, most)
+        t.true(wait >= 0 && wait <= most)
+        const next = countFailure(counter, any, now, most)
+        t.true(next.readyAt <= now + most)
+        // After the longest delay a single attempt is let through.
+        t.is(decideAttempt(next, any, 0, now + most, most), 0)
+      },
+    ),
+  )
+})
+
+test('a counter is bounded: it is empty after a time that its limit gives, however many failures there were', t => {
+  fc.assert(
+    fc.property(anyCounter, anyLimit, anyTime, (counter, any, now) => {
+      const next = countFailure(counter, any, now, longest)
+      t.true(next.emptyAt > now && next.emptyAt <= now + (any.allowance + 8) * any.forget)
+      t.is(failures(next, any, next.emptyAt), 0)
+    }),
+  )
+})
+
+test('up to the allowance nobody waits; a failure more never shortens a wait', t => {
+  fc.assert(
+    fc.property(anyLimit, any => {
+      let counter = emptyCounter
+      let before = 0
+      for (let i = 1; i <= any.allowance + 12; i++) {
+        counter = countFailure(counter, any, start, longest)
+        const wait = decideAttempt(counter, any, 0, start, longest)
+        t.is(wait === 0, i <= any.allowance)
+        t.true(wait >= before)
+        before = wait
+      }
+    }),
+  )
+})
+
+test('of many attempts at once only as many go ahead as may fail; where nothing failed yet, more', t => {
+  const after = (count: number) =>
+    Array.from({ length: count }).reduce<Counter>(counter => countFailure(counter, limit, start, longest), emptyCounter)
+  const atOnce = (counter: Counter, now: number) => {
+    let pending = 0
+    while (decideAttempt(counter, limit, pending, now, longest) === 0) pending++
+    return pending
+  }
+  t.is(atOnce(after(0), start), 15)
+  t.is(atOnce(after(1), start), 2)
+  t.is(atOnce(after(2), start), 1)
+  t.is(atOnce(after(11), start + longest), 1)
+})
+
+test('a clock that is set back by hours locks nobody out', t => {
+  const { counter } = guess(3000)
+  t.true(decideAttempt(counter, limit, 0, start + 2990, longest) > 0)
+  t.is(decideAttempt(counter, limit, 0, start - 7200, longest), 0)
+})
+
+for (const [ip, network, site, neighbourhood] of [
+  ['203.0.113.7', '203.0.113.7', undefined, '203.0.113'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2', '2001:db8:1', '2001:db8:1'],
+  ['2001:db8:1:2::', '2001:db8:1:2', '2001:db8:1', '2001:db8:1'],
+  ['2001:0DB8:0001:0002::ffff', '2001:db8:1:2', '2001:db8:1', '2001:db8:1'],
+  ['2001:db8::1', '2001:db8:0:0', '2001:db8:0', '2001:db8:0'],
+  ['::1', '0:0:0:0', '0:0:0', '0:0:0'],
+  ['::ffff:203.0.113.7', '203.0.113.7', undefined, '203.0.113'],
+  ['::ffff:cb00:7107', '203.0.113.7', undefined, '203.0.113'],
+  ['fe80::1%eth0', 'fe80:0:0:0', 'fe80:0:0', 'fe80:0:0'],
+  ['', '', undefined, ''],
+] as const) {
+  test(`the network of ${JSON.stringify(ip)} is ${network} (RFC 4291 §2.5.4: 64 bits are one subnet)`, t => {
+    t.deepEqual(networksOf(ip), { network, site, neighbourhood })
+  })
+}
+
+test('no text is too odd for an address', t => {
+  fc.assert(fc.property(fc.string(), ip => t.is(typeof networksOf(ip).network, 'string')))
+  for (const odd of [':', ':::', '::::', '1:2', '1::2::3', 'g::1', '1:2:3:4:5:6:7:8:9', '::1.2.3', '%'])
+    t.is(networksOf(odd).network, odd)
+})
