@@ -536,7 +536,7 @@ for (const [method, path] of corsEndpoints) {
     const allowedFor = async (origin: string) => {
       const { headers, status } = await server.request(path, { method, headers: { origin } })
       t.true(status >= 400 && status < 500)
-      t.is(headers.get('vary'), 'Origin')
+      t.regex(headers.get('vary') ?? '', /^Origin\b/)
       return [
         headers.get('access-control-allow-origin'),
         headers.get('access-control-expose-headers'),
@@ -718,7 +718,7 @@ for (const [rule, status, ask] of phoneRequests) {
       const tokens = await server.signIn({ client_id: 'phone' })
       const answer = await ask(server, tokens, { origin })
       t.deepEqual(
-        [answer.status, allowedOrigin(answer), answer.headers.get('vary')],
+        [answer.status, allowedOrigin(answer), answer.headers.get('vary')?.split(', ')[0]],
         [status, allowed, 'Origin'],
         origin,
       )
