@@ -11,7 +11,7 @@ import { docsRoutes } from './http/docs_routes.ts'
 import { answerErrors } from './http/errors.ts'
 import { healthRoutes } from './http/health_routes.ts'
 import { oauthRoutes } from './http/oauth_routes.ts'
-import { notFoundPage, page, styleSheet } from './http/pages.ts'
+import { pagesOf, styleSheet } from './http/pages.ts'
 import { formBody, formOrJsonBody, optionalFormBody } from './http/params.ts'
 import { userRoutes } from './http/user_routes.ts'
 import type { Deps } from './oauth/deps.ts'
@@ -52,6 +52,7 @@ export function createApp(deps: Deps, { log, corsOrigins, trustProxy, docs: hasD
   router.get('/sessions', user.listSessions)
   router.delete('/sessions/:id', user.deleteSession)
 
+  const page = pagesOf(deps.config.issuer)
   const browser = browserRoutes(deps, { docs: hasDocs })
   router.get('/', page, browser.home)
   router.get('/login', page, browser.signInForm)
@@ -78,7 +79,8 @@ export function createApp(deps: Deps, { log, corsOrigins, trustProxy, docs: hasD
 
   app.use(router.routes())
   app.use(router.allowedMethods())
-  app.use(notFoundPage)
+  // Whoever mistyped an address gets a page too.
+  app.use(page)
   // Connections that break while an answer is written; everything else is answered and logged by `answerErrors`.
   app.on('error', error => log.debug({ err: error }, 'connection lost'))
   return app

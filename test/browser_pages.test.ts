@@ -255,3 +255,26 @@ for (const [accept, type] of [
     t.deepEqual([large.status, large.headers.get('content-type')?.split(';')[0]], [413, type!])
   })
 }
+
+test('behind a proxy that takes the path of the issuer off, every link, form and redirect has it', async t => {
+  const server = await startServerWithAlice(t, { oauth: { issuer: 'https://example.com/auth' } })
+  const cookie = await signInByCookie(server)
+  for (const path of ['/', '/login', '/profile', '/profile/password', '/logout', '/nowhere', '/login?return_to=//x']) {
+    const { body } = await openPage(server, path, path.startsWith('/login') ? undefined : cookie, {
+      'sec-fetch-site': 'cross-site',
+    })
+    const links = [...body.matchAll(/ (?:href|action)="([^"]*)"/g)].map(([, link]) => link)
+    t.true(links.length > 1, path)
+    t.deepEqual(
+      links.filter(link => !link.startsWith('/auth/') && !link.startsWith('#')),
+      [],
+      path,
+    )
+  }
+  const location = async (answer: Promise<Answer>) => (await answer).headers.get('location')
+  t.is(await location(openPage(server, '/profile')), '/auth/login?return_to=%2Fauth%2Fprofile')
+  t.is(await location(openPage(server, '/login?return_to=/auth/login', cookie)), '/auth/')
+  t.is(await location(openPage(server, '/login?return_to=/shop', cookie)), '/shop')
+  t.is(await location(postFromPage(server, '/login', { username: 'alice', password })), '/auth/profile')
+  t.is(await location(openPage(server, '/logout', cookie)), '/auth/logout')
+})

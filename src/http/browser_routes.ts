@@ -23,7 +23,7 @@ import { paths, signInPath } from '../pages/paths.ts'
 import { type SignInView, signInPage } from '../pages/sign_in.ts'
 import { signedOutPage, signOutPage } from '../pages/sign_out.ts'
 import { callerOf } from './caller.ts'
-import { frameOf, redirect, refuseWithPage, sendPage, wantsPage } from './pages.ts'
+import { frameOf, publicPath, redirect, refuseWithPage, sendPage, wantsPage } from './pages.ts'
 import { bodyParams } from './params.ts'
 import { loginParams } from './request_params.ts'
 import { insistOnSameSite, isFromHere } from './same_site.ts'
@@ -44,8 +44,9 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
     },
 
     async signInForm(ctx: Context) {
-      const returnTo = localPath(ctx.query.return_to, config.issuer)
-      if ((await readSessionCookie(deps, ctx)) !== undefined) return redirect(ctx, returnTo ?? paths.account)
+      const returnTo = localPath(ctx, ctx.query.return_to, config.issuer)
+      if ((await readSessionCookie(deps, ctx)) !== undefined)
+        return redirect(ctx, returnTo ?? publicPath(ctx, paths.account))
       sendPage(ctx, signInPage({ returnTo, signInFirst: returnTo !== undefined }, frameOf(ctx)))
     },
 
@@ -53,7 +54,7 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
     async login(ctx: Context) {
       const { params } = bodyParams(ctx)
       const { username, return_to } = params
-      const returnTo = localPath(return_to, config.issuer)
+      const returnTo = localPath(ctx, return_to, config.issuer)
       const typed = username?.slice(0, 2 * longestUsername).toWellFormed()
       const page = (view: SignInView) => signInPage({ username: typed, returnTo, ...view }, frameOf(ctx))
       refuseWithPage(ctx, failure => page(signInProblem(failure)))
@@ -69,7 +70,7 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
       // Nothing could reach the session whose cookie is replaced.
       if (before !== undefined) await endSessions(ctx, before, { id: before.session.id })
       setSessionCookie(deps, ctx, session)
-      if (wantsPage(ctx)) return redirect(ctx, returnTo ?? paths.account)
+      if (wantsPage(ctx)) return redirect(ctx, returnTo ?? publicPath(ctx, paths.account))
       ctx.body = { message: 'Login successful' }
     },
 
@@ -104,7 +105,7 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
       if (which.id === signedIn.session.id || params.scope === 'all') return sayGoodbye(ctx, params.scope === 'all')
       const notice: AccountNotice =
         ended === 0 ? 'nothing_ended' : params.scope === 'others' ? 'others_ended' : 'session_ended'
-      redirect(ctx, `${paths.account}?notice=${notice}`)
+      redirect(ctx, publicPath(ctx, `${paths.account}?notice=${notice}`))
     },
 
     async passwordForm(ctx: Context) {
@@ -148,7 +149,7 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
       if (problem === 'overtaken') return askToSignIn(ctx)
       if (problem === 'wrong_password') return refuse({ currentPassword: 'wrong' }, 'the current password is wrong')
       if (problem !== undefined) return refuse({ newPassword: problem }, passwordProblemTexts[problem])
-      redirect(ctx, `${paths.account}?notice=password_changed`)
+      redirect(ctx, publicPath(ctx, `${paths.account}?notice=password_changed`))
     },
 
     /** GET and POST. Whoever follows a link from another site is asked first: the cookie comes with it, the wish may not. */
@@ -188,12 +189,12 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
 
   function sayGoodbye(ctx: Context, everywhere: boolean): void {
     clearSessionCookie(deps, ctx)
-    redirect(ctx, everywhere ? `${paths.signOut}?everywhere` : paths.signOut)
+    redirect(ctx, publicPath(ctx, everywhere ? `${paths.signOut}?everywhere` : paths.signOut))
   }
 
   function askToSignIn(ctx: Context): void {
     if (!wantsPage(ctx)) refuseStranger()
-    redirect(ctx, signInPath(ctx.method === 'GET' ? ctx.path : undefined))
+    redirect(ctx, publicPath(ctx, signInPath(ctx.method === 'GET' ? publicPath(ctx, ctx.path) : undefined)))
   }
 }
 
@@ -240,12 +241,13 @@ function textProblems({ issues }: z.ZodError, params: Params): Record<string, 'm
   return Object.fromEntries(names.map(name => [name, params[name] === undefined ? 'missing' : 'too_long']))
 }
 
-/** @returns undefined when nothing was asked for; `/` for anything but a path of this site */
-function localPath(returnTo: Params[string] | string[], issuer: string): string | undefined {
+/** @returns undefined when nothing was asked for; the home page for anything but a path of this site */
+function localPath(ctx: Context, returnTo: Params[string] | string[], issuer: string): string | undefined {
   if (returnTo === undefined || returnTo === '') return undefined
-  if (typeof returnTo !== 'string' || !/^\/(?![/\\])[\x21-\x7e]{0,2000}$/.test(returnTo)) return paths.home
+  const home = publicPath(ctx, paths.home)
+  if (typeof returnTo !== 'string' || !/^\/(?![/\\])[\x21-\x7e]{0,2000}$/.test(returnTo)) return home
   const url = URL.parse(returnTo, issuer)
   // A path back to signing in or out would go round in circles.
-  const isCircle = url?.pathname === paths.signIn || url?.pathname === paths.signOut
-  return url?.origin === new URL(issuer).origin && !isCircle ? returnTo : paths.home
+  const isCircle = [paths.signIn, paths.signOut].some(path => url?.pathname === publicPath(ctx, path))
+  return url?.origin === new URL(issuer).origin && !isCircle ? returnTo : home
 }

@@ -1,7 +1,7 @@
 /** How pages are sent: their headers, their language, their stylesheet, and who gets a page where a program gets JSON. */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { Context, Next } from 'koa'
+import type { Context, Middleware } from 'koa'
 import type { OAuthError } from '../oauth/error.ts'
 import { errorAnswers } from '../oauth/error.ts'
 import { errorPage } from '../pages/error.ts'
@@ -20,16 +20,24 @@ export function wantsPage(ctx: Context): boolean {
   return ctx.accepts('json', 'html') === 'html'
 }
 
-/** For the paths of people: what goes wrong there is told by a page. */
-export function page(ctx: Context, next: Next): Promise<void> {
-  ctx.vary('Accept')
-  if (wantsPage(ctx)) refuseWithPage(ctx, failure => formatErrorPage(ctx, failure))
-  return next()
+/**
+ * For the paths of people: what goes wrong there is told by a page.
+ *
+ * @param issuer a proxy that puts this server below the path of its issuer takes that path off; links have to have it again
+ */
+export function pagesOf(issuer: string): Middleware {
+  const basePath = new URL(issuer).pathname.replace(/\/$/, '')
+  return (ctx, next) => {
+    ctx.vary('Accept')
+    ctx.state.basePath = basePath
+    if (wantsPage(ctx)) refuseWithPage(ctx, failure => formatErrorPage(ctx, failure))
+    return next()
+  }
 }
 
-/** At the end of the line: a person who mistyped an address gets a page too. */
-export function notFoundPage(ctx: Context, next: Next): Promise<void> {
-  return page(ctx, next)
+/** A path of this server as browsers see it. */
+export function publicPath(ctx: Context, path: string): string {
+  return ctx.state.basePath + path
 }
 
 /** Sets the page that a refusal is told by, if this is a browser. */
@@ -37,13 +45,13 @@ export function refuseWithPage(ctx: Context, format: (failure: OAuthError) => st
   if (!wantsPage(ctx)) return
   ctx.state.refusalPage = (failure: OAuthError) => {
     setPageHeaders(ctx)
-    return format(failure)
+    return withBasePath(ctx, format(failure))
   }
 }
 
 export function sendPage(ctx: Context, document: string): void {
   setPageHeaders(ctx)
-  ctx.body = document
+  ctx.body = withBasePath(ctx, document)
 }
 
 /** After a POST, so that neither Back nor Reload sends the form again (RFC 9110 §15.4.4). */
@@ -51,6 +59,12 @@ export function redirect(ctx: Context, path: string): void {
   ctx.status = 303
   ctx.set('Location', path)
   ctx.body = ''
+}
+
+/** Text that somebody typed has no quotation marks by now, so this meets links of ours only. */
+function withBasePath(ctx: Context, document: string): string {
+  const { basePath } = ctx.state
+  return basePath === '' ? document : document.replaceAll(/ (href|action)="\//g, ` $1="${basePath}/`)
 }
 
 export function frameOf(ctx: Context, username?: string): Frame {
