@@ -26,7 +26,7 @@ export type HttpOptions = Readonly<{
 
 export function createApp(deps: Deps, { log, corsOrigins, trustProxy, docs: hasDocs }: HttpOptions): Koa {
   const app = new Koa()
-  app.use(answerErrors(log, deps.randomBytes(6).toString('base64url')))
+  app.use(answerErrors(log, deps.randomBytes(6).toString('base64url'), deps.config.issuer))
   app.use(identifyCaller(trustProxy, log))
   app.use(allowOrigins(deps, corsOrigins))
 

@@ -5,6 +5,7 @@ import type { Deps } from '../oauth/deps.ts'
 import { OAuthError } from '../oauth/error.ts'
 import { type Asset, createAsset, sendAsset } from './assets.ts'
 import { type DocsFile, docsFiles, locateDocsFile } from './docs_files.ts'
+import { setDocumentHeaders } from './headers.ts'
 
 /** Asked for again each time, and answered with 304 until it has changed. */
 const revalidated = 'public, no-cache'
@@ -64,12 +65,12 @@ export function docsRoutes({ config, randomBytes }: Deps, hasPages: boolean) {
 
 /** Links are relative, so that they lead here also when a proxy has put this server below a path. */
 function sendPage(ctx: Context, policy: string, head: string): void {
-  ctx.set(
-    'Content-Security-Policy',
-    `default-src 'none'; script-src 'self'; connect-src 'self'; ${policy}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+  const shared = "default-src 'none'; script-src 'self'; connect-src 'self'"
+  setDocumentHeaders(
+    ctx,
+    `${shared}; ${policy}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+    'no-referrer',
   )
-  ctx.set('Referrer-Policy', 'no-referrer')
-  ctx.type = 'text/html'
   ctx.body = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

@@ -5,22 +5,22 @@
 import type { Context, Middleware } from 'koa'
 import type { Logger } from 'pino'
 import { type ErrorCode, errorAnswers, OAuthError } from '../oauth/error.ts'
+import { commonHeaders } from './headers.ts'
 
 /** Lines about refusals of one code: so many at once, and so many a second after that. A flood of them must not fill the disk. */
 const logBurst = 200
 const logRate = 5
 
 /** @param idPrefix unlike that of any other process, so that ids are unique among nodes and restarts */
-export function answerErrors(log: Logger, idPrefix: string): Middleware {
+export function answerErrors(log: Logger, idPrefix: string, issuer: string): Middleware {
+  const always = Object.entries(commonHeaders(issuer))
   const withinBudget = createLogBudget()
   let requests = 0
   return async (ctx, next) => {
     const started = performance.now()
     ctx.state.requestId = idPrefix + (requests++).toString(36)
     ctx.set('X-Request-Id', ctx.state.requestId)
-    ctx.set('X-Content-Type-Options', 'nosniff')
-    // What is public and cacheable says so itself.
-    ctx.set('Cache-Control', 'no-store')
+    for (const [name, value] of always) ctx.res.setHeader(name, value)
     let failure: OAuthError | undefined
     try {
       insistOnReadableTarget(ctx)

@@ -7,6 +7,7 @@ import { errorAnswers } from '../oauth/error.ts'
 import { errorPage } from '../pages/error.ts'
 import { pickLanguage } from '../pages/language.ts'
 import type { Frame } from '../pages/layout.ts'
+import { setDocumentHeaders } from './headers.ts'
 
 const style = readFileSync(new URL('../pages/style.css', import.meta.url))
 const styleHash = createHash('sha256').update(style).digest('base64url').slice(0, 16)
@@ -85,9 +86,6 @@ function formatErrorPage(ctx: Context, failure: OAuthError): string {
 }
 
 function setPageHeaders(ctx: Context): void {
-  ctx.type = 'html'
-  ctx.set('Content-Security-Policy', contentSecurityPolicy)
-  ctx.set('Referrer-Policy', 'same-origin')
-  ctx.set('X-Frame-Options', 'DENY')
+  setDocumentHeaders(ctx, contentSecurityPolicy, 'same-origin')
   ctx.vary('Accept-Language')
 }
