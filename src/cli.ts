@@ -1,6 +1,7 @@
 /** `latchkey`: the operator's tool. Exit codes: 0 done, 1 failed, 2 usage, 78 settings. */
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { auditCommand } from './cli/audit.ts'
 import { clientCommand } from './cli/client.ts'
 import { keyCommand } from './cli/key.ts'
 import { output, UsageError } from './cli/run.ts'
@@ -37,7 +38,8 @@ program
     output(options, { migrated }, migrated === 0 ? 'the database is up to date' : `${migrated} migrations applied`)
   })
 
-for (const command of [userCommand(), clientCommand(), sessionCommand(), keyCommand()]) program.addCommand(command)
+for (const command of [userCommand(), clientCommand(), sessionCommand(), keyCommand(), auditCommand()])
+  program.addCommand(command)
 throwInsteadOfExit(program)
 
 try {

@@ -23,6 +23,8 @@ export type Config = Readonly<{
   trustProxy: BlockList | undefined
   privateJwksUris: boolean
   docs: boolean
+  /** Seconds. */
+  auditLifetime: number
   logLevel: string
   passwordHashing: PasswordHashing
   throttle: ThrottleSettings
@@ -131,6 +133,11 @@ export const settings = {
   }),
   LATCHKEY_PRIVATE_JWKS_URIS: defineSetting({ default: 'off', takes: 'on or off', parse: parseSwitch }),
   LATCHKEY_DOCS: defineSetting({ default: 'on', takes: 'on or off', parse: parseSwitch }),
+  LATCHKEY_AUDIT_TTL: defineSetting({
+    default: '365d',
+    takes: 'a duration of at least 1d, such as 90d',
+    parse: text => parseDuration(text, 86_400),
+  }),
   LATCHKEY_LOG_LEVEL: defineSetting({
     default: 'info',
     takes: 'fatal, error, warn, info, debug, trace or silent',
@@ -235,6 +242,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     trustProxy: optional('LATCHKEY_TRUST_PROXY'),
     privateJwksUris: read('LATCHKEY_PRIVATE_JWKS_URIS') === 'on',
     docs: read('LATCHKEY_DOCS') === 'on',
+    auditLifetime: read('LATCHKEY_AUDIT_TTL'),
     logLevel: read('LATCHKEY_LOG_LEVEL'),
     passwordHashing: {
       memory: read('LATCHKEY_ARGON2_MEMORY'),

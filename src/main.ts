@@ -10,21 +10,20 @@ import { createThrottle } from './oauth/attempts.ts'
 import type { Deps } from './oauth/deps.ts'
 import { createKeyRing, keyState } from './oauth/keys.ts'
 import { createPasswords } from './oauth/password.ts'
+import { createRefusals } from './oauth/refusals.ts'
 import { now, openKeys, openSigningKeys, randomBytes, readMasterSecrets } from './setup.ts'
 import { openSqliteStorage } from './storage/sqlite.ts'
 
 /** Milliseconds. Well under the margin that a key is published before it signs, beyond the JWK Set's `max-age`. */
 const keyReloadInterval = 10_000
 /** Milliseconds between two writes of failed attempts: what a crash can forget. */
-const throttleInterval = 1000
+const flushInterval = 1000
 /** Milliseconds between two pruning steps of 500 sessions: a million sessions are walked in nine hours. */
 const pruneInterval = 15_000
 /** Seconds that ended sessions are kept: longer than any clock error, so that a clock set forward removes nobody. */
 const keepEndedSessions = 7 * 86_400
 /** Seconds that an identifier is remembered after it has expired: a clock set forward makes no assertion work twice. */
 const keepRemembered = 86_400
-/** Seconds that the audit trail is kept. */
-const keepAuditEvents = 365 * 86_400
 /** Milliseconds that requests under way get to finish after SIGTERM. */
 const drainLimit = 10_000
 
@@ -46,7 +45,19 @@ export async function serve(config: Config): Promise<void> {
     const issuer = config.issuer ?? `http://localhost:${(server.address() as AddressInfo).port}`
     const oauth = { ...config.oauth, issuer, audience: [config.audience ?? issuer] }
     const remoteJwks = createRemoteJwks(config.privateJwksUris)
-    const deps: Deps = { config: oauth, storage, secrets, keyRing, passwords, throttle, remoteJwks, now, randomBytes }
+    const refusals = createRefusals(storage, now)
+    const deps: Deps = {
+      config: oauth,
+      storage,
+      secrets,
+      keyRing,
+      passwords,
+      throttle,
+      refusals,
+      remoteJwks,
+      now,
+      randomBytes,
+    }
     const { corsOrigins, trustProxy, docs } = config
     server.on('request', createApp(deps, { log, corsOrigins, trustProxy, docs }).callback())
 
@@ -56,12 +67,14 @@ export async function serve(config: Config): Promise<void> {
     }
     log.info({ url, issuer }, 'listening')
 
-    const upkeep = startUpkeep(deps, log)
+    const upkeep = startUpkeep(deps, config, log)
     const signal = await stopRequested
     log.info({ signal }, 'stopping')
     await drain(server)
     await upkeep.stop()
-    await throttle.flush().catch(error => log.warn({ err: error }, 'the last failed attempts are forgotten'))
+    await Promise.all([throttle.flush(), refusals.flush(true)]).catch(error =>
+      log.warn({ err: error }, 'the last failed attempts are forgotten'),
+    )
   } finally {
     server.close()
     await storage.close()
@@ -108,16 +121,17 @@ async function drain(server: Server): Promise<void> {
 }
 
 /** The work that no request does: learning of new keys, forgetting what ended. */
-function startUpkeep(deps: Deps, log: Logger): { stop: () => Promise<void> } {
+function startUpkeep(deps: Deps, { auditLifetime }: Config, log: Logger): { stop: () => Promise<void> } {
   let position = ''
   const jobs = [
     repeat(keyReloadInterval, log, () => reloadKeys(deps)),
-    repeat(throttleInterval, log, () => deps.throttle.flush()),
+    repeat(flushInterval, log, () => deps.throttle.flush()),
+    repeat(flushInterval, log, () => deps.refusals.flush()),
     repeat(pruneInterval, log, async () => {
       position = await deps.storage.pruneSessions(position, deps.now() - keepEndedSessions)
       await deps.storage.pruneRemembered(deps.now() - keepRemembered)
       await deps.storage.pruneCounters(deps.now())
-      await deps.storage.pruneAuditEvents(deps.now() - keepAuditEvents)
+      await deps.storage.pruneAuditEvents(deps.now() - auditLifetime)
     }),
   ]
   return { stop: async () => void (await Promise.all(jobs.map(job => job.stop()))) }

@@ -17,6 +17,7 @@ import type { Deps, OAuthConfig } from '../src/oauth/deps.ts'
 import { createKeyRing, createSigningKey, openSigningKey, type SigningAlg } from '../src/oauth/keys.ts'
 import { digestClientSecret, type MasterSecrets, parseMasterSecrets } from '../src/oauth/master_secret.ts'
 import { createPasswords, type PasswordHashing, type Passwords } from '../src/oauth/password.ts'
+import { createRefusals } from '../src/oauth/refusals.ts'
 import type { Storage } from '../src/oauth/storage.ts'
 import { createUserId } from '../src/oauth/user.ts'
 import { openSqliteStorage } from '../src/storage/sqlite.ts'
@@ -104,6 +105,7 @@ export async function startServer(t: ExecutionContext, options: ServerOptions = 
     keyRing: createKeyRing([(await openSigningKey(key, secrets))!]),
     passwords: options.passwords ?? (await createPasswords(cheapHashing, randomBytes)),
     throttle: await createThrottle(throttleSettings, { storage, secrets, now: clock.now, randomBytes }),
+    refusals: createRefusals(storage, clock.now),
     remoteJwks: createRemoteJwks(options.privateJwksUris ?? true),
     now: clock.now,
     randomBytes,

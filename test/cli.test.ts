@@ -72,6 +72,7 @@ for (const [args, stdin, expected] of [
   [['session', 'revoke'], '', /say which/],
   [['session', 'revoke', 'x', '--all'], '', /say which/],
   [['session', 'list', '--limit', 'many'], '', /at least 1/],
+  [['audit', '--since', 'yesterday'], '', /It takes 24h, 7d/],
 ] as const) {
   test(`usage: ${args.join(' ')} < ${JSON.stringify(stdin)} is exit code 2 and says what is expected`, async t => {
     const { code, stdout, stderr } = await startCli(t).cli(args, stdin)
@@ -84,6 +85,7 @@ test('every command has --help, and all but serve take --json', async t => {
   const commands = [
     ['serve'],
     ['migrate'],
+    ['audit'],
     ...['add', 'list', 'show', 'password', 'disable', 'enable', 'remove', 'import'].map(verb => ['user', verb]),
     ...['add', 'update', 'list', 'show', 'rotate-secret', 'drop-old-secret', 'disable', 'enable', 'remove'].map(
       verb => ['client', verb],

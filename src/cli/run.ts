@@ -1,7 +1,9 @@
 /** What the commands share: opening and closing the database, one form of output, secrets from stdin or a terminal. */
+import { userInfo } from 'node:os'
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { text as readText } from 'node:stream/consumers'
+import { InvalidArgumentError } from 'commander'
 import { type Config, readConfig, readEnvironment } from '../config.ts'
 import { type AuditEventType, auditEvent } from '../oauth/audit.ts'
 import type { Storage } from '../oauth/storage.ts'
@@ -51,9 +53,19 @@ export function formatTime(at: number | undefined): string {
   return at === undefined ? '-' : new Date(at * 1000).toISOString().replace('.000Z', 'Z')
 }
 
-/** The event of an operator's command. */
-export function operatorEvent(type: AuditEventType, about: Parameters<typeof auditEvent>[3] = {}) {
-  return auditEvent(type, now(), {}, { detail: 'operator', ...about })
+/** The event of an operator's command: its detail begins with who that is to the system. */
+export function operatorEvent(type: AuditEventType, { detail, ...about }: Parameters<typeof auditEvent>[3] = {}) {
+  const who = `operator ${systemUser()}`
+  return auditEvent(type, now(), {}, { ...about, detail: detail === undefined ? who : `${who}: ${detail}` })
+}
+
+function systemUser(): string {
+  try {
+    return userInfo().username
+  } catch {
+    // In a container the user may have no name.
+    return String(process.getuid?.())
+  }
 }
 
 /**
@@ -92,4 +104,10 @@ async function ask(question: string): Promise<string> {
 /** Text of others must not steer the operator's terminal. */
 function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, '\ufffd')
+}
+
+export function parseLimit(text: string): number {
+  const limit = Number(text)
+  if (!Number.isSafeInteger(limit) || limit < 1) throw new InvalidArgumentError('It takes a number of at least 1.')
+  return limit
 }

@@ -1,9 +1,9 @@
 /** `latchkey session`: who is signed in where, and ending it. */
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import type { Session } from '../oauth/session.ts'
 import type { SessionFilter, Storage } from '../oauth/storage.ts'
 import { now } from '../setup.ts'
-import { formatTime, operatorEvent, output, table, UsageError, withStorage } from './run.ts'
+import { formatTime, operatorEvent, output, parseLimit, table, UsageError, withStorage } from './run.ts'
 
 type Json = { json?: true }
 type Which = { user?: string; client?: string }
@@ -65,12 +65,6 @@ async function filterOf(storage: Storage, { user, client }: Which): Promise<Sess
   if (client !== undefined && (await storage.findClient(client)) === undefined)
     throw new Error(`there is no client ${client}`)
   return { userId: found?.id, clientId: client }
-}
-
-function parseLimit(text: string): number {
-  const limit = Number(text)
-  if (!Number.isSafeInteger(limit) || limit < 1) throw new InvalidArgumentError('It takes a number of at least 1.')
-  return limit
 }
 
 function describeSession(session: Session) {

@@ -80,10 +80,7 @@ export function userCommand(): Command {
     .action((username: string, options: Json) =>
       withStorage(async storage => {
         const found = await getUser(storage, username)
-        await storage.removeUser(
-          found.id,
-          operatorEvent('user.removed', { userId: found.id, detail: `operator: ${found.username}` }),
-        )
+        await storage.removeUser(found.id, operatorEvent('user.removed', { userId: found.id, detail: found.username }))
         output(options, { removed: found.username }, `removed the user ${found.username}`)
       }),
     )
@@ -97,7 +94,7 @@ export function userCommand(): Command {
       withStorage(async storage => {
         const { parseUserFile } = await import('./user_file.ts')
         const users = parseUserFile(readFile(file), now(), randomBytes)
-        const taken = await storage.createUsers(users, operatorEvent('user.created', { detail: 'operator: import' }))
+        const taken = await storage.createUsers(users, operatorEvent('user.created', { detail: 'import' }))
         if (taken.length > 0)
           throw new Error(`nothing was imported: these usernames are taken: ${taken.slice(0, 20).join(', ')}`)
         output(options, { imported: users.length }, `imported ${users.length} users`)

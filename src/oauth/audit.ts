@@ -1,6 +1,9 @@
 /** What the audit trail records: who did what, when, from where. Written in the transaction of the change itself. */
 
 export type AuditEventType =
+  | 'sign_in.refused'
+  | 'client.refused'
+  | 'password_change.refused'
   | 'session.created'
   | 'session.revoked'
   | 'session.late_retried'
@@ -20,6 +23,10 @@ export type AuditEventType =
   | 'client.enabled'
   | 'client.removed'
   | 'key.created'
+  | 'key.removed'
+  | 'secret.changed'
+  | 'secret.old_dropped'
+  | 'backup.created'
 
 /** Where a request came from. Empty for the operator's own commands. */
 export type Caller = Readonly<{
@@ -38,6 +45,21 @@ export type AuditEvent = Readonly<{
   ip?: string | undefined
   requestId?: string | undefined
   detail?: string | undefined
+  /** How often it happened, where several are one event. */
+  count?: number | undefined
+}>
+
+/** Absent parts fit every event. */
+export type AuditFilter = Readonly<{
+  /** A type, or what stands before the dot of several. */
+  type?: string | undefined
+  userId?: string | undefined
+  clientId?: string | undefined
+  sessionId?: string | undefined
+  ip?: string | undefined
+  /** Seconds since the epoch, both included. */
+  since?: number | undefined
+  until?: number | undefined
 }>
 
 export function auditEvent(

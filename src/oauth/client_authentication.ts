@@ -8,6 +8,7 @@ import { AssertionError, claimedClientId, verifyClientAssertion } from './client
 import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
 import { verifyClientSecret } from './master_secret.ts'
+import { isRefusal } from './refusals.ts'
 
 /** What of a request identifies its client. */
 export type Credentials = Readonly<{ authorization: string | undefined; params: Params }>
@@ -18,11 +19,28 @@ export type Credentials = Readonly<{ authorization: string | undefined; params: 
  * @throws OAuthError `invalid_client`, also when there is neither authentication nor a client id (RFC 6749 §5.2);
  *         `invalid_request` for two methods at once or two clients; `too_many_attempts`
  */
-export async function authenticateClient(
-  deps: Deps,
-  { authorization, params }: Credentials,
-  caller: Caller,
-): Promise<Client> {
+export async function authenticateClient(deps: Deps, credentials: Credentials, caller: Caller): Promise<Client> {
+  try {
+    return await verifyCredentials(deps, credentials, caller)
+  } catch (error) {
+    const claimed = claimedId(credentials)
+    // Who names no client tried nothing.
+    if (claimed !== undefined && isRefusal(error)) {
+      const client = await deps.storage.findClient(claimed)
+      deps.refusals.add('client.refused', error, caller, { clientId: client?.id })
+    }
+    throw error
+  }
+}
+
+function claimedId({ authorization, params }: Credentials): string | undefined {
+  const basic = authorization === undefined ? undefined : parseBasic(authorization)
+  if (basic !== undefined) return decodeFormText(basic.id) ?? basic.id
+  const { client_assertion: assertion, client_id: id } = params
+  return (assertion === undefined ? undefined : claimedClientId(assertion)) ?? id
+}
+
+async function verifyCredentials(deps: Deps, { authorization, params }: Credentials, caller: Caller): Promise<Client> {
   const { client_id: id, client_secret: secret, client_assertion: assertion, client_assertion_type: type } = params
   if ([authorization, secret, assertion ?? type].filter(method => method !== undefined).length > 1) {
     throw new OAuthError('invalid_request', 'use one method of client authentication, not two')

@@ -4,6 +4,7 @@ import type { Throttle } from './attempts.ts'
 import type { KeyRing } from './keys.ts'
 import type { MasterSecrets } from './master_secret.ts'
 import type { Passwords } from './password.ts'
+import type { Refusals } from './refusals.ts'
 import type { RefreshPolicy } from './session.ts'
 import type { Storage } from './storage.ts'
 
@@ -25,6 +26,7 @@ export type Deps = Readonly<{
   keyRing: KeyRing
   passwords: Passwords
   throttle: Throttle
+  refusals: Refusals
   /** Keys of clients that publish them at a `jwks_uri`. Rejects with an AssertionError when they cannot be had. */
   remoteJwks: (uri: string) => JWTVerifyGetKey
   /** Seconds since the epoch, an integer. */

@@ -2,8 +2,9 @@
 import { auditEvent, type Caller } from './audit.ts'
 import type { Deps } from './deps.ts'
 import { type PasswordProblem, passwordProblem } from './password_rules.ts'
+import { isRefusal } from './refusals.ts'
 import type { Session } from './session.ts'
-import type { User } from './user.ts'
+import { refuseSignIn, type User } from './user.ts'
 
 export type PasswordChange = Readonly<{ currentPassword: string; newPassword: string }>
 
@@ -21,11 +22,18 @@ export async function changePassword(
   // The rules first: they cost nothing.
   const problem = await passwordProblem(newPassword)
   if (problem !== undefined) return problem
-  const isRight = await deps.throttle.currentPassword(session.id, () =>
-    deps.passwords.verify(currentPassword, user.passwordHash),
-  )
-  if (!isRight) return 'wrong_password'
-  const event = auditEvent('user.password_changed', deps.now(), caller, { userId: user.id, sessionId: session.id })
+  const about = { userId: user.id, sessionId: session.id }
+  try {
+    await deps.throttle.currentPassword(session.id, async () => {
+      if (!(await deps.passwords.verify(currentPassword, user.passwordHash))) refuseSignIn('wrong password')
+    })
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    deps.refusals.add('password_change.refused', error, caller, about)
+    if (error.code === 'too_many_attempts') throw error
+    return 'wrong_password'
+  }
+  const event = auditEvent('user.password_changed', deps.now(), caller, about)
   const changed = await deps.storage.changePassword(user.id, await deps.passwords.hash(newPassword), event, {
     version: user.credentialVersion,
     keepSessionId: session.id,

@@ -2,6 +2,7 @@
 import { auditEvent, type Caller } from './audit.ts'
 import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
+import { isRefusal } from './refusals.ts'
 import { createSession, type RefreshPolicy, type Session } from './session.ts'
 import { refuseSignIn, type User } from './user.ts'
 
@@ -21,8 +22,20 @@ export type SignIn = Readonly<{
 
 /** @throws OAuthError `invalid_grant`, `too_many_attempts`, or `temporarily_unavailable` when too many sign-ins wait */
 export async function signIn(deps: Deps, request: SignIn, caller: Caller): Promise<Session> {
-  const { clientId, scope, audience, device, lifetimes, password } = request
-  const { username } = request
+  try {
+    return await openSession(deps, request, caller)
+  } catch (error) {
+    if (isRefusal(error)) {
+      // A user who exists, and never what was typed in the place of a name.
+      const user = await deps.storage.findUserByUsername(request.username)
+      deps.refusals.add('sign_in.refused', error, caller, { userId: user?.id, clientId: request.clientId })
+    }
+    throw error
+  }
+}
+
+async function openSession(deps: Deps, request: SignIn, caller: Caller): Promise<Session> {
+  const { username, password, clientId, scope, audience, device, lifetimes } = request
   const user = await deps.throttle.signIn({ username, password }, caller, () =>
     verifyCredentials(deps, username, password),
   )

@@ -5,7 +5,7 @@
  * Every verb rejects with an OAuthError `temporarily_unavailable` when the database is busy or broken. A verb that takes an
  * audit event writes it in the same transaction, and only when it changed something.
  */
-import type { AuditEvent, Caller } from './audit.ts'
+import type { AuditEvent, AuditFilter, Caller } from './audit.ts'
 import type { Client } from './client.ts'
 import type { SigningKey } from './keys.ts'
 import type { RefreshDecision, RevokedReason, Session, TouchDecision } from './session.ts'
@@ -131,8 +131,10 @@ export interface Storage {
   addSigningKey(key: SigningKey, newest: string | undefined, event: AuditEvent): Promise<boolean>
   removeSigningKeys(kids: readonly string[]): Promise<void>
 
+  /** For events that belong to no change; all others are written with theirs. */
+  addAuditEvents(events: readonly AuditEvent[]): Promise<void>
   /** Newest first. */
-  listAuditEvents(limit: number): Promise<AuditEvent[]>
+  listAuditEvents(limit: number, which?: AuditFilter): Promise<AuditEvent[]>
 
   /**
    * Removes sessions that ended before an instant, looking at a limited number of rows.
@@ -141,7 +143,7 @@ export interface Storage {
    * @returns where to go on, '' at the end
    */
   pruneSessions(after: string, endedBefore: number): Promise<string>
-  /** Removes a limited number of audit events older than an instant. @returns how many */
+  /** Removes a limited number of audit events older than an instant, from the oldest on; the trail is append-only otherwise. @returns how many */
   pruneAuditEvents(before: number): Promise<number>
 
   /** Resolves when the database would take a write. */

@@ -6,7 +6,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
-import type { AuditEvent } from '../oauth/audit.ts'
+import type { AuditEvent, AuditFilter } from '../oauth/audit.ts'
 import { isLive, refreshAuditType } from '../oauth/session.ts'
 import { mostKnownNetworks, type SessionFilter, type Storage } from '../oauth/storage.ts'
 import { usernameKey } from '../oauth/user.ts'
@@ -17,13 +17,16 @@ import {
   drizzle,
   eq,
   gt,
+  gte,
   inArray,
   isNull,
+  lt,
   lte,
   ne,
   or,
   readMigrationFiles,
   type SQL,
+  type SQLiteColumn,
   sql,
 } from './drizzle.ts'
 import { createGroupCommit, oncePerTurn, read } from './group_commit.ts'
@@ -373,8 +376,21 @@ function createStorage(database: Database.Database): Storage {
           .run()
       }),
 
-    listAuditEvents: limit =>
-      read(() => db.select().from(auditEvents).orderBy(desc(auditEvents.id)).limit(limit).all().map(auditEventFromRow)),
+    addAuditEvents: events =>
+      write(() => {
+        for (const event of events) record(event)
+      }),
+    listAuditEvents: (limit, which = {}) =>
+      read(() =>
+        db
+          .select()
+          .from(auditEvents)
+          .where(isAbout(which))
+          .orderBy(desc(auditEvents.id))
+          .limit(limit)
+          .all()
+          .map(auditEventFromRow),
+      ),
 
     pruneSessions: (after, endedBefore) =>
       write(() => {
@@ -392,12 +408,15 @@ function createStorage(database: Database.Database): Storage {
     pruneAuditEvents: before =>
       write(() => {
         const oldest = db
-          .select({ id: auditEvents.id })
+          .select({ id: auditEvents.id, at: auditEvents.at })
           .from(auditEvents)
-          .where(lte(auditEvents.at, before))
           .orderBy(asc(auditEvents.id))
           .limit(pruneBatch)
-        return db.delete(auditEvents).where(inArray(auditEvents.id, oldest)).run().changes
+          .all()
+        const kept = oldest.findIndex(({ at }) => at > before)
+        const last = oldest.at(kept === -1 ? -1 : kept - 1)
+        if (last === undefined || kept === 0) return 0
+        return db.delete(auditEvents).where(lte(auditEvents.id, last.id)).run().changes
       }),
 
     check,
@@ -406,6 +425,22 @@ function createStorage(database: Database.Database): Storage {
       database.close()
     },
   }
+}
+
+function isAbout({ type, userId, clientId, sessionId, ip, since, until }: AuditFilter): SQL | undefined {
+  const same = (column: SQLiteColumn, value: string | undefined) =>
+    value === undefined ? undefined : eq(column, value)
+  return and(
+    type === undefined
+      ? undefined
+      : or(eq(auditEvents.type, type), and(gte(auditEvents.type, `${type}.`), lt(auditEvents.type, `${type}/`))),
+    same(auditEvents.userId, userId),
+    same(auditEvents.clientId, clientId),
+    same(auditEvents.sessionId, sessionId),
+    same(auditEvents.ip, ip),
+    since === undefined ? undefined : gte(auditEvents.at, since),
+    until === undefined ? undefined : lte(auditEvents.at, until),
+  )
 }
 
 function fits({ id, exceptId, userId, clientId }: SessionFilter): SQL | undefined {

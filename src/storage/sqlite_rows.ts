@@ -107,8 +107,9 @@ export function auditRow(event: AuditEvent) {
     ip = null,
     requestId = null,
     detail = null,
+    count = null,
   } = event
-  return { at, type, userId, clientId, sessionId, ip, requestId, detail }
+  return { at, type, userId, clientId, sessionId, ip, requestId, detail, count }
 }
 
 export function auditEventFromRow({ id: _, ...row }: typeof auditEvents.$inferSelect): AuditEvent {

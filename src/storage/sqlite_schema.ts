@@ -127,6 +127,7 @@ export const knownNetworks = sqliteTable(
   ],
 )
 
+/** Append-only by triggers in its migration: a row can't be changed, and only the oldest one can go. */
 export const auditEvents = sqliteTable('audit_events', {
   id: integer('id').primaryKey({ autoIncrement: true }),
   at: integer('at').notNull(),
@@ -137,4 +138,6 @@ export const auditEvents = sqliteTable('audit_events', {
   ip: text('ip'),
   requestId: text('request_id'),
   detail: text('detail'),
+  /** null for one. */
+  count: integer('count'),
 })

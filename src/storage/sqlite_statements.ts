@@ -156,6 +156,7 @@ export function prepareStatements(db: Orm) {
         ip: value('ip'),
         requestId: value('requestId'),
         detail: value('detail'),
+        count: value('count'),
       })
       .prepare(),
   }
