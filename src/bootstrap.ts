@@ -1,11 +1,11 @@
 /** First start on an empty database: one public client and one user, so that a first token is one command away. */
 import { chmodSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
 import type { Config } from './config.ts'
 import { auditEvent } from './oauth/audit.ts'
 import { createClient } from './oauth/client.ts'
 import type { Deps } from './oauth/deps.ts'
 import { createUserId } from './oauth/user.ts'
+import { firstSignInFile } from './setup.ts'
 
 const clientId = 'app'
 const username = 'admin'
@@ -49,7 +49,7 @@ export async function bootstrap(
     return undefined
   }
   // Before the user exists: a crash between the two leaves a file without a user, never a user without a password.
-  const file = join(dirname(config.databaseFile), 'first-sign-in')
+  const file = firstSignInFile(config.databaseFile)
   writeFileSync(file, text, { mode: 0o600 })
   // The mode above counts only for a new file.
   chmodSync(file, 0o600)

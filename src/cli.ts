@@ -5,6 +5,7 @@ import { auditCommand } from './cli/audit.ts'
 import { clientCommand } from './cli/client.ts'
 import { keyCommand } from './cli/key.ts'
 import { output, UsageError } from './cli/run.ts'
+import { secretCommand } from './cli/secret.ts'
 import { sessionCommand } from './cli/session.ts'
 import { userCommand } from './cli/user.ts'
 import { ConfigError, readConfig, readEnvironment } from './config.ts'
@@ -38,7 +39,7 @@ program
     output(options, { migrated }, migrated === 0 ? 'the database is up to date' : `${migrated} migrations applied`)
   })
 
-for (const command of [userCommand(), clientCommand(), sessionCommand(), keyCommand(), auditCommand()])
+for (const command of [userCommand(), clientCommand(), sessionCommand(), keyCommand(), secretCommand(), auditCommand()])
   program.addCommand(command)
 throwInsteadOfExit(program)
 

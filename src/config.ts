@@ -25,6 +25,8 @@ export type Config = Readonly<{
   docs: boolean
   /** Seconds. */
   auditLifetime: number
+  /** Seconds between two signing keys; 0 for never. */
+  keyRotation: number
   logLevel: string
   passwordHashing: PasswordHashing
   throttle: ThrottleSettings
@@ -100,6 +102,12 @@ export const settings = {
     default: 'ES256',
     takes: signingAlgs.join(', '),
     parse: text => signingAlgs.find(alg => alg === text),
+  }),
+  LATCHKEY_KEY_ROTATION: defineSetting({
+    default: '90d',
+    takes: 'a duration of at least 2d, such as 90d; 0 turns it off',
+    // A key that is replaced stays for a day and a few minutes.
+    parse: text => (text === '0' ? 0 : parseDuration(text, 2 * 86_400)),
   }),
   LATCHKEY_ACCESS_TOKEN_TTL: defineSetting({
     default: '15m',
@@ -242,6 +250,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     trustProxy: optional('LATCHKEY_TRUST_PROXY'),
     privateJwksUris: read('LATCHKEY_PRIVATE_JWKS_URIS') === 'on',
     docs: read('LATCHKEY_DOCS') === 'on',
+    keyRotation: read('LATCHKEY_KEY_ROTATION'),
     auditLifetime: read('LATCHKEY_AUDIT_TTL'),
     logLevel: read('LATCHKEY_LOG_LEVEL'),
     passwordHashing: {

@@ -1,29 +1,20 @@
 /** `latchkey serve`: reads settings, opens storage and keys, listens, looks after its data, stops without cutting anybody off. */
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import pino, { type Logger } from 'pino'
+import pino from 'pino'
 import { createApp } from './app.ts'
 import { bootstrap } from './bootstrap.ts'
 import type { Config } from './config.ts'
 import { createRemoteJwks } from './http/remote_jwks.ts'
 import { createThrottle } from './oauth/attempts.ts'
 import type { Deps } from './oauth/deps.ts'
-import { createKeyRing, keyState } from './oauth/keys.ts'
+import { createKeyRing } from './oauth/keys.ts'
 import { createPasswords } from './oauth/password.ts'
 import { createRefusals } from './oauth/refusals.ts'
-import { now, openKeys, openSigningKeys, randomBytes, readMasterSecrets } from './setup.ts'
+import { looseFiles, now, openKeys, openSigningKeys, privateFiles, randomBytes, readMasterSecrets } from './setup.ts'
 import { openSqliteStorage } from './storage/sqlite.ts'
+import { noteMasterSecret, startUpkeep } from './upkeep.ts'
 
-/** Milliseconds. Well under the margin that a key is published before it signs, beyond the JWK Set's `max-age`. */
-const keyReloadInterval = 10_000
-/** Milliseconds between two writes of failed attempts: what a crash can forget. */
-const flushInterval = 1000
-/** Milliseconds between two pruning steps of 500 sessions: a million sessions are walked in nine hours. */
-const pruneInterval = 15_000
-/** Seconds that ended sessions are kept: longer than any clock error, so that a clock set forward removes nobody. */
-const keepEndedSessions = 7 * 86_400
-/** Seconds that an identifier is remembered after it has expired: a clock set forward makes no assertion work twice. */
-const keepRemembered = 86_400
 /** Milliseconds that requests under way get to finish after SIGTERM. */
 const drainLimit = 10_000
 
@@ -35,7 +26,8 @@ export async function serve(config: Config): Promise<void> {
   const stopRequested = waitForSignal()
   const server = createServer()
   try {
-    const secrets = await readMasterSecrets(config.secret, storage)
+    let secrets = await readMasterSecrets(config.secret, storage)
+    for (const loose of looseFiles(privateFiles(config))) log.warn(loose, 'others can read this file: chmod 600')
     const keyRing = createKeyRing(await openSigningKeys(storage, secrets, config.signingAlg))
     const passwords = await createPasswords(config.passwordHashing, randomBytes)
     const throttle = await createThrottle(config.throttle, { storage, secrets, now, randomBytes })
@@ -49,7 +41,10 @@ export async function serve(config: Config): Promise<void> {
     const deps: Deps = {
       config: oauth,
       storage,
-      secrets,
+      // Replaced when its file is.
+      get secrets() {
+        return secrets
+      },
       keyRing,
       passwords,
       throttle,
@@ -59,6 +54,7 @@ export async function serve(config: Config): Promise<void> {
       randomBytes,
     }
     const { corsOrigins, trustProxy, docs } = config
+    await noteMasterSecret(deps)
     server.on('request', createApp(deps, { log, corsOrigins, trustProxy, docs }).callback())
 
     if (config.bootstrap) {
@@ -67,7 +63,14 @@ export async function serve(config: Config): Promise<void> {
     }
     log.info({ url, issuer }, 'listening')
 
-    const upkeep = startUpkeep(deps, config, log)
+    const reloadSecrets = async () => {
+      const read = await readMasterSecrets(config.secret, storage)
+      // Before they are used: a secret that was put there by mistake must sign nobody out.
+      await openKeys(await storage.listSigningKeys(), read)
+      secrets = read
+      return read
+    }
+    const upkeep = startUpkeep(deps, config, reloadSecrets, log)
     const signal = await stopRequested
     log.info({ signal }, 'stopping')
     await drain(server)
@@ -118,53 +121,4 @@ async function drain(server: Server): Promise<void> {
   await closed
   clearInterval(idle)
   clearTimeout(impatience)
-}
-
-/** The work that no request does: learning of new keys, forgetting what ended. */
-function startUpkeep(deps: Deps, { auditLifetime }: Config, log: Logger): { stop: () => Promise<void> } {
-  let position = ''
-  const jobs = [
-    repeat(keyReloadInterval, log, () => reloadKeys(deps)),
-    repeat(flushInterval, log, () => deps.throttle.flush()),
-    repeat(flushInterval, log, () => deps.refusals.flush()),
-    repeat(pruneInterval, log, async () => {
-      position = await deps.storage.pruneSessions(position, deps.now() - keepEndedSessions)
-      await deps.storage.pruneRemembered(deps.now() - keepRemembered)
-      await deps.storage.pruneCounters(deps.now())
-      await deps.storage.pruneAuditEvents(deps.now() - auditLifetime)
-    }),
-  ]
-  return { stop: async () => void (await Promise.all(jobs.map(job => job.stop()))) }
-}
-
-async function reloadKeys({ storage, secrets, keyRing, now: currentTime }: Deps): Promise<void> {
-  const stored = await storage.listSigningKeys()
-  const retired = stored.filter(key => keyState(key, stored, currentTime()) === 'retired')
-  // A private key that nothing needs is only a thing to steal.
-  if (retired.length > 0) await storage.removeSigningKeys(retired.map(({ kid }) => kid))
-  const known = new Set(keyRing.keys().map(key => key.stored.kid))
-  const current = stored.filter(key => !retired.includes(key))
-  if (current.length === known.size && current.every(({ kid }) => known.has(kid))) return
-  keyRing.replace(await openKeys(current, secrets))
-}
-
-/** Runs a job again and again, one run at a time; a failure is logged and the next run tries again. */
-function repeat(milliseconds: number, log: Logger, job: () => Promise<void>): { stop: () => Promise<void> } {
-  let running = Promise.resolve()
-  let busy = false
-  const timer = setInterval(() => {
-    if (busy) return
-    busy = true
-    running = job()
-      .catch(error => log.warn({ err: error }, 'upkeep failed; it will be tried again'))
-      .finally(() => {
-        busy = false
-      })
-  }, milliseconds)
-  return {
-    stop() {
-      clearInterval(timer)
-      return running
-    },
-  }
 }

@@ -1,7 +1,19 @@
 /** Opens what a command works on: the database, the master secret and the signing keys, as the settings say. */
 import { randomBytes } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { ConfigError, type MasterSecretSource, settings } from './config.ts'
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type Config, ConfigError, type MasterSecretSource, settings } from './config.ts'
 import { auditEvent } from './oauth/audit.ts'
 import {
   createSigningKey,
@@ -86,18 +98,63 @@ export async function addSigningKey(
   alg: SigningAlg,
   newest: SigningKey | undefined,
   lead: number,
+  currentTime = now,
 ): Promise<SigningKey | undefined> {
   // Never before the key it follows, or that one would sign again when it activates.
-  const activatesAt = Math.max(now() + lead, newest?.activatesAt ?? 0)
+  const activatesAt = Math.max(currentTime() + lead, newest?.activatesAt ?? 0)
   // Later than the newest, so that the order of keys is that of their making even within one second.
-  const createdAt = Math.max(now(), newest === undefined ? 0 : newest.createdAt + 1)
+  const createdAt = Math.max(currentTime(), newest === undefined ? 0 : newest.createdAt + 1)
   const key = await createSigningKey(alg, secrets, createdAt, activatesAt)
   const added = await storage.addSigningKey(
     key,
     newest?.kid,
-    auditEvent('key.created', now(), {}, { detail: `${alg} ${key.kid}` }),
+    auditEvent('key.created', currentTime(), {}, { detail: `${alg} ${key.kid}` }),
   )
   return added ? key : undefined
+}
+
+/** Replaces what is in a master secret file, whole or not at all; it keeps its owner and mode. */
+export function writeSecretFile(path: string, secrets: readonly string[]): void {
+  const partial = `${path}.partial`
+  try {
+    const { uid, gid, mode } = statSync(path)
+    rmSync(partial, { force: true })
+    writeFileSync(partial, `${secrets.join(',')}\n`, { mode: 0o600, flag: 'wx', flush: true })
+    // Run by root, it must stay readable for the server.
+    chownSync(partial, uid, gid)
+    chmodSync(partial, mode & 0o777)
+    renameSync(partial, path)
+    syncFolder(dirname(path))
+  } catch (error) {
+    rmSync(partial, { force: true })
+    throw new Error(`cannot write ${path}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** A rename is on disk when its folder is. */
+export function syncFolder(folder: string): void {
+  const descriptor = openSync(folder, 'r')
+  fsyncSync(descriptor)
+  closeSync(descriptor)
+}
+
+/** @returns the files among these that anybody but their owner can read or write, with their modes */
+export function looseFiles(paths: readonly string[]): { file: string; mode: string }[] {
+  return paths.flatMap(file => {
+    const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0
+    return (mode & 0o077) === 0 ? [] : [{ file, mode: (mode & 0o777).toString(8).padStart(4, '0') }]
+  })
+}
+
+/** The files of a deployment that hold what is nobody else's business. */
+export function privateFiles({ databaseFile, secret }: Pick<Config, 'databaseFile' | 'secret'>): string[] {
+  const files = ['', '-wal', '-shm'].map(suffix => databaseFile + suffix)
+  return [...files, ...(secret.kind === 'value' ? [] : [secret.path]), firstSignInFile(databaseFile)]
+}
+
+/** Where the first start writes the first password when nobody watches. */
+export function firstSignInFile(databaseFile: string): string {
+  return join(dirname(databaseFile), 'first-sign-in')
 }
 
 function readSecretFile(path: string): string | undefined {

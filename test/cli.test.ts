@@ -92,6 +92,7 @@ test('every command has --help, and all but serve take --json', async t => {
     ),
     ...['list', 'revoke'].map(verb => ['session', verb]),
     ...['list', 'rotate'].map(verb => ['key', verb]),
+    ...['status', 'rotate', 'drop-old'].map(verb => ['secret', verb]),
   ]
   const { cli } = startCli(t)
   for (const command of commands) {

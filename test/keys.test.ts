@@ -46,6 +46,14 @@ test('a key is published, signs, verifies and retires, each for its time', t => 
   ])
 })
 
+test('a clock set back to before every key leaves the first one signing', t => {
+  const keys = [timedKey('first', start, start), timedKey('second', start + 1000, start + 1330)]
+  t.deepEqual(
+    keys.map(key => keyState(key, keys, start - 7200)),
+    ['signing', 'published'],
+  )
+})
+
 test('a key that has no successor signs for ever', t => {
   const key = timedKey('only', start, start)
   t.is(keyState(key, [key], start + 100 * 365 * 86_400), 'signing')
@@ -58,16 +66,15 @@ test('a new key is published for the max-age of the JWK Set and 30 s more before
 
 const kids = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 8 })
 
-test('property: whatever the activation times, exactly one key signs once one has activated', t => {
+test('property: whatever the activation times, exactly one key signs at any time', t => {
   fc.assert(
     fc.property(
       kids,
       fc.array(fc.nat(500_000), { minLength: 8, maxLength: 8 }),
-      fc.nat(700_000),
+      fc.integer({ min: -100_000, max: 700_000 }),
       (names, times, at) => {
         const all = names.map((kid, i) => timedKey(kid, start, start + times[i]!))
-        const signing = all.filter(key => keyState(key, all, start + at) === 'signing').length
-        return signing === (all.some(key => key.activatesAt <= start + at) ? 1 : 0)
+        return all.filter(key => keyState(key, all, start + at) === 'signing').length === 1
       },
     ),
     { numRuns: 2000 },
@@ -313,8 +320,9 @@ test('through a rotation the ring signs with the one key and publishes both unti
   t.is(ring.verify(before, retires), undefined)
 })
 
-test('a ring without an active key does not sign', async t => {
-  const ring = createKeyRing([await openNewKey('ES256', start + 1)])
+test('a ring without a key does not sign', async t => {
+  const ring = createKeyRing([])
   t.throws(() => ring.sign(claims, start), { message: 'no signing key is active' })
-  t.truthy(ring.sign(claims, start + 1))
+  ring.replace([await openNewKey('ES256')])
+  t.truthy(ring.sign(claims, start))
 })

@@ -4,7 +4,7 @@ import { decodeJwt } from 'jose'
 import pino from 'pino'
 import { password, startServerWithAlice } from './_server.ts'
 
-test('no password, token, secret or Authorization value is in any log line', async t => {
+test('no password, token, secret or Authorization value is in any log line or audit event', async t => {
   const lines: string[] = []
   const server = await startServerWithAlice(t, { onLog: line => lines.push(line) })
   const clientSecret = 'lks_a-secret-that-a-person-chose'
@@ -60,7 +60,10 @@ test('no password, token, secret or Authorization value is in any log line', asy
       ]),
     ),
   }
-  const log = lines.join('')
+  await server.deps.refusals.flush(true)
+  const events = await server.deps.storage.listAuditEvents(1000)
+  t.true(events.length > 10)
+  const log = lines.join('') + JSON.stringify(events)
   for (const [name, secret] of Object.entries(secrets)) {
     for (const form of [secret, encodeURIComponent(secret), secret.replaceAll(' ', '+'), JSON.stringify(secret)]) {
       t.false(log.includes(form), name)
@@ -74,7 +77,7 @@ test('no password, token, secret or Authorization value is in any log line', asy
   t.truthy(decodeJwt(access_token).sid)
 })
 
-test('a token or secret that a client puts where a name belongs is not logged', async t => {
+test('a token or secret that a client puts where a name belongs is neither logged nor audited', async t => {
   const lines: string[] = []
   const server = await startServerWithAlice(t, { onLog: line => lines.push(line) })
   const secret = await server.addClient({ id: 'web', isPublic: false })
@@ -96,7 +99,8 @@ test('a token or secret that a client puts where a name belongs is not logged', 
     answers.map(({ status }) => status),
     [401, 400, 401, 401, 404, 404],
   )
-  const log = lines.join('')
+  await server.deps.refusals.flush(true)
+  const log = lines.join('') + JSON.stringify(await server.deps.storage.listAuditEvents(1000))
   const leaked = Object.entries({ secret, access_token, refresh_token }).filter(([, text]) => log.includes(text))
   t.deepEqual(
     leaked.map(([name]) => name),

@@ -765,9 +765,30 @@ contract('keys made in one second are listed so that the last is the newest of a
 contract('removeSigningKeys removes those that are named', async (t, storage) => {
   await storage.addSigningKey(signingKey('k1'), undefined, event('key.created'))
   await storage.addSigningKey(signingKey('k2', start + 1), 'k1', event('key.created'))
-  await storage.removeSigningKeys(['k1', 'k0'])
-  await storage.removeSigningKeys([])
+  t.is(await storage.removeSigningKeys(['k1', 'k0'], event('key.removed')), 1)
+  t.is(await storage.removeSigningKeys([], event('key.removed')), 0)
+  t.deepEqual(await auditTypes(storage), ['key.created', 'key.created', 'key.removed'])
   t.deepEqual(await storage.listSigningKeys(), [signingKey('k2', start + 1)])
+})
+
+contract('replacePrivateJwes replaces those that are named, and writes one event', async (t, storage) => {
+  await storage.addSigningKey(signingKey('k1'), undefined, event('key.created'))
+  await storage.addSigningKey(signingKey('k2', start + 1), 'k1', event('key.created'))
+  t.is(await storage.replacePrivateJwes(new Map([['k1', 'another']]), event('secret.rotated')), 1)
+  t.is(await storage.replacePrivateJwes(new Map([['k0', 'another']]), event('secret.rotated')), 0)
+  t.deepEqual(await storage.listSigningKeys(), [
+    { ...signingKey('k1'), privateJwe: 'another' },
+    signingKey('k2', start + 1),
+  ])
+  t.deepEqual(await auditTypes(storage), ['key.created', 'key.created', 'secret.rotated'])
+})
+
+contract('noteMasterSecret keeps the first time', async (t, storage) => {
+  t.is(await storage.masterSecretSince('a1'), undefined)
+  await storage.noteMasterSecret('a1', event('secret.in_use', start))
+  await storage.noteMasterSecret('a1', event('secret.in_use', start + 9))
+  t.is(await storage.masterSecretSince('a1'), start)
+  t.deepEqual(await auditTypes(storage), ['secret.in_use'])
 })
 
 // The audit trail and pruning.

@@ -99,7 +99,8 @@ export async function createThrottle(
 ): Promise<Throttle> {
   const { longestDelay } = settings
   const limits = limitsOf(settings)
-  const { throttleKey } = secrets[0]
+  // The oldest, so that putting a new one before it forgets nobody.
+  const { throttleKey } = secrets.at(-1)!
   // What was typed as a password is compared under a key that no file ever holds.
   const guessKey = randomBytes(32)
   const counters = new Map<string, Counter>()

@@ -24,7 +24,8 @@ export type AuditEventType =
   | 'client.removed'
   | 'key.created'
   | 'key.removed'
-  | 'secret.changed'
+  | 'secret.in_use'
+  | 'secret.rotated'
   | 'secret.old_dropped'
   | 'backup.created'
 

@@ -2,12 +2,12 @@
  * How clients authenticate: RFC 6749 §2.3 and RFC 7523 §2.2. A client may use only the methods that it is registered for.
  */
 
-import type { Caller } from './audit.ts'
+import { auditEvent, type Caller } from './audit.ts'
 import type { Client, ClientAuthenticationMethod, Params } from './client.ts'
 import { AssertionError, claimedClientId, verifyClientAssertion } from './client_assertion.ts'
 import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
-import { verifyClientSecret } from './master_secret.ts'
+import { masterSecretOfDigest, renewDigests, verifyClientSecret } from './master_secret.ts'
 import { isRefusal } from './refusals.ts'
 
 /** What of a request identifies its client. */
@@ -130,7 +130,28 @@ async function verifyClient(
       ? secret === ''
       : verifyClientSecret(secret, client?.secretDigests ?? [], deps.secrets) &&
         client?.authenticationMethods.includes(method) === true
-  return matches && client?.disabledAt === undefined ? client : undefined
+  if (!matches || client?.disabledAt !== undefined) return undefined
+  if (secret !== '') await renewDigestsOf(deps, client!, secret)
+  return client
+}
+
+/** Under the newest master secret: after a rotation every client that comes stops depending on the old one. */
+async function renewDigestsOf(deps: Deps, { id, secretDigests }: Client, secret: string): Promise<void> {
+  if (secretDigests.every(digest => masterSecretOfDigest(digest) === deps.secrets[0].name)) return
+  const event = auditEvent('client.updated', deps.now(), {}, { clientId: id, detail: 'digest of its secret renewed' })
+  try {
+    await deps.storage.changeClient(
+      id,
+      client => {
+        const renewed = renewDigests(secret, client.secretDigests, deps.secrets)
+        return renewed && { ...client, secretDigests: renewed }
+      },
+      event,
+    )
+  } catch (error) {
+    // The next time will do; a client that has shown its secret is not turned away for it.
+    if (!(error instanceof OAuthError)) throw error
+  }
 }
 
 function refuseAnotherClient(): never {

@@ -4,7 +4,7 @@
  * RFC 7515, RFC 7517, RFC 7638 (thumbprints as `kid`), RFC 7518 §3.4 and RFC 8037 (signatures).
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto'
-import { CompactEncrypt, calculateJwkThumbprint, compactDecrypt, type JWK } from 'jose'
+import { CompactEncrypt, calculateJwkThumbprint, compactDecrypt, decodeProtectedHeader, type JWK } from 'jose'
 import type { MasterSecrets } from './master_secret.ts'
 
 /** ES256 is what nearly every library takes; RS256 is for those that take nothing else; many take no EdDSA. */
@@ -37,7 +37,10 @@ export const longestAccessTokenLifetime = 86_400
 
 /** What a key is now: pure, so every node that sees the same keys agrees. Exactly one key signs once one has activated. */
 export function keyState(key: SigningKey, all: readonly SigningKey[], now: number): KeyState {
-  if (key.activatesAt > now) return 'published'
+  if (key.activatesAt > now) {
+    // A clock that was set back to before the first key: that one signs all the same.
+    return all.some(other => other.activatesAt <= now || isLater(key, other)) ? 'published' : 'signing'
+  }
   const successors = all.filter(other => isLater(other, key) && other.activatesAt <= now)
   if (successors.length === 0) return 'signing'
   const stoppedAt = Math.min(...successors.map(({ activatesAt }) => activatesAt))
@@ -60,10 +63,22 @@ export async function createSigningKey(
   const { kty, crv, x, y, n, e } = publicKey.export({ format: 'jwk' }) as JWK
   const material = definedMembers({ kty, crv, x, y, n, e })
   const kid = await calculateJwkThumbprint(material)
-  const privateJwe = await new CompactEncrypt(Buffer.from(JSON.stringify(privateKey.export({ format: 'jwk' }))))
-    .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', kid: secrets[0].name })
-    .encrypt(secrets[0].signingKeyKey)
+  const privateJwe = await encryptPrivateJwk(privateKey.export({ format: 'jwk' }), secrets)
   return { kid, alg, publicJwk: { ...material, use: 'sig', alg, kid }, privateJwe, createdAt: now, activatesAt }
+}
+
+/** @returns the name of the master secret that a key is encrypted under */
+export function masterSecretOf({ privateJwe }: SigningKey): string {
+  return String(decodeProtectedHeader(privateJwe).kid)
+}
+
+/** @returns the JWE of the same private key under the newest master secret, or undefined when none of them opens it */
+export async function reencryptSigningKey(
+  { privateJwe }: SigningKey,
+  secrets: MasterSecrets,
+): Promise<string | undefined> {
+  const privateJwk = await decryptPrivateJwk(privateJwe, secrets)
+  return privateJwk && encryptPrivateJwk(privateJwk, secrets)
 }
 
 /** RFC 9068 §2.1, OpenID Connect Core §2, RFC 9701 §5: the type keeps the JWTs of this issuer apart. */
@@ -186,6 +201,12 @@ function generateKeyPair(alg: SigningAlg): { publicKey: KeyObject; privateKey: K
 
 function definedMembers(jwk: Record<string, string | undefined>): JWK {
   return Object.fromEntries(Object.entries(jwk).filter(([, value]) => value !== undefined)) as JWK
+}
+
+function encryptPrivateJwk(privateJwk: object, [newest]: MasterSecrets): Promise<string> {
+  return new CompactEncrypt(Buffer.from(JSON.stringify(privateJwk)))
+    .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', kid: newest.name })
+    .encrypt(newest.signingKeyKey)
 }
 
 async function decryptPrivateJwk(jwe: string, secrets: MasterSecrets): Promise<JWK | undefined> {

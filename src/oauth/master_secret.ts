@@ -68,6 +68,29 @@ export function verifyClientSecret(
   return matches.includes(true)
 }
 
+/** @returns the name of the master secret that a digest was made under */
+export function masterSecretOfDigest(digest: string): string {
+  return digest.split('.')[0]!
+}
+
+/**
+ * Digests under the newest master secret, so that the older ones can go one day.
+ *
+ * @param clientSecret one that {@link verifyClientSecret} took
+ * @returns the digests with those of this secret replaced, or undefined when there is nothing to replace
+ */
+export function renewDigests(
+  clientSecret: string,
+  storedDigests: readonly string[],
+  secrets: MasterSecrets,
+): readonly string[] | undefined {
+  const [newest] = secrets
+  const isOld = (digest: string) =>
+    masterSecretOfDigest(digest) !== newest.name && fitsDigest(clientSecret, digest, secrets)
+  if (!storedDigests.some(isOld)) return undefined
+  return storedDigests.map(digest => (isOld(digest) ? digestClientSecret(clientSecret, newest) : digest))
+}
+
 function fitsDigest(clientSecret: string, storedDigest: string, secrets: MasterSecrets): boolean {
   const masterSecret = secrets.find(({ name }) => storedDigest.startsWith(`${name}.`)) ?? secrets[0]
   const expected = Buffer.from(storedDigest)

@@ -129,7 +129,17 @@ export interface Storage {
    * @param newest the `kid` of the key made last, undefined for none
    */
   addSigningKey(key: SigningKey, newest: string | undefined, event: AuditEvent): Promise<boolean>
-  removeSigningKeys(kids: readonly string[]): Promise<void>
+  /** @returns how many were removed */
+  removeSigningKeys(kids: readonly string[], event: AuditEvent): Promise<number>
+  /** Replaces the encrypted private halves of keys, by `kid`. @returns how many were replaced */
+  replacePrivateJwes(jwes: ReadonlyMap<string, string>, event: AuditEvent): Promise<number>
+
+  /** Notes that a server makes tokens under a master secret; the first time is the one that is kept. */
+  noteMasterSecret(name: string, event: AuditEvent): Promise<void>
+  /** @returns seconds since the epoch, undefined when no server used it yet */
+  masterSecretSince(name: string): Promise<number | undefined>
+  /** Sessions that are live at `now` and were not seen after an instant: their tokens are older than that. */
+  countSessionsNotSeenSince(at: number, now: number): Promise<number>
 
   /** For events that belong to no change; all others are written with theirs. */
   addAuditEvents(events: readonly AuditEvent[]): Promise<void>

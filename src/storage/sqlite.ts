@@ -47,6 +47,7 @@ import {
   auditEvents,
   clients,
   knownNetworks,
+  masterSecrets,
   rememberedIds,
   sessions,
   signingKeys,
@@ -369,12 +370,41 @@ function createStorage(database: Database.Database): Storage {
         record(event)
         return true
       }),
-    removeSigningKeys: kids =>
-      write(() => {
-        db.delete(signingKeys)
+    removeSigningKeys: (kids, event) =>
+      change(event, () =>
+        db
+          .delete(signingKeys)
           .where(inArray(signingKeys.kid, [...kids]))
-          .run()
+          .run(),
+      ),
+    replacePrivateJwes: (jwes, event) =>
+      change(event, () => {
+        const changed = [...jwes].map(
+          ([kid, privateJwe]) =>
+            db.update(signingKeys).set({ privateJwe }).where(eq(signingKeys.kid, kid)).run().changes,
+        )
+        return { changes: changed.reduce((sum, changes) => sum + changes, 0) }
       }),
+
+    noteMasterSecret: async (name, event) => {
+      await change(event, () =>
+        db.insert(masterSecrets).values({ name, usedSince: event.at }).onConflictDoNothing().run(),
+      )
+    },
+    masterSecretSince: name =>
+      read(
+        () =>
+          db.select({ at: masterSecrets.usedSince }).from(masterSecrets).where(eq(masterSecrets.name, name)).get()?.at,
+      ),
+    countSessionsNotSeenSince: (at, now) =>
+      read(
+        () =>
+          db
+            .select({ count: sql<number>`count(*)` })
+            .from(sessions)
+            .where(and(liveAt(now), lte(sessions.lastSeenAt, at)))
+            .get()!.count,
+      ),
 
     addAuditEvents: events =>
       write(() => {

@@ -90,6 +90,12 @@ export const signingKeys = sqliteTable('signing_keys', {
   activatesAt: integer('activates_at').notNull(),
 })
 
+/** Since when servers make tokens under a master secret, by its name. */
+export const masterSecrets = sqliteTable('master_secrets', {
+  name: text('name').primaryKey(),
+  usedSince: integer('used_since').notNull(),
+})
+
 /** Identifiers that count once, until they expire anyway: those of client assertions, those of revoked access tokens. */
 export const rememberedIds = sqliteTable(
   'remembered_ids',

@@ -1,0 +1,102 @@
+/** The work that no request does: learning of new keys and secrets, rotating keys, forgetting what ended. */
+import type { Logger } from 'pino'
+import type { Config } from './config.ts'
+import { auditEvent } from './oauth/audit.ts'
+import type { Deps } from './oauth/deps.ts'
+import { keyState, publicationLead } from './oauth/keys.ts'
+import type { MasterSecrets } from './oauth/master_secret.ts'
+import { addSigningKey, openKeys } from './setup.ts'
+
+/** Milliseconds. Well under the margin that a key is published before it signs, beyond the JWK Set's `max-age`. */
+const reloadInterval = 10_000
+/** Milliseconds between two writes of failed attempts: what a crash can forget. */
+const flushInterval = 1000
+/** Milliseconds between two pruning steps of 500 sessions: a million sessions are walked in nine hours. */
+const pruneInterval = 15_000
+/** Seconds that ended sessions are kept: longer than any clock error, so that a clock set forward removes nobody. */
+const keepEndedSessions = 7 * 86_400
+/** Seconds that an identifier is remembered after it has expired: a clock set forward makes no assertion work twice. */
+const keepRemembered = 86_400
+
+/** @param reloadSecrets reads the master secrets again where they may have changed */
+export function startUpkeep(
+  deps: Deps,
+  config: Pick<Config, 'auditLifetime' | 'keyRotation' | 'signingAlg'>,
+  reloadSecrets: () => Promise<MasterSecrets>,
+  log: Logger,
+): { stop: () => Promise<void> } {
+  const { storage, now } = deps
+  let position = ''
+  const jobs = [
+    repeat(reloadInterval, log, async () => {
+      const before = deps.secrets[0].name
+      const [newest] = await reloadSecrets()
+      if (newest.name !== before) log.info({ secret: newest.name }, 'the master secret has been rotated')
+      await noteMasterSecret(deps)
+      await rotateKey(deps, config, log)
+      await reloadKeys(deps)
+    }),
+    repeat(flushInterval, log, () => deps.throttle.flush()),
+    repeat(flushInterval, log, () => deps.refusals.flush()),
+    repeat(pruneInterval, log, async () => {
+      position = await storage.pruneSessions(position, now() - keepEndedSessions)
+      await storage.pruneRemembered(now() - keepRemembered)
+      await storage.pruneCounters(now())
+      await storage.pruneAuditEvents(now() - config.auditLifetime)
+    }),
+  ]
+  return { stop: async () => void (await Promise.all(jobs.map(job => job.stop()))) }
+}
+
+/** Writes down since when tokens are made under the newest master secret: `latchkey secret` counts from then. */
+export async function noteMasterSecret({ storage, secrets, now }: Deps): Promise<void> {
+  const { name } = secrets[0]
+  if ((await storage.masterSecretSince(name)) !== undefined) return
+  await storage.noteMasterSecret(name, auditEvent('secret.in_use', now(), {}, { detail: name }))
+}
+
+/** Adds a signing key when the newest is old enough. Of several nodes one does. */
+export async function rotateKey(
+  { storage, secrets, now }: Pick<Deps, 'storage' | 'secrets' | 'now'>,
+  { keyRotation, signingAlg }: Pick<Config, 'keyRotation' | 'signingAlg'>,
+  log: Logger,
+): Promise<void> {
+  const newest = (await storage.listSigningKeys()).at(-1)
+  if (keyRotation === 0 || newest === undefined || now() < newest.activatesAt + keyRotation) return
+  const added = await addSigningKey(storage, secrets, signingAlg, newest, publicationLead, now)
+  if (added !== undefined) log.info({ kid: added.kid, signsAt: added.activatesAt }, 'signing key rotated')
+}
+
+export async function reloadKeys({ storage, secrets, keyRing, now }: Deps): Promise<void> {
+  const stored = await storage.listSigningKeys()
+  const retired = stored.filter(key => keyState(key, stored, now()) === 'retired').map(({ kid }) => kid)
+  // A private key that nothing needs is only a thing to steal.
+  if (retired.length > 0) {
+    await storage.removeSigningKeys(retired, auditEvent('key.removed', now(), {}, { detail: retired.join(' ') }))
+  }
+  const known = new Set(keyRing.keys().map(key => key.stored.kid))
+  const current = stored.filter(({ kid }) => !retired.includes(kid))
+  if (current.length === known.size && current.every(({ kid }) => known.has(kid))) return
+  keyRing.replace(await openKeys(current, secrets))
+}
+
+/** Runs a job again and again, one run at a time; a failure is logged and the next run tries again. */
+function repeat(milliseconds: number, log: Logger, job: () => Promise<void>): { stop: () => Promise<void> } {
+  let running = Promise.resolve()
+  let busy = false
+  const timer = setInterval(() => {
+    if (busy) return
+    busy = true
+    running = job()
+      .catch(error => log.warn({ err: error }, 'upkeep failed; it will be tried again'))
+      .finally(() => {
+        busy = false
+      })
+  }, milliseconds)
+  return {
+    stop() {
+      clearInterval(timer)
+      return running
+    },
+  }
+}
