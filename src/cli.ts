@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { auditCommand } from './cli/audit.ts'
+import { backupCommand } from './cli/backup.ts'
 import { clientCommand } from './cli/client.ts'
+import { doctorCommand } from './cli/doctor.ts'
 import { keyCommand } from './cli/key.ts'
 import { output, UsageError } from './cli/run.ts'
 import { secretCommand } from './cli/secret.ts'
@@ -39,8 +41,8 @@ program
     output(options, { migrated }, migrated === 0 ? 'the database is up to date' : `${migrated} migrations applied`)
   })
 
-for (const command of [userCommand(), clientCommand(), sessionCommand(), keyCommand(), secretCommand(), auditCommand()])
-  program.addCommand(command)
+const commands = [userCommand(), clientCommand(), sessionCommand(), keyCommand(), secretCommand(), auditCommand()]
+for (const command of [...commands, backupCommand(), doctorCommand()]) program.addCommand(command)
 throwInsteadOfExit(program)
 
 try {

@@ -86,6 +86,8 @@ test('every command has --help, and all but serve take --json', async t => {
     ['serve'],
     ['migrate'],
     ['audit'],
+    ['backup'],
+    ['doctor'],
     ...['add', 'list', 'show', 'password', 'disable', 'enable', 'remove', 'import'].map(verb => ['user', verb]),
     ...['add', 'update', 'list', 'show', 'rotate-secret', 'drop-old-secret', 'disable', 'enable', 'remove'].map(
       verb => ['client', verb],

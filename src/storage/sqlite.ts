@@ -55,7 +55,7 @@ import {
 } from './sqlite_schema.ts'
 import { liveAt, prepareStatements, pruneBatch } from './sqlite_statements.ts'
 
-const migrationsFolder = fileURLToPath(new URL('../../migrations/sqlite', import.meta.url))
+export const migrationsFolder = fileURLToPath(new URL('../../migrations/sqlite', import.meta.url))
 
 /** How long SQLite itself may wait for a lock, in milliseconds: it blocks the event loop, so the long wait is ours. */
 const busyTimeout = 5

@@ -1,0 +1,30 @@
+/** `latchkey backup`: a copy of the database, beside a running server. */
+import { Command } from 'commander'
+import { readConfig, readEnvironment } from '../config.ts'
+import { openSqliteStorage } from '../storage/sqlite.ts'
+import { backupSqlite } from '../storage/sqlite_file.ts'
+import { operatorEvent, output } from './run.ts'
+
+export function backupCommand(): Command {
+  return new Command('backup')
+    .argument('<file>')
+    .description(
+      'copy the database into a new file, whole and checked, while the server runs; keep the master secret too',
+    )
+    .option('--json', 'print one JSON document')
+    .action(async (file: string, options: { json?: true }) => {
+      const { databaseFile } = readConfig(readEnvironment())
+      const bytes = await backupSqlite(databaseFile, file)
+      const { storage } = openSqliteStorage(databaseFile)
+      try {
+        await storage.addAuditEvents([operatorEvent('backup.created', { detail: file })])
+      } finally {
+        await storage.close()
+      }
+      output(
+        options,
+        { file, bytes },
+        `wrote ${file}, ${(bytes / 1e6).toFixed(1)} MB. It is of no use without the master secret, which is not in it`,
+      )
+    })
+}

@@ -1,0 +1,200 @@
+/** `latchkey doctor`: looks at everything that a deployment needs, changes nothing, and says what to do. */
+import { existsSync, statfsSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { Command } from 'commander'
+import { type Config, readConfig, readEnvironment } from '../config.ts'
+import { keyState, openSigningKey } from '../oauth/keys.ts'
+import { type MasterSecrets, masterSecretOfDigest } from '../oauth/master_secret.ts'
+import type { Storage } from '../oauth/storage.ts'
+import { firstSignInFile, looseFiles, now, privateFiles, readMasterSecrets } from '../setup.ts'
+import { openSqliteStorage } from '../storage/sqlite.ts'
+import { inspectSqlite } from '../storage/sqlite_file.ts'
+import { formatTime, output, table } from './run.ts'
+
+type Finding = Readonly<{
+  check: string
+  /** `warning`: works, and should not stay so. */
+  state: 'ok' | 'warning' | 'failed'
+  found: string
+  /** What to do about it. */
+  advice?: string
+}>
+
+/** Seconds: what clocks of one network differ by at most. */
+const clockTolerance = 60
+/** Bytes that a disk should have left. */
+const leastSpace = 256 * 2 ** 20
+/** Bytes. SQLite keeps its journal near 4 MiB where nobody holds an old snapshot. */
+const mostJournal = 256 * 2 ** 20
+
+export function doctorCommand(): Command {
+  return new Command('doctor')
+    .description('look at the database, secrets, keys, files and clock, change nothing, and say what to do')
+    .option('--json', 'print one JSON document')
+    .action(async (options: { json?: true }) => {
+      const findings = await examine(readConfig(readEnvironment()))
+      const failed = findings.filter(({ state }) => state === 'failed').length
+      const rows = findings.map(({ check, state, found, advice }) => [
+        state,
+        check,
+        advice === undefined ? found : `${found}: ${advice}`,
+      ])
+      output(options, { healthy: failed === 0, findings }, table(['STATE', 'CHECK', 'FOUND'], rows))
+      if (failed > 0) process.exitCode = 1
+    })
+}
+
+async function examine(config: Config): Promise<Finding[]> {
+  const { databaseFile: file } = config
+  if (!existsSync(file)) {
+    return [failed('database', `there is no ${file}`, 'start the server once, or set LATCHKEY_DATABASE_URL')]
+  }
+  const database = examineDatabase(file)
+  const files = [...examineFiles(config), ...examineSpace(file)]
+  // What cannot be read, or is of another version, has nothing more to tell.
+  if (database.some(({ state }) => state !== 'ok')) return [...database, ...files]
+  const { storage } = openSqliteStorage(file)
+  try {
+    return [...database, ...(await examineSecrets(config, storage)), ...files, await examineClock(storage)]
+  } finally {
+    await storage.close()
+  }
+}
+
+function examineDatabase(file: string): Finding[] {
+  try {
+    const { damage, pending, isNewer } = inspectSqlite(file)
+    const integrity =
+      damage.length === 0
+        ? ok('database', file)
+        : failed(
+            'database',
+            `damaged: ${damage[0]}${damage.length > 1 ? `, and ${damage.length - 1} more` : ''}`,
+            'stop the server, keep a copy of the file, restore the last backup',
+          )
+    if (isNewer) return [integrity, failed('migrations', 'of a newer latchkey', 'run that version')]
+    if (pending > 0) {
+      const found = `${pending} ${pending === 1 ? 'is' : 'are'} missing`
+      return [integrity, warning('migrations', found, 'run latchkey migrate, or start the server, which does it')]
+    }
+    return [integrity, ok('migrations', 'up to date')]
+  } catch (error) {
+    return [failed('database', (error as Error).message, 'restore the last backup')]
+  }
+}
+
+async function examineSecrets(config: Config, storage: Storage): Promise<Finding[]> {
+  const { secret: source } = config
+  if (source.kind !== 'value' && !existsSync(source.path)) {
+    return [failed('master secret', `there is no ${source.path}`, 'bring it back, or set LATCHKEY_SECRET_FILE')]
+  }
+  let secrets: MasterSecrets
+  try {
+    secrets = await readMasterSecrets(source, storage)
+  } catch (error) {
+    return [failed('master secret', (error as Error).message, 'bring the right one back')]
+  }
+  return [
+    examineSecret(config, secrets),
+    ...(await examineKeys(config, storage, secrets)),
+    await examineClients(storage, secrets),
+  ]
+}
+
+function examineSecret({ secret: source, databaseFile }: Config, secrets: MasterSecrets): Finding {
+  const names = secrets.map(({ name }) => name).join(', ')
+  if (source.kind !== 'value' && dirname(resolve(source.path)) === dirname(resolve(databaseFile))) {
+    const found = `${names} is in the folder of the database`
+    return warning(
+      'master secret',
+      found,
+      'who copies both has everything; keep it elsewhere with LATCHKEY_SECRET_FILE',
+    )
+  }
+  if (secrets.length === 1) return ok('master secret', names)
+  return warning('master secret', `${names}: an old one is still there`, 'see latchkey secret status')
+}
+
+async function examineKeys(config: Config, storage: Storage, secrets: MasterSecrets): Promise<Finding[]> {
+  const keys = await storage.listSigningKeys()
+  if (keys.length === 0) return [warning('signing keys', 'there is none', 'start the server, which makes the first')]
+  const closed = []
+  for (const key of keys) if ((await openSigningKey(key, secrets)) === undefined) closed.push(key.kid)
+  if (closed.length > 0) {
+    const found = `the master secret does not open ${closed.join(', ')}`
+    return [failed('signing keys', found, 'bring the right master secret back')]
+  }
+  const newest = keys.at(-1)!
+  const states = keys.map(key => `${key.alg} ${keyState(key, keys, now())}`).join(', ')
+  if (newest.alg !== config.signingAlg) {
+    return [warning('signing keys', states, `LATCHKEY_SIGNING_ALG is ${config.signingAlg}: restart the server`)]
+  }
+  const age = now() - newest.activatesAt
+  if (config.keyRotation > 0 && age > config.keyRotation + 86_400) {
+    const found = `${states}; the newest is ${Math.floor(age / 86_400)} days old`
+    return [warning('signing keys', found, 'a running server rotates it; is one running?')]
+  }
+  return [ok('signing keys', states)]
+}
+
+async function examineClients(storage: Storage, secrets: MasterSecrets): Promise<Finding> {
+  const known = new Set(secrets.map(({ name }) => name))
+  const clients = await storage.listClients()
+  const lost = clients.filter(
+    ({ secretDigests }) =>
+      secretDigests.length > 0 && !secretDigests.some(digest => known.has(masterSecretOfDigest(digest))),
+  )
+  if (lost.length === 0) return ok('clients', `${clients.length}`)
+  const found = `the secrets of ${lost.map(({ id }) => id).join(', ')} are under a master secret that is gone`
+  return failed('clients', found, 'bring it back, or give them new ones with latchkey client rotate-secret')
+}
+
+function examineFiles(config: Config): Finding[] {
+  const loose = looseFiles(privateFiles(config))
+  const modes =
+    loose.length === 0
+      ? ok('file modes', 'nobody but their owner reads them')
+      : warning(
+          'file modes',
+          loose.map(({ file, mode }) => `${file} has ${mode}`).join(', '),
+          `chmod 600 ${loose.map(({ file }) => file).join(' ')}`,
+        )
+  const firstSignIn = firstSignInFile(config.databaseFile)
+  if (!existsSync(firstSignIn)) return [modes]
+  const advice = 'sign in, change the password and remove the file'
+  return [modes, warning('first password', `it is still in ${firstSignIn}`, advice)]
+}
+
+function examineSpace(file: string): Finding[] {
+  const { bavail, bsize } = statfsSync(dirname(resolve(file)))
+  const free = bavail * bsize
+  const journal = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0
+  const space =
+    free < leastSpace
+      ? warning(
+          'disk',
+          `${toMegabytes(free)} MB are free`,
+          'a full disk is 503 for every sign-in and refresh; make room',
+        )
+      : ok('disk', `${toMegabytes(free)} MB are free`)
+  if (journal <= mostJournal) return [space]
+  const advice =
+    'something reads the database without an end, or a backup runs; it shrinks when the server is restarted'
+  return [space, warning('journal', `${toMegabytes(journal)} MB`, advice)]
+}
+
+/** A clock that is ahead cannot be told from here; one that was set back can. */
+async function examineClock(storage: Storage): Promise<Finding> {
+  const [lastEvent] = await storage.listAuditEvents(1)
+  const lastKey = (await storage.listSigningKeys()).at(-1)
+  const latest = Math.max(lastEvent?.at ?? 0, lastKey?.createdAt ?? 0)
+  if (latest <= now() + clockTolerance) return ok('clock', formatTime(now()))
+  const found = `it is ${formatTime(now())}, and the database has something of ${formatTime(latest)}`
+  return warning('clock', found, 'set the clock by NTP; sessions live on, tokens are off by the difference')
+}
+
+const toMegabytes = (bytes: number) => Math.floor(bytes / 1e6)
+
+const ok = (check: string, found: string): Finding => ({ check, state: 'ok', found })
+const warning = (check: string, found: string, advice: string): Finding => ({ check, state: 'warning', found, advice })
+const failed = (check: string, found: string, advice: string): Finding => ({ check, state: 'failed', found, advice })
