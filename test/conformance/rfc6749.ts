@@ -507,7 +507,7 @@ export const rfc6749: readonly Row[] = [
     section: '10.3',
     level: 'MUST',
     requirement: 'access tokens are kept confidential in storage and in logs',
-    test: 'logs › no password, token, secret or Authorization value is in any log line',
+    test: 'logs › no password, token, secret or Authorization value is in any log line or audit event',
   },
   {
     section: '10.3',
