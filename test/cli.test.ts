@@ -81,14 +81,17 @@ for (const [args, stdin, expected] of [
   })
 }
 
-test('every command has --help, and all but serve take --json', async t => {
+test('every command has --help; serve has no result, user export has no other form, all others take --json', async t => {
   const commands = [
     ['serve'],
     ['migrate'],
     ['audit'],
     ['backup'],
     ['doctor'],
-    ...['add', 'list', 'show', 'password', 'disable', 'enable', 'remove', 'import'].map(verb => ['user', verb]),
+    ...['add', 'list', 'show', 'password', 'disable', 'enable', 'remove', 'import', 'export'].map(verb => [
+      'user',
+      verb,
+    ]),
     ...['add', 'update', 'list', 'show', 'rotate-secret', 'drop-old-secret', 'disable', 'enable', 'remove'].map(
       verb => ['client', verb],
     ),
@@ -101,7 +104,7 @@ test('every command has --help, and all but serve take --json', async t => {
     const { code, stdout } = await cli([...command, '--help'])
     t.is(code, 0)
     t.regex(stdout, new RegExp(`^Usage: latchkey ${command.join(' ')} `))
-    t.is(stdout.includes('--json'), command[0] !== 'serve', command.join(' '))
+    t.is(stdout.includes('--json'), !['serve', 'user export'].includes(command.join(' ')), command.join(' '))
   }
 })
 
@@ -693,7 +696,7 @@ test("the FastAPI tutorial's users come in with their bcrypt hashes, sign in and
   writeFileSync(file, JSON.stringify(users))
   await json(['client', 'add', 'app', '--public', '--grant', 'password'])
 
-  t.deepEqual(await json(['user', 'import', file]), { imported: 2 })
+  t.deepEqual(await json(['user', 'import', file]), { imported: 2, ignored: [] })
 
   const { url } = await startProcess(t, environment)
   const signIn = (username: string, password: string) =>
@@ -706,24 +709,85 @@ test("the FastAPI tutorial's users come in with their bcrypt hashes, sign in and
   t.true([database, `${database}-wal`].some(file => readFileSync(file, 'latin1').includes('$argon2id$')))
 })
 
-test('an import with a bad entry or a taken name imports nothing and says why', async t => {
+test('an import with a bad entry or a taken name imports nothing and says why; a dry run says it of every line', async t => {
   const { json, cli, environment } = startCli(t)
-  const file = join(environment.HOME!, 'users.json')
-  const good = { username: 'alice', hashed_password: await bcrypt.hash('secret', 4) }
-  writeFileSync(file, JSON.stringify([good, { username: 'bob', hashed_password: 'md5:abcdef' }]))
+  const file = join(environment.HOME!, 'users.csv')
+  const hash = await bcrypt.hash('secret', 4)
+  const write = (...lines: string[]) => writeFileSync(file, ['username,hashed_password,shoe size', ...lines].join('\n'))
+  const problem = 'line 3: hashed_password: is not a hash of bcrypt, argon2i, argon2id, scrypt or PBKDF2'
+  const ignored = 'not imported, since they mean nothing here: shoe size'
+
+  write(`alice,${hash},38`, 'bob,md5:abcdef,45')
   t.deepEqual(await cli(['user', 'import', file]), {
     code: 1,
     stdout: '',
-    stderr: 'latchkey: nothing was imported:\nlatchkey: entry 2: hashed_password: is not a bcrypt or argon2id hash\n',
+    stderr: `latchkey: nothing was imported:\nlatchkey: ${problem}\n`,
+  })
+  t.deepEqual(await cli(['user', 'import', file, '--dry-run']), {
+    code: 1,
+    stdout: `1 users could be imported, but for these:\n${problem}\n${ignored}\n`,
+    stderr: '',
   })
   t.deepEqual(await json(['user', 'list']), [])
 
-  writeFileSync(file, JSON.stringify([good]))
-  t.deepEqual(await json(['user', 'import', file]), { imported: 1 })
+  write(`alice,${hash},38`)
+  t.deepEqual(await json(['user', 'import', file, '--dry-run']), {
+    importable: 1,
+    problems: [],
+    ignored: ['shoe size'],
+  })
+  t.deepEqual(await json(['user', 'list']), [])
+  t.deepEqual(await cli(['user', 'import', file]), { code: 0, stdout: `imported 1 users\n${ignored}\n`, stderr: '' })
+
+  write(`ALICE,${hash},38`, `carol,${hash},38`, `Carol,${hash},38`)
+  const taken = 'username: is taken, by a user who exists or one before in the file'
   t.is(
     (await cli(['user', 'import', file])).stderr,
-    'latchkey: nothing was imported: these usernames are taken: alice\n',
+    `latchkey: nothing was imported:\nlatchkey: line 2: ${taken}\nlatchkey: line 4: ${taken}\n`,
   )
+})
+
+test('a long list of problems is cut short, and the dry run has all of it', async t => {
+  const { cli, environment } = startCli(t)
+  const file = join(environment.HOME!, 'users.json')
+  writeFileSync(file, JSON.stringify(Array.from({ length: 30 }, () => ({}))))
+  const { stderr } = await cli(['user', 'import', file])
+  t.is(stderr.trimEnd().split('\n').length, 22)
+  t.true(stderr.endsWith('\nlatchkey: and 40 more: --dry-run shows all\n'))
+  t.is((await cli(['user', 'import', file, '--dry-run'])).stdout.trimEnd().split('\n').length, 61)
+})
+
+test('what user export prints, user import takes in another database: the same users, with the same passwords', async t => {
+  const [from, to] = [startCli(t), startCli(t)]
+  const file = join(from.environment.HOME!, 'users')
+  const entries = Array.from({ length: 2345 }, (_, i) => ({
+    username: `user ${i}`,
+    hashed_password: '$argon2i$v=19$m=64,t=2,p=1$4Fl5LJlIuFqlGCMHQHjt0g$zdH1n4x398l/1bDx3mDQGfu1EOOXM7xe9ERn7aCF0qc',
+    full_name: i % 2 ? null : 'Ünal "U"\n',
+    disabled: i % 3 === 0,
+  }))
+  writeFileSync(file, JSON.stringify(entries))
+  await from.json(['user', 'import', file])
+
+  const exported = await from.cli(['user', 'export'])
+  t.is(exported.stderr, '')
+  writeFileSync(file, exported.stdout)
+  t.deepEqual(await to.json(['user', 'import', file]), { imported: 2345, ignored: [] })
+
+  t.deepEqual(await to.json(['user', 'list']), await from.json(['user', 'list']))
+  t.is((await to.cli(['user', 'export'])).stdout, exported.stdout)
+  t.like((await from.json(['audit', '--type', 'user.exported']))[0], { type: 'user.exported' })
+
+  await to.json(['client', 'add', 'app', '--public', '--grant', 'password'])
+  const { url } = await startProcess(t, to.environment)
+  const form = {
+    grant_type: 'password',
+    client_id: 'app',
+    username: 'user 1',
+    password: 'correct horse battery staple',
+  }
+  t.is((await postForm(`${url}/token`, form)).status, 200)
+  t.regex((await to.cli(['user', 'export'])).stdout, /"user 1","hashed_password":"\$argon2id\$/)
 })
 
 test('migrate makes the database and says what it did', async t => {

@@ -133,28 +133,40 @@ contract('createUsers writes one audit event for each user', async (t, storage) 
   ])
 })
 
-contract('createUsers creates all or none: a taken name is returned and nothing is written', async (t, storage) => {
-  await storage.createUsers([user('alice')], event('user.created'))
+contract(
+  'createUsers creates all or none: a taken name or id is returned and nothing is written',
+  async (t, storage) => {
+    await storage.createUsers([user('alice')], event('user.created'))
 
-  const taken = await storage.createUsers(
-    [user('carol'), user('ALICE', { id: 'usr_2' }), user('dave')],
-    event('user.created'),
-  )
+    const [shouting, sameId] = [user('ALICE', { id: 'usr_2' }), user('erin', { id: 'usr_alice' })]
+    const taken = await storage.createUsers([user('carol'), shouting, sameId, user('dave')], event('user.created'))
 
-  t.deepEqual(taken, ['ALICE'])
-  t.deepEqual(
-    (await storage.listUsers()).map(({ username }) => username),
-    ['alice'],
-  )
-  t.is(await auditCount(storage), 1)
-  t.deepEqual(await storage.createUsers([user('carol'), user('dave')], event('user.created')), [])
-})
+    t.deepEqual(taken, [shouting, sameId])
+    t.deepEqual(
+      (await storage.listUsers()).map(({ username }) => username),
+      ['alice'],
+    )
+    t.is(await auditCount(storage), 1)
+    t.deepEqual(await storage.createUsers([user('carol'), user('dave')], event('user.created')), [])
+  },
+)
 
-contract('createUsers finds names that are taken by one another', async (t, storage) => {
-  const taken = await storage.createUsers([user('alice'), user('Alice', { id: 'usr_2' })], event('user.created'))
-  t.deepEqual(taken, ['Alice'])
+contract('createUsers finds names and ids that are taken by one another', async (t, storage) => {
+  const [shouting, sameId] = [user('Alice', { id: 'usr_2' }), user('bob', { id: 'usr_alice' })]
+  t.deepEqual(await storage.createUsers([user('alice'), shouting, sameId], event('user.created')), [shouting, sameId])
   t.deepEqual(await storage.listUsers(), [])
   t.is(await auditCount(storage), 0)
+})
+
+contract('createUsers makes nothing in a dry run, and says what it would', async (t, storage) => {
+  const [alice, shouting] = [user('alice'), user('ALICE', { id: 'usr_2' })]
+  const dryRun = (...users: User[]) => storage.createUsers(users, event('user.created'), { dryRun: true })
+  t.deepEqual(await dryRun(alice, shouting), [shouting])
+  t.deepEqual(await dryRun(alice), [])
+  t.deepEqual(await storage.listUsers(), [])
+  t.is(await auditCount(storage), 0)
+  await storage.createUsers([alice], event('user.created'))
+  t.deepEqual(await dryRun(shouting), [shouting])
 })
 
 contract('usernames are compared in NFC and without case', async (t, storage) => {
@@ -179,6 +191,16 @@ contract('listUsers goes by username without case', async (t, storage) => {
     (await storage.listUsers()).map(({ username }) => username),
     ['alice', 'Bob', 'carol'],
   )
+})
+
+contract('listUsers goes page by page', async (t, storage) => {
+  await storage.createUsers([user('carol'), user('Bob'), user('alice')], event('user.created'))
+  const page = async (after: string | undefined, limit: number) =>
+    (await storage.listUsers({ after, limit })).map(({ username }) => username)
+  t.deepEqual(await page(undefined, 2), ['alice', 'Bob'])
+  t.deepEqual(await page('Bob', 2), ['carol'])
+  t.deepEqual(await page('carol', 2), [])
+  t.deepEqual(await page('anybody who was removed', 1), ['Bob'])
 })
 
 contract('changePassword sets the hash, raises the version and ends the sessions', async (t, storage) => {

@@ -1,20 +1,19 @@
 /** Files of users to import: what is taken, and messages that name the entry and never show a hash. */
 import test from 'ava'
-import { parseUserFile } from '../src/cli/user_file.ts'
+import fc from 'fast-check'
+import { formatUser, parseUserFile } from '../src/cli/user_file.ts'
 import { createPasswords } from '../src/oauth/password.ts'
 import { cheapHashing, createTestRandom, password, startTime as start } from './_server.ts'
 
 const bcryptHash = '$2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW'
 const argon2Hash = '$argon2id$v=19$m=8,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$TWpq3uN1sVoLcnLGPxWnZw'
+const userId = 'usr_AAECAwQFBgcICQoLDA0ODw'
 
-const parse = (text: string) => parseUserFile(text, start, createTestRandom())
-const message = (text: string) => {
-  try {
-    return `took ${parse(text).length}`
-  } catch (error) {
-    return (error as Error).message
-  }
-}
+const read = (text: string) => parseUserFile(text, start, createTestRandom())
+const parse = (text: string) => read(text).users.map(({ user }) => user)
+/** What cannot be taken, as the command shows it. */
+const problems = (text: string) =>
+  read(text).problems.map(({ place, member, problem }) => [place, member, problem].filter(Boolean).join(': '))
 
 /** The members of an entry that has all of them. */
 const johndoe = {
@@ -88,38 +87,128 @@ test('each user gets an id of its own, and the username is kept in NFC', t => {
 test('hashes that this program made itself are taken', async t => {
   const passwords = await createPasswords(cheapHashing, createTestRandom())
   const own = { ...johndoe, hashed_password: await passwords.hash(password) }
-  t.is(message(JSON.stringify([own])), 'took 1')
+  t.deepEqual(problems(JSON.stringify([own])), [])
 })
 
-test('entries that cannot be taken are named with their place, all at once', t => {
+test('CSV is taken: names in the first line, in any order; what is empty is absent', t => {
+  const csv = [
+    'email,username,hashed_password,full_name,disabled',
+    `johndoe@example.com,johndoe,${bcryptHash},John Doe,false`,
+    `,alice,"${argon2Hash}","Doe, ""Al"" Alice",t`,
+    '',
+    `,bob,${bcryptHash},,`,
+  ]
+  const user = { ...expected, email: undefined }
+  const users = [
+    expected,
+    { ...user, username: 'alice', fullName: 'Doe, "Al" Alice', passwordHash: argon2Hash, disabledAt: start },
+    { ...user, username: 'bob', fullName: undefined },
+  ]
+  for (const text of [csv.join('\n'), csv.join('\r\n'), `\ufeff${csv.join('\n')}\n`])
+    t.deepEqual(withoutId(text), users)
+})
+
+for (const [name, delimiter] of [
+  ['semicolons', ';'],
+  ['tabs', '\t'],
+] as const) {
+  test(`CSV is taken with ${name}; then commas need no quotes`, t => {
+    const text = [`username${delimiter}hashed_password`, `alice${delimiter}${argon2Hash}`].join('\n')
+    t.deepEqual(
+      parse(text).map(({ username, passwordHash }) => [username, passwordHash]),
+      [['alice', argon2Hash]],
+    )
+  })
+}
+
+test('an id of this program, and the times, are kept; an id of another kind is not', t => {
+  const old = { ...johndoe, id: userId, created_at: 1_600_000_000, disabled: true, disabled_at: 1_700_000_000 }
+  const kept = { id: userId, createdAt: 1_600_000_000, disabledAt: 1_700_000_000 }
+  t.like(parse(JSON.stringify([old]))[0], kept)
+  const iso = { ...old, created_at: '2020-09-13T12:26:40Z', disabled_at: '2023-11-14T23:13:20.5+01:00' }
+  t.like(parse(JSON.stringify([iso]))[0], { ...kept, disabledAt: 1_700_000_000 })
+  const csv = `username,hashed_password,id,created_at,disabled_at\na,${bcryptHash},${userId},1600000000,1700000000`
+  t.like(parse(csv)[0], kept)
+  for (const id of ['7', 7, 'usr_7', `${userId}=`, null])
+    t.regex(parse(JSON.stringify([{ ...old, id }]))[0]?.id ?? '', /^usr_(?!AAECAwQF)[\w-]{22}$/)
+})
+
+test('property: what is written is read back as the same users', t => {
+  const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).map(value => `x${value.normalize('NFC')}x`)
+  const optional = { nil: undefined }
+  const user = fc.record({
+    id: fc.constant(userId),
+    username: text.filter(value => !/[\p{C}\p{Z}]/u.test(value)),
+    email: fc.option(text, optional),
+    fullName: fc.option(text, optional),
+    passwordHash: fc.constantFrom(bcryptHash, argon2Hash),
+    credentialVersion: fc.constant(1),
+    createdAt: fc.nat(),
+    disabledAt: fc.option(fc.nat(), optional),
+  })
+  fc.assert(
+    fc.property(fc.array(user, { minLength: 1 }), users =>
+      t.deepEqual(parse(users.map(each => `${formatUser(each)}\n`).join('')), users),
+    ),
+  )
+})
+
+test('members that mean nothing here are named', t => {
+  t.deepEqual(
+    read(
+      JSON.stringify([
+        { ...johndoe, roles: [] },
+        { ...johndoe, age: 7, roles: [] },
+      ]),
+    ).ignored,
+    ['roles', 'age'],
+  )
+  t.deepEqual(read(JSON.stringify([johndoe])).ignored, [])
+})
+
+test('entries that cannot be taken are named with their place and why, all at once; the others are there', t => {
   const text = JSON.stringify([
     johndoe,
     { ...johndoe, username: ' x' },
     { ...johndoe, hashed_password: 'plain' },
+    { ...johndoe, hashed_password: bcryptHash.slice(0, -1) },
+    { ...johndoe, hashed_password: bcryptHash.replace('$12$', '$16$') },
     { username: 'x' },
     'text',
-    { ...johndoe, disabled: 'yes' },
+    { ...johndoe, disabled: 'yes', created_at: 'yesterday', email: 7 },
   ])
-  const lines = message(text).split('\n')
-  t.is(lines[0], 'nothing was imported:')
-  t.is(lines[1], 'entry 2: username: cannot be a username')
-  t.is(lines[2], 'entry 3: hashed_password: is not a bcrypt or argon2id hash')
-  t.regex(lines[3] ?? '', /^entry 4: hashed_password: /)
-  t.regex(lines[4] ?? '', /^entry 5: entry: /)
-  t.regex(lines[5] ?? '', /^entry 6: disabled: /)
-  t.is(lines.length, 6)
+  t.deepEqual(problems(text), [
+    'entry 2: username: cannot be a username',
+    'entry 3: hashed_password: is not a hash of bcrypt, argon2i, argon2id, scrypt or PBKDF2',
+    'entry 4: hashed_password: is not a whole bcrypt hash',
+    'entry 5: hashed_password: costs more than one sign-in may: the limit for bcrypt is cost 15',
+    'entry 6: hashed_password: is not text',
+    'entry 7: is not an object with the members of a user',
+    'entry 8: email: is not text',
+    'entry 8: disabled: is not true or false',
+    'entry 8: created_at: is not seconds since 1970 or a time of ISO 8601',
+  ])
+  t.is(parse(text).length, 1)
 })
 
-test('the place is the line in JSON lines and the name in a dictionary', t => {
+test('the place is the line in JSON lines and CSV, and the name in a dictionary', t => {
   const bad = { ...johndoe, username: '' }
-  t.true(message(`${JSON.stringify(johndoe)}\n\nnot json\n`).includes('\nline 3: entry: '))
-  t.true(message(JSON.stringify({ johndoe, bob: bad })).includes('\nuser "bob": username: '))
+  t.deepEqual(problems(`${JSON.stringify(johndoe)}\n\nnot json\n`), [
+    'line 3: is not an object with the members of a user',
+  ])
+  t.deepEqual(problems(JSON.stringify({ johndoe, bob: bad })), ['user "bob": username: cannot be a username'])
+  t.deepEqual(problems(`username,hashed_password\na,${bcryptHash}\n\nb,plain`), [
+    'line 4: hashed_password: is not a hash of bcrypt, argon2i, argon2id, scrypt or PBKDF2',
+  ])
 })
 
-test('a long list of problems is cut short', t => {
-  const lines = message(JSON.stringify(Array.from({ length: 30 }, () => ({ ...johndoe, username: '' })))).split('\n')
-  t.is(lines.length, 22)
-  t.is(lines.at(-1), 'and 10 more')
+test('CSV that is none says where', t => {
+  t.deepEqual(problems(`username,hashed_password\na,${bcryptHash}\nb,${argon2Hash}`), [
+    'line 3: has more or fewer columns than the first; a hash with commas in it belongs in double quotes',
+  ])
+  t.deepEqual(problems(`username,hashed_password\n"a,${bcryptHash}`), [
+    'line 2: cannot be read as CSV (CSV_QUOTE_NOT_CLOSED)',
+  ])
 })
 
 test('no message shows a hash, a password or the text of a file that cannot be read', t => {
@@ -134,23 +223,21 @@ test('no message shows a hash, a password or the text of a file that cannot be r
     secret,
     JSON.stringify(secret),
     `fake_users_db = {'johndoe': {'hashed_password': '${secret}'}}`,
+    `username,hashed_password\na,${secret}`,
+    `username,hashed_password\na,${secret},${secret}`,
+    `username,hashed_password\na,x"${secret}"`,
+    `username,hashed_password\na,"${secret}"x`,
   ]) {
-    const shown = message(text)
-    t.regex(shown, /^nothing was imported: ?/)
+    const shown = problems(text).join('\n')
+    t.not(shown, '', text)
     t.false(shown.includes(secret), shown)
     t.false(shown.includes(bcryptHash.slice(0, 20)), shown)
   }
 })
 
-test('what is no list of users is refused', t => {
-  for (const text of ['7', 'null', '"text"', 'true']) {
-    t.is(message(text), 'nothing was imported: the file has no users in it')
+test('what is no list of users, or an empty one, is refused: it is the wrong file', t => {
+  for (const text of ['7', 'null', '"text"', 'true', '', '\n', '[]', '{}', 'username,hashed_password\n']) {
+    t.deepEqual(problems(text), ['the file: has no users in it'], text)
   }
-  t.is(message(JSON.stringify([johndoe])), 'took 1')
-})
-
-test('an empty file is refused: it is the wrong one', t => {
-  for (const text of ['', '\n']) {
-    t.is(message(text), 'nothing was imported: the file has no users in it', JSON.stringify(text))
-  }
+  t.deepEqual(problems(JSON.stringify([johndoe])), [])
 })

@@ -1,4 +1,5 @@
 /** `latchkey user`: the people who sign in. */
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import type { Config } from '../config.ts'
@@ -86,20 +87,14 @@ export function userCommand(): Command {
     )
   user
     .command('import <file>')
-    .description(
-      'add users from a JSON array, JSON lines or a FastAPI users table, with their bcrypt or argon2id hashes; all or none',
-    )
+    .description('add users with the password hashes they have, from JSON, JSON lines or CSV; all or none')
+    .option('--dry-run', 'import nothing; report line by line what cannot be imported and why')
     .option('--json', 'print one JSON document')
-    .action((file: string, options: Json) =>
-      withStorage(async storage => {
-        const { parseUserFile } = await import('./user_file.ts')
-        const users = parseUserFile(readFile(file), now(), randomBytes)
-        const taken = await storage.createUsers(users, operatorEvent('user.created', { detail: 'import' }))
-        if (taken.length > 0)
-          throw new Error(`nothing was imported: these usernames are taken: ${taken.slice(0, 20).join(', ')}`)
-        output(options, { imported: users.length }, `imported ${users.length} users`)
-      }),
-    )
+    .action(importUsers)
+  user
+    .command('export')
+    .description('print all users with their password hashes as JSON lines, which import reads; keep them safe')
+    .action(exportUsers)
   return user
 }
 
@@ -124,6 +119,58 @@ async function addUser(
     const taken = await storage.createUsers([user], operatorEvent('user.created'))
     if (taken.length > 0) throw new Error(`the username ${username} is taken`)
     output(options, describeUser(user), `added the user ${username}`)
+  })
+}
+
+async function importUsers(path: string, options: Json & { dryRun?: true }): Promise<void> {
+  await withStorage(async storage => {
+    const { parseUserFile } = await import('./user_file.ts')
+    const file = parseUserFile(readFile(path), now(), randomBytes)
+    const places = new Map(file.users.map(({ place, user }) => [user, place]))
+    const dryRun = options.dryRun || file.problems.length > 0
+    const taken = await storage.createUsers([...places.keys()], operatorEvent('user.created', { detail: 'import' }), {
+      dryRun,
+    })
+    const problems = [
+      ...file.problems,
+      ...taken.map(user => ({ place: places.get(user)!, member: 'username', problem: isTaken })),
+    ]
+    const lines = problems.map(({ place, member, problem }) => [place, member, problem].filter(Boolean).join(': '))
+    const { ignored } = file
+    const note = ignored.length > 0 ? `\nnot imported, since they mean nothing here: ${ignored.join(', ')}` : ''
+
+    if (options.dryRun) {
+      const count = file.users.length - taken.length
+      const summary =
+        problems.length > 0 ? `${count} users could be imported, but for these:` : `${count} users can be imported`
+      output(options, { importable: count, problems, ignored }, [summary, ...lines].join('\n') + note)
+      if (problems.length > 0) process.exitCode = 1
+    } else if (problems.length > 0) {
+      const more = lines.length > 20 ? [`and ${lines.length - 20} more: --dry-run shows all`] : []
+      throw new Error(['nothing was imported:', ...lines.slice(0, 20), ...more].join('\n'))
+    } else {
+      output(options, { imported: file.users.length, ignored }, `imported ${file.users.length} users${note}`)
+    }
+  })
+}
+
+const isTaken = 'is taken, by a user who exists or one before in the file'
+
+/** Users a page: what is held in memory at once. */
+const exportPage = 1000
+
+async function exportUsers(): Promise<void> {
+  await withStorage(async storage => {
+    const { formatUser } = await import('./user_file.ts')
+    await storage.addAuditEvents([operatorEvent('user.exported')])
+    let after: string | undefined
+    do {
+      const users = await storage.listUsers({ after, limit: exportPage })
+      for (const user of users) {
+        if (!process.stdout.write(`${formatUser(user)}\n`)) await once(process.stdout, 'drain')
+      }
+      after = users.at(-1)?.username
+    } while (after !== undefined)
   })
 }
 

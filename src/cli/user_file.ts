@@ -1,71 +1,165 @@
 /**
- * Files of users to import: a JSON array, one JSON object a line, or the dictionary of the FastAPI tutorial (username to
- * user). Members: `username`, `hashed_password`, and if present `email`, `full_name`, `disabled`.
+ * Files of users: what `user export` writes and `user import` reads. A JSON array, one JSON object a line, the dictionary of
+ * the FastAPI tutorial (username to user), or CSV with the names of the members in its first line. Members: `username`,
+ * `hashed_password`, and if present `email`, `full_name`, `disabled`, and Latchkey's own `id`, `created_at`, `disabled_at`.
  */
+import { CsvError, parse as parseCsv } from 'csv-parse/sync'
 import { z } from 'zod'
-import { isPasswordHash } from '../oauth/password.ts'
-import { createUserId, parseUsername, type User } from '../oauth/user.ts'
+import { passwordHashProblem } from '../oauth/password_formats.ts'
+import { createUserId, isUserId, parseUsername, type User } from '../oauth/user.ts'
 
-const entrySchema = z.object({
-  username: z.string().refine(text => parseUsername(text) !== undefined, 'cannot be a username'),
-  hashed_password: z.string().refine(isPasswordHash, 'is not a bcrypt or argon2id hash'),
-  email: z.string().nullish(),
-  full_name: z.string().nullish(),
-  disabled: z.boolean().nullish(),
-})
+/** Where something stands in the file, for messages: `line 3`, `entry 3`, `user "alice"`. */
+type Entry = Readonly<{ place: string; value: unknown }>
+
+export type Problem = Readonly<{ place: string; member?: string; problem: string }>
+
+export type UserFile = Readonly<{
+  /** Those that can be taken. */
+  users: readonly { place: string; user: User }[]
+  /** What can't, in the order of the file; never shows a hash. */
+  problems: readonly Problem[]
+  /** Names of members that mean nothing here. */
+  ignored: readonly string[]
+}>
+
+const hasKind = (kinds: string) => ({ error: `is not ${kinds}` })
+
+const instant = z
+  .union(
+    [z.int().min(0), z.iso.datetime({ offset: true, local: true }).transform(text => Date.parse(`${text}`) / 1000)],
+    {
+      ...hasKind('seconds since 1970 or a time of ISO 8601'),
+    },
+  )
+  .transform(Math.floor)
+
+const members = {
+  id: z.string().optional().catch(undefined),
+  username: z.string(hasKind('text')).refine(text => parseUsername(text) !== undefined, 'cannot be a username'),
+  hashed_password: z.string(hasKind('text')).superRefine((text, context) => {
+    const problem = passwordHashProblem(text)
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
+  }),
+  email: z.string(hasKind('text')).nullish(),
+  full_name: z.string(hasKind('text')).nullish(),
+  disabled: z.boolean(hasKind('true or false')).nullish(),
+  created_at: instant.nullish(),
+  disabled_at: instant.nullish(),
+}
+
+const entrySchema = z.object(members, hasKind('an object with the members of a user'))
 
 /**
  * @param text the whole file
  * @param now  seconds since the epoch
- * @throws Error that names each entry which cannot be taken and why; never shows a hash
  */
-export function parseUserFile(text: string, now: number, randomBytes: (size: number) => Buffer): User[] {
-  const problems: string[] = []
-  const entries = parseEntries(text)
-  if (entries.length === 0) throw new Error('nothing was imported: the file has no users in it')
-  const users = entries.map(({ place, value }): User | undefined => {
+export function parseUserFile(text: string, now: number, randomBytes: (size: number) => Buffer): UserFile {
+  const entries = parseEntries(text.replace(/^\ufeff/, ''))
+  if (!Array.isArray(entries)) return { users: [], problems: [entries], ignored: [] }
+
+  const users: { place: string; user: User }[] = []
+  const problems: Problem[] = []
+  const ignored = new Set<string>()
+  for (const { place, value } of entries) {
     const parsed = entrySchema.safeParse(value)
     if (!parsed.success) {
-      problems.push(
-        ...parsed.error.issues.map(issue => `${place}: ${issue.path.join('.') || 'entry'}: ${issue.message}`),
-      )
-      return undefined
+      const found = parsed.error.issues.map(({ path: [member], message }) => ({ place, member, problem: message }))
+      problems.push(...(found as Problem[]))
+      continue
     }
-    const { username, hashed_password: passwordHash, email, full_name: fullName, disabled } = parsed.data
-    return {
-      id: createUserId(randomBytes),
-      username: username.normalize('NFC'),
-      email: email ?? undefined,
-      fullName: fullName ?? undefined,
-      passwordHash,
-      credentialVersion: 1,
-      createdAt: now,
-      disabledAt: disabled ? now : undefined,
-    }
-  })
-  if (problems.length > 0) {
-    const shown = problems.slice(0, 20).join('\n')
-    const more = problems.length > 20 ? `\nand ${problems.length - 20} more` : ''
-    throw new Error(`nothing was imported:\n${shown}${more}`)
+    const { id, username, hashed_password: passwordHash, email, full_name: fullName, disabled, ...at } = parsed.data
+    users.push({
+      place,
+      user: {
+        id: id !== undefined && isUserId(id) ? id : createUserId(randomBytes),
+        username: username.normalize('NFC'),
+        email: email ?? undefined,
+        fullName: fullName ?? undefined,
+        passwordHash,
+        credentialVersion: 1,
+        createdAt: at.created_at ?? now,
+        disabledAt: at.disabled_at ?? (disabled ? now : undefined),
+      },
+    })
+    for (const name of Object.keys(value as object)) if (!(name in members)) ignored.add(name)
   }
-  return users as User[]
+  return { users, problems, ignored: [...ignored] }
 }
 
-function parseEntries(text: string): { place: string; value: unknown }[] {
+/** One line of JSON lines, which {@link parseUserFile} reads back as the same user. */
+export function formatUser({ id, username, passwordHash, email, fullName, createdAt, disabledAt }: User): string {
+  return JSON.stringify({
+    id,
+    username,
+    hashed_password: passwordHash,
+    email: email ?? null,
+    full_name: fullName ?? null,
+    disabled: disabledAt !== undefined,
+    created_at: createdAt,
+    disabled_at: disabledAt ?? null,
+  })
+}
+
+const noUsers: Problem = { place: 'the file', problem: 'has no users in it' }
+
+function parseEntries(text: string): Entry[] | Problem {
   const whole = parseJson(text)
-  if (whole === undefined) {
-    const lines = text.split('\n').map((line, i) => ({ place: `line ${i + 1}`, line: line.trim() }))
-    return lines.filter(({ line }) => line !== '').map(({ place, line }) => ({ place, value: parseJson(line) }))
-  }
+  const entries = whole === undefined ? parseLines(text) : parseDocument(whole)
+  return Array.isArray(entries) && entries.length === 0 ? noUsers : entries
+}
+
+function parseDocument(whole: unknown): Entry[] | Problem {
   if (Array.isArray(whole)) return whole.map((value, i) => ({ place: `entry ${i + 1}`, value }))
-  if (typeof whole !== 'object' || whole === null) throw new Error('nothing was imported: the file has no users in it')
+  if (typeof whole !== 'object' || whole === null) return noUsers
   if ('hashed_password' in whole) return [{ place: 'entry 1', value: whole }]
   return Object.entries(whole).map(([name, value]) => ({ place: `user ${JSON.stringify(name)}`, value }))
 }
 
+function parseLines(text: string): Entry[] | Problem {
+  const head = /[^\r\n]*/.exec(text.trimStart())?.[0] ?? ''
+  if (!/^[[{]/.test(head) && head.includes('username') && head.includes('hashed_password'))
+    return parseTable(text, head)
+  const lines = text.split('\n').map((line, i) => ({ place: `line ${i + 1}`, line: line.trim() }))
+  return lines.filter(({ line }) => line !== '').map(({ place, line }) => ({ place, value: parseJson(line) }))
+}
+
+/** @param head the line with the names, which shows what separates the columns */
+function parseTable(text: string, head: string): Entry[] | Problem {
+  try {
+    const records = parseCsv(text, {
+      columns: names => names.map((name: string) => name.trim()),
+      delimiter: [';', '\t'].find(delimiter => head.includes(delimiter)) ?? ',',
+      skip_empty_lines: true,
+      info: true,
+    }) as unknown as { record: Record<string, string>; info: { lines: number } }[]
+    return records.map(({ record, info }) => ({ place: `line ${info.lines}`, value: fromTexts(record) }))
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error
+    // The message of the package may quote what is there, which may be a hash.
+    const problem =
+      error.code === 'CSV_RECORD_INCONSISTENT_COLUMNS' || error.code === 'CSV_RECORD_INCONSISTENT_FIELDS_LENGTH'
+        ? 'has more or fewer columns than the first; a hash with commas in it belongs in double quotes'
+        : `cannot be read as CSV (${error.code})`
+    return { place: `line ${(error as unknown as { lines?: number }).lines ?? 1}`, problem }
+  }
+}
+
+/** CSV has texts only: what is empty is absent, and what should be something else becomes it where it can. */
+function fromTexts(record: Record<string, string>): Record<string, unknown> {
+  const { disabled = '', created_at, disabled_at, ...texts } = record
+  const instantFrom = (text: string | undefined) => (text !== undefined && /^\d+$/.test(text) ? Number(text) : text)
+  const values = {
+    ...texts,
+    disabled: { true: true, t: true, 1: true, false: false, f: false, 0: false }[disabled.toLowerCase()] ?? disabled,
+    created_at: instantFrom(created_at),
+    disabled_at: instantFrom(disabled_at),
+  }
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== '' && value !== undefined))
+}
+
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text.replace(/^\ufeff/, ''))
+    return JSON.parse(text)
   } catch {
     return undefined
   }

@@ -11,6 +11,7 @@ export type AuditEventType =
   | 'session.reused'
   | 'token.revoked'
   | 'user.created'
+  | 'user.exported'
   | 'user.password_changed'
   | 'user.disabled'
   | 'user.enabled'

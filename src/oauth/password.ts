@@ -1,10 +1,10 @@
 /**
  * Password hashes: argon2id (RFC 9106), at most as many at once as there are cores, a short queue behind them and a clear
- * refusal beyond it. A storm of sign-ins slows sign-ins, never refreshes. Imported bcrypt hashes are verified as they are.
+ * refusal beyond it. A storm of sign-ins slows sign-ins, never refreshes. Imported hashes are verified as they are.
  */
 import argon2 from 'argon2'
-import bcrypt from 'bcrypt'
 import { OAuthError } from './error.ts'
+import { openPasswordHash } from './password_formats.ts'
 
 /** Memory in KiB, passes, lanes; how many hashes run at once, how many may wait. */
 export type PasswordHashing = Readonly<{
@@ -19,11 +19,13 @@ export type Passwords = Readonly<{
   /** @returns a PHC string of argon2id */
   hash: (password: string) => Promise<string>
   /**
-   * Verifies a password; takes the time of one hash also where there is none.
+   * Verifies a password, as it is and in NFC. What is refused takes the same time whether there is a hash or not, and of
+   * whatever kind it is.
    *
    * @param storedHash undefined for an unknown user
+   * @param isRefused  true when a right password is refused as well
    */
-  verify: (password: string, storedHash: string | undefined) => Promise<boolean>
+  verify: (password: string, storedHash: string | undefined, isRefused?: boolean) => Promise<boolean>
   /** True when a hash is of another kind or cost than new ones. */
   needsRehash: (storedHash: string) => boolean
 }>
@@ -41,49 +43,55 @@ export async function createPasswords(
     // The package sorts the costs by name; in the order m, t, p every other implementation can read the hash.
     return phc.replace(/(m=\d+),(p=\d+),(t=\d+)/, '$1,$3,$2')
   }
+  const began = performance.now()
   // What an unknown user's password is compared with, so that there is a hash of the same cost to compute.
   const nobodysHash = await hash(randomBytes(32).toString('base64url'))
+  const kindOf = (storedHash: string) => openPasswordHash(storedHash)!.kind
+  const durations = createDurations(kindOf(nobodysHash), performance.now() - began)
 
   return {
     hash,
-    async verify(password, storedHash) {
-      const candidate = storedHash ?? nobodysHash
-      const matches = isBcrypt(candidate)
-        ? await limited(() => verifyBcrypt(password, candidate))
-        : await limited(() => argon2.verify(candidate, password.normalize('NFC')))
-      return matches && storedHash !== undefined
+    async verify(password, storedHash, isRefused = false) {
+      const candidate = openPasswordHash(storedHash ?? nobodysHash)
+      if (candidate === undefined) throw new Error('a stored password hash cannot be read')
+      // Where an imported hash comes from, passwords were hashed as typed; here they are in NFC.
+      const forms = [...new Set([password.normalize('NFC'), password])]
+      const { matches, elapsed } = await limited(async () => {
+        const began = performance.now()
+        let matches = false
+        // All of them, so that no time tells which was right.
+        for (const form of forms) matches = (await candidate.verify(form)) || matches
+        return { matches, elapsed: performance.now() - began }
+      })
+      durations.add(candidate.kind, elapsed / forms.length)
+      const isRight = matches && storedHash !== undefined
+      const padding = durations.longest() * forms.length - elapsed
+      if ((!isRight || isRefused) && padding > 0) await new Promise(resolve => setTimeout(resolve, padding))
+      return isRight
     },
     needsRehash: storedHash => !storedHash.startsWith('$argon2id$') || argon2.needsRehash(storedHash, cost),
   }
 }
 
+/** Milliseconds. A hash that takes longer than this shows; nobody else should wait for it. */
+const longestPadding = 2_000
+
 /**
- * True for text that {@link Passwords.verify} can take as a stored hash, at a cost that one sign-in may have: bcrypt up to
- * 2^15 rounds, argon2id up to 1 GiB and 99 passes. RFC 9106 §3.1 sets the lower limits.
+ * How long hashes of each kind take on this machine. Beside imported hashes an unknown user would answer sooner or later than
+ * they do: whatever is refused waits until the slowest kind would have been computed. Without imported hashes nothing waits.
  */
-export function isPasswordHash(text: string): boolean {
-  if (isBcrypt(text)) return true
-  const match =
-    /^\$argon2id\$v=19\$(m=\d{1,7}(?:,[tp]=\d{1,2}){2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{16,86})$/.exec(text)
-  if (match === null) return false
-  const [, costs = '', ...encodings] = match
-  const { m = 0, t = 0, p = 0 } = Object.fromEntries(costs.split(',').map(cost => [cost[0], Number(cost.slice(2))]))
-  const isCanonical = encodings.every(
-    encoded => Buffer.from(encoded, 'base64').toString('base64').replace(/=+$/, '') === encoded,
-  )
-  return isCanonical && t >= 1 && p >= 1 && m >= 8 * p && m <= 1_048_576
-}
-
-function isBcrypt(hash: string): boolean {
-  return /^\$2[aby]\$(?:0[4-9]|1[0-5])\$[./A-Za-z0-9]{53}$/.test(hash)
-}
-
-async function verifyBcrypt(password: string, storedHash: string): Promise<boolean> {
-  // crypt_blowfish's $2y$ and OpenBSD's $2b$ are the same function under two names; the library knows the second.
-  const hash = storedHash.replace(/^\$2y\$/, '$2b$')
-  // Where the hash comes from, passwords were hashed as typed; here they are compared in NFC.
-  const normalized = password.normalize('NFC')
-  return (await bcrypt.compare(password, hash)) || (normalized !== password && (await bcrypt.compare(normalized, hash)))
+function createDurations(ownKind: string, ownDuration: number) {
+  const durations = new Map([[ownKind, ownDuration]])
+  return {
+    add(kind: string, milliseconds: number) {
+      const known = durations.get(kind) ?? 0
+      // Up at once, down slowly: a wait that most hashes stay below.
+      durations.set(kind, milliseconds > known ? milliseconds : known + (milliseconds - known) / 32)
+    },
+    longest() {
+      return durations.size === 1 ? 0 : Math.min(Math.max(...durations.values()) * 1.1, longestPadding)
+    },
+  }
 }
 
 /**

@@ -65,7 +65,7 @@ async function openSession(deps: Deps, request: SignIn, caller: Caller): Promise
 /** Computes one hash in every case. */
 async function verifyCredentials({ storage, passwords }: Deps, username: string, password: string): Promise<User> {
   const user = await storage.findUserByUsername(username)
-  const matches = await passwords.verify(password, user?.passwordHash)
+  const matches = await passwords.verify(password, user?.passwordHash, user?.disabledAt !== undefined)
   if (user === undefined) refuseSignIn('no such user')
   if (!matches) refuseSignIn('wrong password')
   if (user.disabledAt !== undefined) refuseSignIn('the user is disabled')

@@ -16,14 +16,15 @@ export interface Storage {
   findUser(id: string): Promise<User | undefined>
   /** @param username in any spelling: compared by `usernameKey` */
   findUserByUsername(username: string): Promise<User | undefined>
-  /** By username. */
-  listUsers(): Promise<User[]>
+  /** By username. @param page at most `limit` users, after a username */
+  listUsers(page?: Readonly<{ after?: string | undefined; limit: number }>): Promise<User[]>
   /**
    * Creates all of the users or none.
    *
-   * @returns the usernames that are taken, by stored users or by one another; empty when the users were created
+   * @param options.dryRun creates none, and only looks
+   * @returns those whose id or username is taken, by stored users or by one another; empty when all can be created
    */
-  createUsers(users: readonly User[], event: AuditEvent): Promise<string[]>
+  createUsers(users: readonly User[], event: AuditEvent, options?: { dryRun?: boolean | undefined }): Promise<User[]>
   /**
    * Sets another password, raises the credential version and ends the user's sessions.
    *

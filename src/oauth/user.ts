@@ -7,7 +7,7 @@ export type User = Readonly<{
   username: string
   email?: string | undefined
   fullName?: string | undefined
-  /** A PHC string of argon2id, or an imported bcrypt hash. */
+  /** A PHC string of argon2id, or an imported hash as it came. */
   passwordHash: string
   credentialVersion: number
   createdAt: number
@@ -16,6 +16,8 @@ export type User = Readonly<{
 
 /** No client id may begin like this: a `sub` is always told apart (RFC 9068 §5). */
 export const userIdPrefix = 'usr_'
+
+export const isUserId = (text: string) => /^usr_[A-Za-z0-9_-]{22}$/.test(text)
 
 export function createUserId(randomBytes: (size: number) => Buffer): string {
   return userIdPrefix + randomBytes(16).toString('base64url')

@@ -175,17 +175,31 @@ function createStorage(database: Database.Database): Storage {
     findUser: id => read(() => optional(statements.findUser.get({ id }), userFromRow)),
     findUserByUsername: username =>
       read(() => optional(statements.findUserByKey.get({ usernameKey: usernameKey(username) }), userFromRow)),
-    listUsers: () => read(() => db.select().from(users).orderBy(asc(users.usernameKey)).all().map(userFromRow)),
-    createUsers: (newUsers, event) =>
+    listUsers: page =>
+      read(() => {
+        const after = page?.after === undefined ? undefined : gt(users.usernameKey, usernameKey(page.after))
+        const query = db.select().from(users).where(after).orderBy(asc(users.usernameKey))
+        // A limit of -1 is none.
+        return query
+          .limit(page?.limit ?? -1)
+          .all()
+          .map(userFromRow)
+      }),
+    createUsers: (newUsers, event, { dryRun } = {}) =>
       write(() => {
-        const seen = new Set<string>()
-        const taken = newUsers.filter(({ username }) => {
+        const [keys, ids] = [new Set<string>(), new Set<string>()]
+        const taken = newUsers.filter(({ id, username }) => {
           const key = usernameKey(username)
-          const isTaken = seen.has(key) || statements.findUserByKey.get({ usernameKey: key }) !== undefined
-          seen.add(key)
+          const isTaken =
+            keys.has(key) ||
+            ids.has(id) ||
+            statements.findUserByKey.get({ usernameKey: key }) !== undefined ||
+            statements.findUser.get({ id }) !== undefined
+          keys.add(key)
+          ids.add(id)
           return isTaken
         })
-        if (taken.length > 0) return taken.map(({ username }) => username)
+        if (taken.length > 0 || dryRun) return taken
         for (const user of newUsers) {
           statements.insertUser.run(userRow(user))
           record({ ...event, userId: user.id })
