@@ -123,15 +123,18 @@ function parseLines(text: string): Entry[] | Problem {
   return lines.filter(({ line }) => line !== '').map(({ place, line }) => ({ place, value: parseJson(line) }))
 }
 
+/** What csv-parse gives for each record; `lines` is that of its end. */
+type Row = { record: Record<string, string>; info: { lines: number } }
+
 /** @param head the line with the names, which shows what separates the columns */
 function parseTable(text: string, head: string): Entry[] | Problem {
   try {
-    const records = parseCsv(text, {
+    const records = parseCsv<Row>(text, {
       columns: names => names.map((name: string) => name.trim()),
       delimiter: [';', '\t'].find(delimiter => head.includes(delimiter)) ?? ',',
       skip_empty_lines: true,
       info: true,
-    }) as unknown as { record: Record<string, string>; info: { lines: number } }[]
+    })
     return records.map(({ record, info }) => ({ place: `line ${info.lines}`, value: fromTexts(record) }))
   } catch (error) {
     if (!(error instanceof CsvError)) throw error
@@ -140,7 +143,7 @@ function parseTable(text: string, head: string): Entry[] | Problem {
       error.code === 'CSV_RECORD_INCONSISTENT_COLUMNS' || error.code === 'CSV_RECORD_INCONSISTENT_FIELDS_LENGTH'
         ? 'has more or fewer columns than the first; a hash with commas in it belongs in double quotes'
         : `cannot be read as CSV (${error.code})`
-    return { place: `line ${(error as unknown as { lines?: number }).lines ?? 1}`, problem }
+    return { place: `line ${error.lines ?? 1}`, problem }
   }
 }
 
