@@ -24,17 +24,14 @@ export type UserFile = Readonly<{
 
 const hasKind = (kinds: string) => ({ error: `is not ${kinds}` })
 
+const time = z.iso.datetime({ offset: true, local: true }).transform(text => Date.parse(text) / 1000)
 const instant = z
-  .union(
-    [z.int().min(0), z.iso.datetime({ offset: true, local: true }).transform(text => Date.parse(`${text}`) / 1000)],
-    {
-      ...hasKind('seconds since 1970 or a time of ISO 8601'),
-    },
-  )
+  .union([z.int().min(0), time], hasKind('seconds since 1970 or a time of ISO 8601'))
   .transform(Math.floor)
 
 const members = {
-  id: z.string().optional().catch(undefined),
+  // One of another kind is replaced.
+  id: z.string().refine(isUserId).optional().catch(undefined),
   username: z.string(hasKind('text')).refine(text => parseUsername(text) !== undefined, 'cannot be a username'),
   hashed_password: z.string(hasKind('text')).superRefine((text, context) => {
     const problem = passwordHashProblem(text)
@@ -71,7 +68,7 @@ export function parseUserFile(text: string, now: number, randomBytes: (size: num
     users.push({
       place,
       user: {
-        id: id !== undefined && isUserId(id) ? id : createUserId(randomBytes),
+        id: id ?? createUserId(randomBytes),
         username: username.normalize('NFC'),
         email: email ?? undefined,
         fullName: fullName ?? undefined,

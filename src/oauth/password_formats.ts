@@ -24,8 +24,7 @@ export type PasswordHash = Readonly<{
   verify: (password: string) => Promise<boolean>
 }>
 
-/** In one word or two, for messages: `is not a hash of …`. */
-export const takenHashes = 'bcrypt, argon2i, argon2id, scrypt or PBKDF2'
+const takenHashes = 'bcrypt, argon2i, argon2id, scrypt or PBKDF2'
 
 type Groups = Readonly<Record<string, string>>
 
