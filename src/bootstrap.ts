@@ -50,7 +50,7 @@ export async function bootstrap(
   }
   // Before the user exists: a crash between the two leaves a file without a user, never a user without a password.
   const file = firstSignInFile(config.databaseFile)
-  writeFileSync(file, text, { mode: 0o600 })
+  writeFileSync(file, text, { mode: 0o600, flush: true })
   // The mode above counts only for a new file.
   chmodSync(file, 0o600)
   return (await storage.bootstrap(client, user, event)) ? file : undefined

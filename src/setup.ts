@@ -5,6 +5,7 @@ import {
   chownSync,
   closeSync,
   fsyncSync,
+  linkSync,
   openSync,
   readFileSync,
   renameSync,
@@ -54,13 +55,7 @@ export async function readMasterSecrets(source: MasterSecretSource, storage: Sto
       `the master secret ${source.path} is missing, and this database was made with one; bring it back or set LATCHKEY_SECRET_FILE`,
     )
   }
-  try {
-    writeFileSync(source.path, `${createMasterSecret(randomBytes)}\n`, { mode: 0o600, flag: 'wx' })
-  } catch (error) {
-    // Another process that started at the same moment was first: its secret is the one.
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
-      fail(`cannot write ${source.path}: ${(error as Error).message}`)
-  }
+  createSecretFile(source.path, createMasterSecret(randomBytes))
   return (
     parseMasterSecrets(readSecretFile(source.path) ?? '') ?? fail(`the master secret in ${source.path} cannot be used`)
   )
@@ -111,6 +106,21 @@ export async function addSigningKey(
     auditEvent('key.created', currentTime(), {}, { detail: `${alg} ${key.kid}` }),
   )
   return added ? key : undefined
+}
+
+/** Creates a master secret file, whole and on disk before anything is made under it; one that is there already stays. */
+function createSecretFile(path: string, secret: string): void {
+  const partial = `${path}.${process.pid}.partial`
+  try {
+    writeFileSync(partial, `${secret}\n`, { mode: 0o600, flag: 'wx', flush: true })
+    linkSync(partial, path)
+    syncFolder(dirname(path))
+  } catch (error) {
+    // Another process that started at the same moment was first: its secret is the one.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') fail(`cannot write ${path}: ${(error as Error).message}`)
+  } finally {
+    rmSync(partial, { force: true })
+  }
 }
 
 /** Replaces what is in a master secret file, whole or not at all; it keeps its owner and mode. */

@@ -1,7 +1,7 @@
 /*
  * Loaded before libc (LD_PRELOAD): a machine whose power can be cut, whose disk can fail and whose clock can be set.
  *
- * MACHINE_FOLDER   the folder whose database files are watched
+ * MACHINE_FOLDER   the folder whose files are watched
  * MACHINE_IMAGE    another folder: holds of each of these files what was in it at its last sync, and nothing younger
  * MACHINE_CONTROL  a file of two 64-bit numbers: seconds to add to the clock; the errno that writes and syncs fail with, or 0
  */
@@ -60,7 +60,7 @@ static const char *watched(int fd, char path[PATH_MAX]) {
   path[length] = 0;
   size_t prefix = strlen(folder);
   if (strncmp(path, folder, prefix) != 0 || path[prefix] != '/') return NULL;
-  return strstr(path, ".db") != NULL ? path : NULL;
+  return path;
 }
 
 static int fails(int fd) {
@@ -72,19 +72,21 @@ static int fails(int fd) {
 
 /* What the disk now holds for certain. Renamed into place: cut off at any moment, the image is whole. */
 static void record(int fd) {
-  char path[PATH_MAX], target[PATH_MAX + 16], partial[PATH_MAX + 32], buffer[65536];
+  char self[64], path[PATH_MAX], target[PATH_MAX + 16], partial[PATH_MAX + 32], buffer[65536];
   struct stat status;
   if (watched(fd, path) == NULL || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) return;
   snprintf(target, sizeof target, "%s/%s", image, strrchr(path, '/') + 1);
   snprintf(partial, sizeof partial, "%s.partial", target);
-  int out = open(partial, O_CREAT | O_TRUNC | O_WRONLY, 0600);
-  if (out == -1) abort();
+  snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+  int in = open(self, O_RDONLY), out = open(partial, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+  if (in == -1 || out == -1) abort();
   off_t at = 0;
   ssize_t length;
-  while ((length = pread(fd, buffer, sizeof buffer, at)) > 0) {
+  while ((length = pread(in, buffer, sizeof buffer, at)) > 0) {
     if (real_pwrite(out, buffer, length, at) != length) abort();
     at += length;
   }
+  close(in);
   close(out);
   if (rename(partial, target) != 0) abort();
 }

@@ -42,6 +42,8 @@ export function createMachine(t: ExecutionContext, folder: string) {
     environment,
     /** @param seconds that the clock is ahead, negative: behind */
     setClock: (seconds: number) => set(0, seconds),
+    /** The folder with what of each file is on the disk for certain. */
+    image,
     /** Every write to the database fails from now on; `undefined`: no longer. */
     failWrites: (error: 'EIO' | 'ENOSPC' | 'EROFS' | undefined) =>
       set(1, error === undefined ? 0 : constants.errno[error]),

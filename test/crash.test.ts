@@ -1,7 +1,7 @@
 /** What was answered holds after the process is killed or the power is cut, at whatever moment. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import Database from 'better-sqlite3'
@@ -76,6 +76,20 @@ testMachine('promise 5: after each of 24 power cuts under load nothing that was 
     whileDown: crash => machine.cutPower(file, cuts[crash % cuts.length]!),
   })
 })
+
+testMachine(
+  'a power cut after the first start leaves the master secret: without it everybody would be signed out',
+  async t => {
+    const folder = createFolder(t)
+    const machine = createMachine(t, join(folder, 'data'))
+    const server = await startProcess(t, deployment(folder, machine.environment))
+    await server.stop('SIGKILL')
+
+    const onDisk = readdirSync(machine.image).map(name => readFileSync(join(machine.image, name), 'utf8'))
+    t.true(onDisk.includes(readFileSync(join(folder, 'data/secret'), 'utf8')))
+    t.true(onDisk.includes(readFileSync(join(folder, 'data/first-sign-in'), 'utf8')))
+  },
+)
 
 for (const [synchronous, kept] of [
   ['FULL', 2],
