@@ -15,16 +15,28 @@ import { looseFiles, now, openKeys, openSigningKeys, privateFiles, randomBytes, 
 import { openSqliteStorage } from './storage/sqlite.ts'
 import { noteMasterSecret, startUpkeep } from './upkeep.ts'
 
+/** In milliseconds. What is slower is an attack or a dead connection: it is answered with 408 and closed. */
+const httpLimits = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  /** How often slow requests are looked for. */
+  connectionsCheckingInterval: 1000,
+  /** Longer than the usual load balancer's, so that it is never this side that closes under a request. */
+  keepAliveTimeout: 75_000,
+}
+
 /** Milliseconds that requests under way get to finish after SIGTERM. */
 const drainLimit = 10_000
 
 /** Serves until SIGTERM or SIGINT. Resolves when everything is answered and closed. */
 export async function serve(config: Config): Promise<void> {
   const log = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime })
-  const { storage, migrated } = openSqliteStorage(config.databaseFile)
+  const { storage, migrated } = openSqliteStorage(config.databaseFile, why =>
+    log.warn({ why }, 'database opened again'),
+  )
   if (migrated > 0) log.info({ migrated }, 'database migrated')
   const stopRequested = waitForSignal()
-  const server = createServer()
+  const server = createServer(httpLimits)
   try {
     let secrets = await readMasterSecrets(config.secret, storage)
     for (const loose of looseFiles(privateFiles(config))) log.warn(loose, 'others can read this file: chmod 600')
@@ -86,11 +98,6 @@ export async function serve(config: Config): Promise<void> {
 }
 
 function listen(server: Server, { host, port }: Config): Promise<void> {
-  // A client gets this long for a whole request; what is slower is an attack or a dead connection.
-  server.headersTimeout = 10_000
-  server.requestTimeout = 30_000
-  // Longer than the usual load balancer's, so that it is never this side that closes under a request.
-  server.keepAliveTimeout = 75_000
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const why = error.code === 'EADDRINUSE' ? 'the port is in use' : error.message

@@ -11,6 +11,8 @@ import { addSigningKey, openKeys } from './setup.ts'
 const reloadInterval = 10_000
 /** Milliseconds between two writes of failed attempts: what a crash can forget. */
 const flushInterval = 1000
+/** Milliseconds between two looks at the database. */
+const checkInterval = 1000
 /** Milliseconds between two pruning steps of 500 sessions: a million sessions are walked in nine hours. */
 const pruneInterval = 15_000
 /** Seconds that ended sessions are kept: longer than any clock error, so that a clock set forward removes nobody. */
@@ -36,6 +38,8 @@ export function startUpkeep(
       await rotateKey(deps, config, log)
       await reloadKeys(deps)
     }),
+    // Notices files that somebody has deleted or replaced, even when nobody writes.
+    repeat(checkInterval, log, () => storage.check()),
     repeat(flushInterval, log, () => deps.throttle.flush()),
     repeat(flushInterval, log, () => deps.refusals.flush()),
     repeat(pruneInterval, log, async () => {
@@ -84,14 +88,22 @@ export async function reloadKeys({ storage, secrets, keyRing, now }: Deps): Prom
 function repeat(milliseconds: number, log: Logger, job: () => Promise<void>): { stop: () => Promise<void> } {
   let running = Promise.resolve()
   let busy = false
+  let failing = false
   const timer = setInterval(() => {
     if (busy) return
     busy = true
-    running = job()
-      .catch(error => log.warn({ err: error }, 'upkeep failed; it will be tried again'))
-      .finally(() => {
+    running = job().then(
+      () => {
+        if (failing) log.info('upkeep works again')
+        failing = busy = false
+      },
+      error => {
+        // Once, however long it takes: a full disk is not helped by a line a second.
+        if (!failing) log.warn({ err: error }, 'upkeep failed; it will be tried again')
+        failing = true
         busy = false
-      })
+      },
+    )
   }, milliseconds)
   return {
     stop() {

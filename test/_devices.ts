@@ -48,6 +48,7 @@ export function createFleet(size: number, account: Account, mark: () => number =
         session.isEnding = true
         const { status } = await post(`${url}/logout`, {}, session.tokens.accessToken)
         if (status >= 500) return again(status)
+        if (status === 401 && (await refreshToEnd(url))) return
         note('ended')
         session = undefined
         refreshes = 0
@@ -65,6 +66,14 @@ export function createFleet(size: number, account: Account, mark: () => number =
         refreshes++
         note('refreshed')
       }
+    }
+
+    /** Either the session has ended, by a logout whose answer was lost, or the access token is too old to end it. */
+    async function refreshToEnd(url: string): Promise<boolean> {
+      const { status, body } = await post(`${url}/token`, refreshForm(session!.tokens.refreshToken))
+      if (status >= 500) await again(status)
+      if (status === 200) session!.tokens = tokensOf(body)
+      return status !== 400
     }
 
     async function again(status: number) {

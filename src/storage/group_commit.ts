@@ -14,15 +14,23 @@ type Write = { run: () => unknown; resolve: (result: unknown) => void; reject: (
 /**
  * Collects writes until the turn of the event loop ends and commits them together. A write that throws takes no other
  * with it: the group is rolled back and each write runs in a transaction of its own, so writes touch nothing but the database.
+ *
+ * @param confirm runs after each commit and throws when what was committed is not where it should be
  */
-export function createGroupCommit(database: Database.Database) {
+export function createGroupCommit(database: Database.Database, confirm: () => void) {
   let waiting: Write[] = []
   let scheduled = false
   let tries = 0
   let failed = false
   let idle: (() => void) | undefined
 
-  const commit = database.transaction((group: readonly Write[]) => group.map(write => write.run())).immediate
+  const transact = database.transaction((group: readonly Write[]) => group.map(write => write.run())).immediate
+
+  function commit(group: readonly Write[]): unknown[] {
+    const results = transact(group)
+    confirm()
+    return results
+  }
 
   function settle(group: readonly Write[], results: readonly unknown[]) {
     for (const [i, write] of group.entries()) write.resolve(results[i])

@@ -2,7 +2,7 @@
  * Storage on SQLite. Reads run at once on the one connection; writes of one turn of the event loop are committed together,
  * so that durability costs a fleet little more than it costs one client.
  */
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
@@ -61,21 +61,84 @@ export const migrationsFolder = fileURLToPath(new URL('../../migrations/sqlite',
 const busyTimeout = 5
 
 /**
- * Opens a database file, creating it with mode 0600 and migrating it as needed.
+ * Opens a database file, creating it with mode 0600 and migrating it as needed. When somebody deletes or replaces one of its
+ * files, the storage opens what is there instead, with all that was answered if the database itself is still the same.
  *
  * @param file a path, or ':memory:'
+ * @param onReopened told why, when that has happened
  * @returns the storage, and how many migrations were applied
  * @throws Error in one line for the operator: not a database, newer than this program, not writable
  */
-export function openSqliteStorage(file: string): { storage: Storage; migrated: number } {
-  const database = openDatabase(file)
-  try {
-    const migrated = migrate(database, file)
-    return { storage: createStorage(database), migrated }
-  } catch (error) {
-    database.close()
-    throw error
+export function openSqliteStorage(
+  file: string,
+  onReopened: (why: string) => void = () => {},
+): { storage: Storage; migrated: number } {
+  // Filled anew at each opening.
+  const storage = {} as Storage
+  let current: Storage
+  let database: Database.Database
+  let files: FileIdentities
+
+  function open(): number {
+    database = openDatabase(file)
+    try {
+      const migrated = migrate(database, file)
+      files = identifyFiles(file)
+      current = createStorage(database, confirmCommit)
+      Object.assign(storage, current, { check })
+      return migrated
+    } catch (error) {
+      database.close()
+      throw error
+    }
   }
+
+  /** Opens what is at the path now. @returns whether that has everything that was committed */
+  function reopen(): boolean {
+    const found = identifyFiles(file)
+    if (found.database === undefined) throw movedError(`the database ${file} is gone; put it back`)
+    const isSame = found.database === files.database
+    if (database.open) {
+      // Everything into the database itself, and nothing left in a log that could be taken for the new one's.
+      const [result] = database.pragma('wal_checkpoint(TRUNCATE)') as [{ busy: number }]
+      if (result.busy !== 0)
+        throw movedError(`the database ${file} or its journal was replaced while another process reads it`)
+      database.close()
+    }
+    open()
+    onReopened(isSame ? 'its journal was deleted' : 'the file was replaced')
+    return isSame
+  }
+
+  function isMoved(): boolean {
+    const { database, log, index } = identifyFiles(file)
+    return database !== files.database || log !== files.log || index !== files.index
+  }
+
+  function confirmCommit() {
+    if (isMoved() && !reopen()) throw movedError(`the database ${file} was replaced`)
+  }
+
+  async function check() {
+    await read(() => {
+      if (!database.open || isMoved()) reopen()
+    })
+    await current.check()
+  }
+
+  return { storage, migrated: open() }
+}
+
+type FileIdentities = Readonly<Record<'database' | 'log' | 'index', number | undefined>>
+
+/** Which files are at the paths: a process goes on with the one that it has opened, even when that has no name any more. */
+function identifyFiles(file: string): FileIdentities {
+  const identify = (path: string) => statSync(path, { throwIfNoEntry: false })?.ino
+  return { database: identify(file), log: identify(`${file}-wal`), index: identify(`${file}-shm`) }
+}
+
+function movedError(message: string): Error {
+  return new Database.SqliteError(message, 'SQLITE_READONLY_DBMOVED')
 }
 
 function openDatabase(file: string): Database.Database {
@@ -132,10 +195,10 @@ function migrate(database: Database.Database, file: string): number {
   }
 }
 
-function createStorage(database: Database.Database): Storage {
+function createStorage(database: Database.Database, confirmCommit: () => void): Storage {
   const db = drizzle({ client: database })
   const statements = prepareStatements(db)
-  const { write, check, drain } = createGroupCommit(database)
+  const { write, check, drain } = createGroupCommit(database, confirmCommit)
 
   const record = (event: AuditEvent) => statements.insertAuditEvent.run(auditRow(event))
   /** Runs a change and, when it changed a row, writes the event. */
