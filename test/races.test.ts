@@ -102,6 +102,57 @@ for (const [name, change] of Object.entries(changes)) {
   })
 }
 
+/** What ends a session from outside while its device refreshes. Resolves when it has been answered. */
+const ends: Record<string, (server: TestServer & { aliceId: string }, accessToken: string) => Promise<unknown>> = {
+  'a logout': (server, accessToken) =>
+    server.request('/logout', { method: 'POST', headers: server.bearer(accessToken) }),
+  'a logout of all devices': (server, accessToken) =>
+    server.request('/logout?scope=all', { method: 'POST', headers: server.bearer(accessToken) }),
+  'a password change on another device': async server => {
+    const other = await server.signIn()
+    const body = new URLSearchParams({ current_password: password, new_password: 'another long password' })
+    return server.request('/users/me/password', { method: 'PUT', headers: server.bearer(other.access_token), body })
+  },
+  'a disable': ({ deps, aliceId }) => changes['a disable']!(deps.storage, aliceId, ''),
+  'a removal': ({ deps, aliceId }) => changes['a removal']!(deps.storage, aliceId, ''),
+}
+
+for (const [name, end] of Object.entries(ends)) {
+  test(`40 refreshes race ${name}: none that began after it was answered succeeds, and none that succeeded lives on`, async t => {
+    const server = await startServerWithAlice(t)
+    const tokens = await server.signIn()
+
+    const before = Array.from({ length: 20 }, () => server.refresh(tokens.refresh_token))
+    const ended = end(server, tokens.access_token).then(async () => {
+      const late = await server.refresh(tokens.refresh_token)
+      t.deepEqual(refusal(late), refused(400, 'invalid_grant'))
+    })
+    const during = Array.from({ length: 20 }, () => server.refresh(tokens.refresh_token))
+    const answers = await Promise.all([...before, ...during])
+    await ended
+
+    t.true(answers.every(({ status, body }) => status === 200 || body.error === 'invalid_grant'))
+    const successors = new Set(answers.filter(({ status }) => status === 200).map(({ body }) => body.refresh_token))
+    t.true(successors.size <= 1)
+    await assertDead(t, server, [...answers, { status: 200, headers: new Headers(), body: tokens }])
+  })
+}
+
+test('promise 1: 200 refreshes with one token at once have one successor, which works; the session has moved by one', async t => {
+  const server = await startServerWithAlice(t)
+  const tokens = await server.signIn()
+  const generation = async () => (await liveSessions(server))[0]!.generation
+  const first = await generation()
+
+  const answers = await Promise.all(Array.from({ length: 200 }, () => server.refresh(tokens.refresh_token)))
+
+  t.deepEqual([...new Set(answers.map(({ status }) => status))], [200])
+  const successors = new Set(answers.map(({ body }) => body.refresh_token))
+  t.is(successors.size, 1)
+  t.is(await generation(), first + 1)
+  t.is((await server.refresh([...successors][0])).status, 200)
+})
+
 test('20 refreshes race a revocation; whatever wins, nothing works afterwards (RFC 7009 §2.1)', async t => {
   const server = await startServerWithAlice(t)
   const tokens = await server.signIn()
