@@ -78,6 +78,7 @@ export function openSqliteStorage(
   let current: Storage
   let database: Database.Database
   let files: FileIdentities
+  let isClosed = false
 
   function open(): number {
     database = openDatabase(file)
@@ -85,7 +86,7 @@ export function openSqliteStorage(
       const migrated = migrate(database, file)
       files = identifyFiles(file)
       current = createStorage(database, confirmCommit)
-      Object.assign(storage, current, { check })
+      Object.assign(storage, current, { check, close })
       return migrated
     } catch (error) {
       database.close()
@@ -105,7 +106,11 @@ export function openSqliteStorage(
         throw movedError(`the database ${file} or its journal was replaced while another process reads it`)
       database.close()
     }
-    open()
+    try {
+      open()
+    } catch (error) {
+      throw movedError((error as Error).message)
+    }
     onReopened(isSame ? 'its journal was deleted' : 'the file was replaced')
     return isSame
   }
@@ -121,9 +126,14 @@ export function openSqliteStorage(
 
   async function check() {
     await read(() => {
-      if (!database.open || isMoved()) reopen()
+      if (!isClosed && (!database.open || isMoved())) reopen()
     })
     await current.check()
+  }
+
+  async function close() {
+    isClosed = true
+    await current.close()
   }
 
   return { storage, migrated: open() }
