@@ -43,6 +43,9 @@ export type Answer = {
   body: any
 }
 
+/** What of a test a server needs. */
+export type TestContext = Pick<ExecutionContext, 'title' | 'teardown'>
+
 export type TestServer = Awaited<ReturnType<typeof startServer>>
 
 export type ServerOptions = Partial<{
@@ -89,7 +92,7 @@ export function createClock(start = startTime) {
 
 export type Clock = ReturnType<typeof createClock>
 
-export async function startServer(t: ExecutionContext, options: ServerOptions = {}) {
+export async function startServer(t: TestContext, options: ServerOptions = {}) {
   const clock = options.clock ?? createClock()
   const randomBytes = createTestRandom(t.title)
   const secrets = options.secrets ?? createTestSecrets()
@@ -214,7 +217,7 @@ export async function startServer(t: ExecutionContext, options: ServerOptions = 
 }
 
 /** A server with the public client `app` and the user `alice`, whose password is {@link password}. */
-export async function startServerWithAlice(t: ExecutionContext, options?: ServerOptions) {
+export async function startServerWithAlice(t: TestContext, options?: ServerOptions) {
   const server = await startServer(t, options)
   await server.addClient()
   const aliceId = await server.addUser({ email: 'alice@example.com', fullName: 'Alice' })
