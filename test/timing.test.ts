@@ -1,0 +1,170 @@
+/**
+ * What the time of an answer tells: nothing about users, nothing about secrets. Samples of all kinds interleaved in random
+ * order, the slowest cut off, then Welch's t; beyond 4.5 two kinds are told apart (ISO/IEC 17825). Promise 7.
+ */
+import { createHmac } from 'node:crypto'
+import test, { type ExecutionContext } from 'ava'
+import bcrypt from 'bcrypt'
+import { createPasswords, type Passwords } from '../src/oauth/password.ts'
+import { formatRefreshToken, parseRefreshToken } from '../src/oauth/refresh_token.ts'
+import { cheapHashing, createTestRandom, createTestSecrets, startServerWithAlice } from './_server.ts'
+
+const toldApart = 4.5
+
+type Samples = Record<string, number[]>
+
+/**
+ * @param kept the part of the samples that counts
+ * @returns |t| of each kind against the first one
+ */
+function compare(samples: Samples, kept = 0.9): Record<string, number> {
+  const [first = '', ...others] = Object.keys(samples)
+  return Object.fromEntries(
+    others.map(other => {
+      const pooled = [...samples[first]!, ...samples[other]!].sort((a, b) => a - b)
+      const limit = pooled[Math.floor(pooled.length * kept)]!
+      const cut = (times: readonly number[]) => times.filter(time => time <= limit)
+      return [other, Math.abs(welch(cut(samples[first]!), cut(samples[other]!)))]
+    }),
+  )
+}
+
+/** Welch's t of two samples of different variance. */
+function welch(a: readonly number[], b: readonly number[]): number {
+  const [x, y] = [describe(a), describe(b)]
+  return (x.mean - y.mean) / Math.sqrt(x.variance / a.length + y.variance / b.length)
+}
+
+function describe(values: readonly number[]) {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1)
+  return { mean, variance }
+}
+
+function shuffled<T>(values: readonly T[]): T[] {
+  const random = values.map(value => ({ value, at: Math.random() }))
+  return random.sort((a, b) => a.at - b.at).map(({ value }) => value)
+}
+
+/** Some milliseconds for each hash, so that one that is missing shows. */
+const hashing = { ...cheapHashing, memory: 2048 }
+
+/** Times refused sign-ins of each kind of user. */
+async function timeRefusals(
+  t: ExecutionContext,
+  passwords: Passwords,
+  rounds: number,
+  imported: Record<string, string> = {},
+) {
+  t.timeout(240_000)
+  const server = await startServerWithAlice(t, { passwords, throttle: { enabled: false } })
+  await server.addUser({ username: 'disabled', disabledAt: server.clock.now() })
+  for (const [username, passwordHash] of Object.entries(imported)) await server.addUser({ username, passwordHash })
+  const kinds: Record<string, [username: string, password: string]> = {
+    'a wrong password': ['alice', 'wrong'],
+    'an unknown user': ['nobody', 'wrong'],
+    'a disabled user': ['disabled', 'wrong'],
+    'a disabled user with the right password': ['disabled', 'correct horse battery staple'],
+    ...Object.fromEntries(Object.keys(imported).map(username => [`a user from ${username}`, [username, 'wrong']])),
+  }
+  const samples: Samples = Object.fromEntries(Object.keys(kinds).map(kind => [kind, []]))
+  // The first of each kind warms up, and tells the server how long it takes.
+  for (let round = -3; round < rounds; round++) {
+    for (const kind of shuffled(Object.keys(kinds))) {
+      const [username, password] = kinds[kind]!
+      const began = performance.now()
+      const { status } = await server.token({ grant_type: 'password', client_id: 'app', username, password })
+      const elapsed = performance.now() - began
+      t.is(status, 400)
+      if (round >= 0) samples[kind]!.push(elapsed)
+    }
+  }
+  return compare(samples)
+}
+
+test.serial(
+  'promise 7: an unknown user, a wrong password and a disabled user cannot be told apart by time',
+  async t => {
+    const passwords = await createPasswords(hashing, createTestRandom())
+    const told = await timeRefusals(t, passwords, 250)
+    t.log(told)
+    for (const [kind, value] of Object.entries(told)) t.true(value < toldApart, `${kind}: ${value}`)
+  },
+)
+
+test.serial('promise 7: nor can a user whose hash was imported, cheaper or dearer than ours', async t => {
+  const passwords = await createPasswords(hashing, createTestRandom())
+  const told = await timeRefusals(t, passwords, 120, {
+    'cheap bcrypt': await bcrypt.hash('their password', 4),
+    'dear bcrypt': await bcrypt.hash('their password', 8),
+  })
+  t.log(told)
+  for (const [kind, value] of Object.entries(told)) t.true(value < toldApart, `${kind}: ${value}`)
+})
+
+test.serial(
+  'the test of promise 7 can fail: a server that hashes nothing for an unknown user is told apart',
+  async t => {
+    const real = await createPasswords(hashing, createTestRandom())
+    const passwords: Passwords = {
+      ...real,
+      verify: async (typed, storedHash, isRefused) =>
+        storedHash !== undefined && real.verify(typed, storedHash, isRefused),
+    }
+    const told = await timeRefusals(t, passwords, 100)
+    t.log(told)
+    t.true(told['an unknown user']! > toldApart)
+    t.true(told['a disabled user']! < toldApart)
+  },
+)
+
+const secrets = createTestSecrets()
+const macLength = 32
+const random = createTestRandom()
+const rightTokens = Array.from({ length: 64 }, () =>
+  formatRefreshToken({ sessionId: random(16).toString('base64url'), generation: 2 ** 24 }, secrets),
+)
+
+/** Times a check of refresh tokens whose MAC is wrong from its first byte on, and only in its last. */
+function timeChecks(check: (presented: string, right: string) => unknown): number {
+  const wrongFrom = (at: number) =>
+    rightTokens.map(right => {
+      const bytes = Buffer.from(right.slice(4), 'base64url')
+      for (let i = bytes.length - macLength + at; i < bytes.length; i++) bytes[i] = bytes[i]! ^ 0x55
+      return `lkr_${bytes.toString('base64url')}`
+    })
+  const tokens = { first: wrongFrom(0), last: wrongFrom(macLength - 1) }
+  const samples: { first: number[]; last: number[] } = { first: [], last: [] }
+  // The first ones run before the code is compiled.
+  for (let round = -500; round < 5000; round++) {
+    const kind = Math.random() < 0.5 ? 'first' : 'last'
+    const began = performance.now()
+    for (const [i, presented] of tokens[kind].entries()) check(presented, rightTokens[i]!)
+    if (round >= 0) samples[kind].push(performance.now() - began)
+  }
+  return compare(samples, 0.5).last!
+}
+
+test.serial(
+  'a wrong MAC is refused in the same time, wherever it differs: the comparison is constant-time (CWE-208)',
+  t => {
+    t.is(parseRefreshToken(rightTokens[0]!, secrets)?.generation, 2 ** 24)
+    // Where there is something to tell it is told each time; a busy machine is not there each time.
+    const told = [1, 2, 3].map(() => timeChecks(presented => parseRefreshToken(presented, secrets)))
+    t.log(told)
+    t.true(Math.min(...told) < toldApart, told.join())
+  },
+)
+
+test.serial('the test of the comparison can fail: one that ends at the first difference is told apart each time', t => {
+  const told = [1, 2, 3].map(() =>
+    timeChecks((presented, right) => {
+      const [bytes, expected] = [presented, right].map(text => Buffer.from(text.slice(4), 'base64url'))
+      createHmac('sha256', 'key').update(bytes!).digest()
+      for (let i = 0; i < expected!.length; i++) if (expected![i] !== bytes![i]) return false
+      return true
+    }),
+  )
+  t.log(told)
+  t.true(Math.min(...told) > toldApart, told.join())
+})
