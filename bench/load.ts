@@ -2,6 +2,7 @@
  * The load generator: a process of its own that keeps connections busy with HTTP/1.1 over raw sockets, to cost little beside
  * the server it shares the machine with. Takes a {@link Plan} as an IPC message, answers a {@link LoadResult}.
  */
+import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { readCpuSeconds } from './machine.ts'
 
@@ -23,6 +24,8 @@ export type Requests = Readonly<
   /** Each token once; the run ends with the last. */
   | { kind: 'revoke'; clientId: string; tokens: readonly string[] }
   | { kind: 'post'; path: string; body: string }
+  /** Forged tokens, unknown clients, sign-ins of users that do not exist, each one another. */
+  | { kind: 'refused'; clientId: string; atMost: number }
   | { kind: 'get'; path: string; accessToken?: string }
 >
 
@@ -38,7 +41,16 @@ export type LoadResult = Readonly<{
 }>
 
 /** Makes the requests of a plan one after the other; `accept` gets the body of each answer. */
-type Source = { next: () => string | undefined; accept: (body: string) => void; tokens: string[] }
+type Source = {
+  next: () => string | undefined
+  accept: (body: string) => void
+  tokens: string[]
+  /** How the status line of each answer has to go on. */
+  expected?: RegExp
+}
+
+const success = /^HTTP\/1\.1 200 /
+const refusal = /^HTTP\/1\.1 (?:400|401|429|503) /
 
 if (process.send !== undefined) {
   process.on('message', async (plan: Plan) => {
@@ -118,7 +130,7 @@ function keepBusy(
       if (bodyStart < 4) return
       const length = Number(/\r\ncontent-length: (\d+)/i.exec(received)?.[1])
       if (received.length < bodyStart + length) return
-      if (!received.startsWith('HTTP/1.1 200')) {
+      if (!(source.expected ?? success).test(received)) {
         socket.destroy(new Error(`unexpected answer: ${received}`))
         return
       }
@@ -168,6 +180,15 @@ function sourceOf(requests: Requests): Source {
         tokens,
       }
     }
+    case 'refused': {
+      let left = requests.atMost
+      return {
+        next: () => (left-- <= 0 ? undefined : refusedRequest(left, requests.clientId)),
+        accept: () => undefined,
+        tokens: [],
+        expected: refusal,
+      }
+    }
     case 'post': {
       const request = post(requests.path, requests.body)
       return { next: () => request, accept: () => undefined, tokens: [] }
@@ -177,6 +198,24 @@ function sourceOf(requests: Requests): Source {
       const request = `GET ${requests.path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n${bearer}\r\n`
       return { next: () => request, accept: () => undefined, tokens: [] }
     }
+  }
+}
+
+function refusedRequest(number: number, clientId: string): string {
+  const random = randomBytes(57)
+  switch (number % 3) {
+    case 0:
+      return post(
+        '/token',
+        `grant_type=password&client_id=${clientId}&username=nobody-${random.toString('hex')}&password=x`,
+      )
+    case 1:
+      return post('/token', `grant_type=refresh_token&client_id=${random.toString('hex')}&refresh_token=x`)
+    default:
+      return post(
+        '/token',
+        `grant_type=refresh_token&client_id=${clientId}&refresh_token=lkr_${random.toString('base64url')}`,
+      )
   }
 }
 

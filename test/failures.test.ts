@@ -220,17 +220,17 @@ test('SIGTERM under load loses no answer: what was changed is exactly what was a
     ended: number
   }[]
   database.close()
-  const answered = new Map<unknown, { generation: number; ended: number }>()
+  const answered = new Map<string, { generation: number; ended: number }>()
   for (const { kind, tokens } of fleet.history) {
-    const { sid } = decodeJwt(tokens.accessToken)
+    const sid = String(decodeJwt(tokens.accessToken).sid)
     const { generation, ended } = answered.get(sid) ?? { generation: firstGeneration - 1, ended: 0 }
     const isGrant = kind === 'signed in' || kind === 'refreshed'
     answered.set(sid, { generation: generation + (isGrant ? 1 : 0), ended: kind === 'ended' ? 1 : ended })
   }
 
   t.deepEqual(
-    new Map(rows.map(({ id, generation, ended }) => [id, { generation, ended }])),
-    answered as Map<string, { generation: number; ended: number }>,
+    Object.fromEntries(rows.map(({ id, generation, ended }) => [id, { generation, ended }])),
+    Object.fromEntries(answered),
   )
 })
 
