@@ -1,5 +1,5 @@
 /** Opens what a command works on: the database, the master secret and the signing keys, as the settings say. */
-import { randomBytes } from 'node:crypto'
+import { randomBytes as cryptoRandomBytes } from 'node:crypto'
 import {
   chmodSync,
   chownSync,
@@ -31,7 +31,15 @@ import type { Storage } from './oauth/storage.ts'
 /** Seconds since the epoch: the only place that reads the clock. */
 export const now = () => Math.floor(Date.now() / 1000)
 
-export { randomBytes }
+let pool = Buffer.alloc(0)
+
+/** Random bytes, from `node:crypto` 4 KiB at a time: each call there is a system call. None is given out twice. */
+export function randomBytes(size: number): Buffer {
+  if (size > pool.length) pool = cryptoRandomBytes(Math.max(size, 4096))
+  const bytes = pool.subarray(0, size)
+  pool = pool.subarray(size)
+  return bytes
+}
 
 /**
  * Reads the master secret, creating the file beside the database for a database that has nothing under one yet.

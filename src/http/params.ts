@@ -2,6 +2,7 @@
  * Request parameters: the text of a form to one non-empty string per name, or `invalid_request`. RFC 6749 §3.2, Appendix B.
  * What the form rules forbid is settled here once; nothing behind meets anything but a string.
  */
+import type { IncomingMessage } from 'node:http'
 import type { Context, Next } from 'koa'
 import bodyParser from 'koa-bodyparser'
 import type { TokenParams } from '../oauth/client.ts'
@@ -9,12 +10,12 @@ import { OAuthError } from '../oauth/error.ts'
 
 const formType = 'application/x-www-form-urlencoded'
 const jsonType = 'application/json'
-const longestBody = '16kb'
+const longestBody = 16 * 1024
 /** Three passwords of the longest kind, in the letters that take most room in a form. */
 const longestPageBody = '64kb'
 
 // As text: the parser's own form decoding turns repeats into arrays, `a[b]` into objects and leaves broken encoding in.
-const readText = textReader(longestBody)
+const readText = textReader(String(longestBody))
 const readPageText = textReader(longestPageBody)
 
 function textReader(textLimit: string) {
@@ -36,7 +37,28 @@ export async function formBody(ctx: Context, next: Next): Promise<void> {
     throw new OAuthError('invalid_request', `the body must be ${formType}`)
   }
   if (ctx.querystring !== '') refuseCredentialsInQuery(ctx.querystring)
-  await readText(ctx, next)
+  const { 'content-length': length, 'content-encoding': encoding } = ctx.headers
+  if (length === undefined || Number(length) > longestBody || encoding !== undefined) return readText(ctx, next)
+  ctx.request.body = await readPlainText(ctx.req)
+  await next()
+}
+
+/** A form as clients send it, of a length that is told and not compressed. koa-bodyparser, made for any, costs 5 us more. */
+function readPlainText(request: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let ended = false
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      ended = true
+      resolve((chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString())
+    })
+    // Comes always, and before the end when the client has left.
+    request.on('close', () => {
+      if (!ended) reject(new OAuthError('invalid_request', 'the body cannot be read', { cause: request.errored }))
+    })
+    request.on('error', () => {})
+  })
 }
 
 /** {@link formBody}, where JSON will do too: an object of strings. */
