@@ -11,7 +11,16 @@ import type { Deps } from './oauth/deps.ts'
 import { createKeyRing } from './oauth/keys.ts'
 import { createPasswords } from './oauth/password.ts'
 import { createRefusals } from './oauth/refusals.ts'
-import { looseFiles, now, openKeys, openSigningKeys, privateFiles, randomBytes, readMasterSecrets } from './setup.ts'
+import {
+  looseFiles,
+  lowerPoolPriority,
+  now,
+  openKeys,
+  openSigningKeys,
+  privateFiles,
+  randomBytes,
+  readMasterSecrets,
+} from './setup.ts'
 import { openSqliteStorage } from './storage/sqlite.ts'
 import { noteMasterSecret, startUpkeep } from './upkeep.ts'
 
@@ -42,6 +51,8 @@ export async function serve(config: Config): Promise<void> {
     for (const loose of looseFiles(privateFiles(config))) log.warn(loose, 'others can read this file: chmod 600')
     const keyRing = createKeyRing(await openSigningKeys(storage, secrets, config.signingAlg))
     const passwords = await createPasswords(config.passwordHashing, randomBytes)
+    // The first hash has started the pool.
+    lowerPoolPriority()
     const throttle = await createThrottle(config.throttle, { storage, secrets, now, randomBytes })
     await listen(server, config)
 

@@ -4,15 +4,18 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  existsSync,
   fsyncSync,
   linkSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { constants, setPriority } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type Config, ConfigError, type MasterSecretSource, settings } from './config.ts'
 import { auditEvent } from './oauth/audit.ts'
@@ -39,6 +42,23 @@ export function randomBytes(size: number): Buffer {
   const bytes = pool.subarray(0, size)
   pool = pool.subarray(size)
   return bytes
+}
+
+/**
+ * Lets password hashes, which are all that the thread pool does, give way to everything else: a storm of sign-ins takes what the
+ * refreshes leave. Only Linux has priorities for each thread.
+ */
+export function lowerPoolPriority(): void {
+  const tasks = '/proc/self/task'
+  if (!existsSync(tasks)) return
+  for (const id of readdirSync(tasks)) {
+    try {
+      if (readFileSync(`${tasks}/${id}/comm`, 'utf8').startsWith('libuv-worker'))
+        setPriority(Number(id), constants.priority.PRIORITY_BELOW_NORMAL)
+    } catch {
+      // Ended meanwhile, or not allowed here: it works without.
+    }
+  }
 }
 
 /**

@@ -1,11 +1,9 @@
 /** Which part may know which, by reading import lines: http → oauth ← storage (style.md §3). */
 
-import { randomBytes as nodeRandomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
-import { randomBytes } from '../src/setup.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 
@@ -149,6 +147,7 @@ test('oauth/ takes its randomness as an argument', t => {
   )
 })
 
-test("randomness in production is node:crypto's", t => {
-  t.is(randomBytes, nodeRandomBytes)
+test("all randomness is node:crypto's, through setup.ts", t => {
+  t.deepEqual(filesWith(/import[^;\n]*\brandom(?:Bytes|Fill|FillSync|Int|UUID)\b[^;\n]*node:crypto/), ['src/setup.ts'])
+  t.deepEqual(filesWith(/\bMath\.random\b|\bgetRandomValues\b|\bcrypto\.random/), [])
 })
