@@ -23,10 +23,10 @@ export type Requests = Readonly<
   | { kind: 'refresh'; clientId: string; tokens: readonly string[]; atMost?: number }
   /** Each token once; the run ends with the last. */
   | { kind: 'revoke'; clientId: string; tokens: readonly string[] }
-  | { kind: 'post'; path: string; body: string }
+  | { kind: 'post'; path: string; body: string; authorization?: string }
   /** Forged tokens, unknown clients, sign-ins of users that do not exist, each one another. */
   | { kind: 'refused'; clientId: string; atMost: number }
-  | { kind: 'get'; path: string; accessToken?: string }
+  | { kind: 'get'; path: string; authorization?: string }
 >
 
 /** Latencies in milliseconds; `cpu` in microseconds of the measured process, per request. */
@@ -190,12 +190,11 @@ function sourceOf(requests: Requests): Source {
       }
     }
     case 'post': {
-      const request = post(requests.path, requests.body)
+      const request = post(requests.path, requests.body, requests.authorization)
       return { next: () => request, accept: () => undefined, tokens: [] }
     }
     case 'get': {
-      const bearer = requests.accessToken === undefined ? '' : `Authorization: Bearer ${requests.accessToken}\r\n`
-      const request = `GET ${requests.path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n${bearer}\r\n`
+      const request = `GET ${requests.path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n${authorizationLine(requests.authorization)}\r\n`
       return { next: () => request, accept: () => undefined, tokens: [] }
     }
   }
@@ -219,8 +218,12 @@ function refusedRequest(number: number, clientId: string): string {
   }
 }
 
-function post(path: string, body: string): string {
-  return `POST ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+function post(path: string, body: string, authorization?: string): string {
+  return `POST ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n${authorizationLine(authorization)}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+}
+
+function authorizationLine(authorization: string | undefined): string {
+  return authorization === undefined ? '' : `Authorization: ${authorization}\r\n`
 }
 
 /** Without parsing all of it: the generator's own time would be measured too. */

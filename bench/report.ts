@@ -13,14 +13,26 @@ export type Figure = Readonly<{
   atLeast?: number
 }>
 
+/** What a load made of a server: requests a second, milliseconds, microseconds of the server's CPU for each request. */
+export type LoadFigures = Readonly<{ perSecond: number; median: number; p99: number; cpu: number }>
+
 const figures: Figure[] = []
+const loads: ({ name: string } & LoadFigures)[] = []
 
 /** Shows a figure as soon as it is there: a run takes minutes. */
 export function report(name: string, value: number, unit: Unit, target: Pick<Figure, 'atMost' | 'atLeast'> = {}): void {
   const figure = { name, value: round(value), unit, ...target }
   figures.push(figure)
-  const shown = Number.isFinite(value) ? figure.value.toLocaleString('en-US') : '-'
-  process.stdout.write(`${name.padEnd(58)}${shown.padStart(12)} ${unit.padEnd(11)}${verdict(figure)}\n`)
+  process.stdout.write(`${name.padEnd(58)}${shown(figure.value).padStart(12)} ${unit.padEnd(11)}${verdict(figure)}\n`)
+}
+
+export function reportLoad(name: string, { perSecond, median, p99, cpu }: LoadFigures): void {
+  const rounded = { perSecond: round(perSecond), median: round(median), p99: round(p99), cpu: round(cpu) }
+  loads.push({ name, ...rounded })
+  const [a, b, c, d] = Object.values(rounded).map(shown) as [string, string, string, string]
+  process.stdout.write(
+    `${name.padEnd(44)}${a.padStart(8)} per second ${b.padStart(6)} ms, p99 ${c.padStart(6)} ms ${d.padStart(8)} us of CPU\n`,
+  )
 }
 
 export function heading(text: string): void {
@@ -35,7 +47,7 @@ export function writeResults(file: URL, quick: boolean): void {
     platform: process.platform,
     arch: process.arch,
   }
-  const results = { measuredAt: new Date().toISOString().slice(0, 10), quick, machine, figures }
+  const results = { measuredAt: new Date().toISOString().slice(0, 10), quick, machine, loads, figures }
   writeFileSync(file, `${JSON.stringify(results, undefined, 2)}\n`)
 }
 
@@ -43,6 +55,10 @@ export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+function shown(value: number): string {
+  return Number.isFinite(value) ? value.toLocaleString('en-US') : '-'
 }
 
 function verdict({ value, atMost, atLeast }: Figure): string {

@@ -1,33 +1,42 @@
 /** `npm run bench`, or `npm run bench -- --quick`: measures the real server beside what it could be. README.md explains. */
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LoadResult, Plan, Requests } from './load.ts'
 import { readMemory } from './machine.ts'
 import { heading, median, report, writeResults } from './report.ts'
 import {
+  apiId,
+  apiSecret,
   checkpoint,
   clientId,
+  type Durability,
   databaseFile,
   fillSessions,
+  fillTable,
   hashFor,
   type Load,
+  password,
   prepareDatabase,
   type Running,
+  rotateKey,
   signIn,
   signInForm,
-  startCeiling,
   startLoad,
+  startOther,
   startServer,
   tokensOf,
+  username,
   walSize,
 } from './server.ts'
+import { asking, inTurn, medianOf, ratio, refreshing, revoking, showLoad, showLoads } from './turns.ts'
 
 const quick = process.argv.includes('--quick')
-const seconds = quick ? 1 : 2
-const rounds = quick ? 2 : 6
-const devices = 32
-const many = quick ? 100_000 : 1_000_000
+const seconds = quick ? 0.6 : 2
+const warmupSeconds = quick ? 0.2 : 0.5
+const rounds = quick ? 1 : 4
+const cores = availableParallelism()
+const peers = ['node_oauth', 'jmondi', 'oidc_provider'] as const
 
 // Longer than this, something hangs: the exit takes every process along.
 setTimeout(
@@ -35,7 +44,7 @@ setTimeout(
     process.stderr.write('the benchmark took too long\n')
     process.exit(1)
   },
-  (quick ? 60 : 240) * 1000,
+  (quick ? 60 : 600) * 1000,
 ).unref()
 
 const work = mkdtempSync(join(tmpdir(), 'latchkey-bench-'))
@@ -45,10 +54,12 @@ const load = startLoad()
 const small = await prepare()
 await measureStartup()
 await measureRefresh()
+await measurePeers()
+await measureSessions()
 await measureOthers()
 await measureSignIns()
 await measureStorm()
-await measureGrowth()
+if (!quick) await measureSizes()
 await load.stop()
 writeResults(new URL('results.json', import.meta.url), quick)
 process.stdout.write('\nwritten to bench/results.json\n')
@@ -68,78 +79,206 @@ async function prepare(): Promise<string> {
 async function measureStartup(): Promise<void> {
   heading('Start')
   const startups: number[] = []
-  for (let i = 0; i < (quick ? 3 : 7); i++) {
+  const memory: number[] = []
+  for (let i = 0; i < (quick ? 2 : 7); i++) {
     const server = await startServer(small)
     startups.push(server.startup)
+    memory.push(readMemory(server.pid).resident)
     await server.stop()
   }
-  report('from process start to the ready line', median(startups), 'ms')
+  report('from process start to the ready line', median(startups), 'ms', { atMost: 400 })
+  report('memory when ready', median(memory), 'MiB')
 }
 
 async function measureRefresh(): Promise<void> {
-  heading(`Refresh, ${devices} devices at once, each with the token of its last answer`)
-  const directory = copyOf(small)
-  const ceilingDirectory = copyOf(small)
-  const server = await startServer(directory)
-  const ceiling = await startCeiling(databaseFile(ceilingDirectory))
-  const ours = { server, tokens: tokensOf(directory, devices) }
-  const theirs = { server: ceiling, tokens: ceiling.tokens.slice(0, devices) }
-  const [refreshes, ceilings] = await inTurn(ours, theirs)
-  await ceiling.stop()
-  reportLoad('refresh', refreshes)
-  reportLoad('ceiling', ceilings)
-  report('CPU of a refresh over the ceiling', ratio(refreshes, ceilings, 'cpu'), 'ratio', { atMost: 1.5 })
-  report('write-ahead log after all that', walSize(directory) / 2 ** 20, 'MiB', { atMost: 16 })
+  heading('Refresh: each device presents the token of its last answer')
+  const directories = { ours: copyOf(small), full: copyOf(small), normal: copyOf(small) }
+  const server = await startServer(directories.ours)
+  const full = await startOther('ceiling.ts', databaseFile(directories.full), 'FULL')
+  const normal = await startOther('ceiling.ts', databaseFile(directories.normal), 'NORMAL')
+  const contenders = [
+    refreshing('refresh', server, tokensOf(directories.ours, 1000)),
+    refreshing('ceiling', full, full.tokens),
+    refreshing('ceiling, not durable', normal, normal.tokens),
+  ] as const
+  await inTurn(load, contenders, turns({ rounds: 1, connections: 32 }))
+  for (const devices of [1, 16, 256]) {
+    const results = await inTurn(load, contenders, turns({ connections: devices }))
+    showLoads(results, `, ${devices} at once`)
+    report(
+      `CPU of a refresh over the ceiling, ${devices} at once`,
+      ratio(results.refresh!, results.ceiling!, 'cpu'),
+      'ratio',
+      { atMost: 1.25 },
+    )
+  }
+  report('memory under this load', readMemory(server.pid).resident, 'MiB', { atMost: 120 })
+  report('write-ahead log after all that', walSize(directories.ours) / 2 ** 20, 'MiB', { atMost: 16 })
+  report(
+    'bytes that 1,000 rotations add to the database',
+    await growthOf(server, databaseFile(directories.ours), tokensOf(directories.ours, 16)),
+    'bytes',
+    { atMost: 0 },
+  )
+  for (const running of [server, full, normal]) await running.stop()
+}
 
-  const before = checkpoint(directory)
-  const last = { kind: 'refresh', clientId, tokens: ours.tokens, atMost: 1000 } as const
-  await run(server, last, { warmupSeconds: 0, seconds: 30 })
-  report('bytes that 1,000 rotations add to the database', checkpoint(directory) - before, 'bytes', { atMost: 0 })
+async function measurePeers(): Promise<void> {
+  heading('Refresh, 16 devices, and the peers: durable, then with relaxed fsync (Latchkey is always durable)')
+  if (!existsSync(new URL('peers/node_modules', import.meta.url))) {
+    process.stdout.write('left out: the peers are not installed (npm ci --prefix bench/peers)\n')
+    return
+  }
+  const directory = copyOf(small)
+  const server = await startServer(directory)
+  const durabilities: readonly Durability[] = quick ? ['FULL'] : ['FULL', 'NORMAL']
+  for (const durability of durabilities) {
+    const files = peers.map(peer => join(work, `${peer}-${durability}.db`))
+    const others = await Promise.all(peers.map((peer, i) => startOther(`peers/${peer}.js`, files[i]!, durability)))
+    const contenders = [
+      refreshing('latchkey', server, tokensOf(directory, 16)),
+      ...others.map(({ tokens, ...other }, i) => refreshing(peers[i]!, other, tokens)),
+    ]
+    await inTurn(load, contenders, turns({ rounds: 1, connections: 16 }))
+    const results = await inTurn(load, contenders, turns({ connections: 16, rounds: Math.min(rounds, 3) }))
+    showLoads(results, durability === 'FULL' ? '' : ', relaxed')
+    const cheapest = peers.toSorted((a, b) => medianOf(results[a]!, 'cpu') - medianOf(results[b]!, 'cpu'))[0]!
+    report(
+      durability === 'FULL'
+        ? `CPU of a refresh over the cheapest peer's (${cheapest})`
+        : `CPU of a durable refresh over a relaxed peer's (${cheapest})`,
+      ratio(results.latchkey!, results[cheapest]!, 'cpu'),
+      'ratio',
+      durability === 'FULL' ? { atMost: 1 / 3 } : {},
+    )
+    for (const [i, other] of others.entries()) {
+      if (durability === 'FULL') {
+        report(
+          `bytes that 1,000 rotations add: ${peers[i]}`,
+          await growthOf(other, files[i]!, other.tokens.slice(16, 32)),
+          'bytes',
+        )
+      }
+      await other.stop()
+    }
+  }
   await server.stop()
 }
 
-async function measureOthers(): Promise<void> {
-  heading(`Other requests, ${devices} connections`)
-  const directory = copyOf(small)
-  // Each revocation uses a session up.
-  fillSessions(directory, quick ? 10_000 : 40_000)
-  const server = await startServer(directory)
-  const { access_token: accessToken } = await signIn(server.port)
-  const gets: Requests[] = [
-    { kind: 'get', path: '/users/me', accessToken },
-    { kind: 'get', path: '/.well-known/jwks.json' },
-    { kind: 'get', path: '/health/live' },
-  ]
-  for (const requests of gets) {
-    if (requests.kind === 'get') reportLoad(`GET ${requests.path}`, [await run(server, requests)])
+/** Bytes by which a thousand rotations make a database file larger. */
+async function growthOf(server: Running, file: string, tokens: readonly string[]): Promise<number> {
+  const before = checkpoint(file)
+  const connections = tokens.length
+  const requests = { kind: 'refresh', clientId, tokens, atMost: 1000 } as const
+  await run(server, requests, { connections, warmupSeconds: 0, seconds: 30 })
+  return checkpoint(file) - before
+}
+
+async function measureSessions(): Promise<void> {
+  const [some, many] = quick ? [10_000, 100_000] : [100_000, 1_000_000]
+  heading(`Refresh, 1,000 devices on 32 connections, among 1,000, ${shownCount(some)} and ${shownCount(many)} sessions`)
+  const directories = { few: copyOf(small), some: copyOf(small), many: copyOf(small) }
+  fillSessions(directories.some, some)
+  report('bytes of a session', fillSessions(directories.many, many), 'bytes', { atMost: 400 })
+  const servers = {
+    few: await startServer(directories.few),
+    some: await startServer(directories.some),
+    many: await startServer(directories.many),
   }
-  const tokens = tokensOf(directory, quick ? 10_000 : 40_000)
-  reportLoad('POST /revoke', [await run(server, { kind: 'revoke', clientId, tokens })])
+  report('start among many', servers.many.startup, 'ms', { atMost: 400 })
+  // The same number of devices on each, spread over the whole table: only the size of the table differs.
+  const contenders = (['few', 'some', 'many'] as const).map(size =>
+    refreshing(size, servers[size], tokensOf(directories[size], 1000), 1000),
+  )
+  await inTurn(load, contenders, turns({ rounds: 1, connections: 32 }))
+  const results = await inTurn(load, contenders, turns({ connections: 32 }))
+  showLoad('refresh among 1,000', results.few!)
+  showLoad(`refresh among ${shownCount(some)}`, results.some!)
+  showLoad(`refresh among ${shownCount(many)}`, results.many!)
+  report('CPU of a refresh, many over few', ratio(results.many!, results.few!, 'cpu'), 'ratio', { atMost: 1.05 })
+  report('memory among few', readMemory(servers.few.pid).resident, 'MiB', { atMost: 120 })
+  report('memory among many', readMemory(servers.many.pid).resident, 'MiB', { atMost: 120 })
+  for (const server of Object.values(servers)) await server.stop()
+}
+
+async function measureOthers(): Promise<void> {
+  heading('Other requests, 16 connections, and what they cannot do without on bare node:http')
+  const revocations = quick ? 2000 : 6000
+  const directories = { ours: copyOf(small), bare: copyOf(small) }
+  for (const directory of Object.values(directories)) fillSessions(directory, revocations * (rounds + 2))
+  const server = await startServer(directories.ours)
+  const bare = await startOther('ceiling.ts', databaseFile(directories.bare), 'FULL')
+  const { access_token: ourToken } = await signIn(server.port)
+  // The first session of the ruler is the one of its access token.
+  const revocable = { ours: tokensOf(directories.ours, revocations * (rounds + 1)), bare: bare.tokens.slice(1) }
+  const kinds = [
+    [
+      'GET /users/me',
+      (name: string, running: Running, token: string) =>
+        asking(name, running, { kind: 'get', path: '/users/me', authorization: `Bearer ${token}` }),
+    ],
+    [
+      'POST /introspect',
+      (name: string, running: Running, token: string) =>
+        asking(name, running, {
+          kind: 'post',
+          path: '/introspect',
+          body: `token=${token}`,
+          authorization: `Basic ${Buffer.from(`${apiId}:${apiSecret}`).toString('base64')}`,
+        }),
+    ],
+    [
+      'POST /revoke',
+      (name: string, running: Running) =>
+        revoking(name, running, running === server ? revocable.ours : revocable.bare, revocations),
+    ],
+  ] as const
+  for (const [kind, contender] of kinds) {
+    const contenders = [contender('ours', server, ourToken), contender('bare', bare, bare.accessToken!)]
+    const plan = kind === 'POST /revoke' ? { warmupSeconds: 0, seconds: 30 } : {}
+    await inTurn(load, contenders, turns({ ...plan, rounds: 1, connections: 16 }))
+    const results = await inTurn(load, contenders, turns({ ...plan, connections: 16 }))
+    showLoad(kind, results.ours!)
+    showLoad(`${kind}, bare`, results.bare!)
+    report(`CPU of ${kind} over the bare one`, ratio(results.ours!, results.bare!, 'cpu'), 'ratio', { atMost: 1.5 })
+  }
+  for (const path of ['/.well-known/jwks.json', '/.well-known/oauth-authorization-server', '/health/live']) {
+    const contender = asking(`GET ${path}`, server, { kind: 'get', path })
+    showLoads(await inTurn(load, [contender], turns({ connections: 16, rounds: 1 })))
+  }
+  await bare.stop()
   await server.stop()
 }
 
 async function measureSignIns(): Promise<void> {
-  const connections = 4 * availableParallelism()
-  heading(`Sign-ins (password grant), ${connections} at once, and bare argon2`)
+  const connections = 4 * cores
+  heading(`Sign-ins, ${connections} at once, and bare argon2`)
   const server = await startServer(copyOf(small))
   const signIns: LoadResult[] = []
+  const cookieSignIns: LoadResult[] = []
   const hashes: { perSecond: number; cpu: number }[] = []
-  for (let round = 0; round < rounds; round++) {
+  const byCookie = `username=${username}&password=${encodeURIComponent(password)}`
+  for (let round = 0; round < (quick ? 1 : 6); round++) {
     signIns.push(await run(server, signInRequests(), { connections }))
     hashes.push(await hashFor(seconds))
+    if (round < 2)
+      cookieSignIns.push(await run(server, { kind: 'post', path: '/login', body: byCookie }, { connections }))
   }
-  reportLoad('sign-in', signIns)
-  report('bare argon2: hashes', median(hashes.map(({ perSecond }) => perSecond)), 'per second')
-  report('bare argon2: CPU of a hash', median(hashes.map(({ cpu }) => cpu)), 'us')
-  report('sign-ins over bare hashes, per second', ratio(signIns, hashes, 'perSecond'), 'ratio', { atLeast: 0.9 })
-  report('CPU of a sign-in over a bare hash', ratio(signIns, hashes, 'cpu'), 'ratio', { atMost: 1.05 })
+  showLoad('password grant', signIns)
+  showLoad('sign-in with a cookie', cookieSignIns)
+  report('bare argon2: hashes', medianOf(hashes, 'perSecond'), 'per second')
+  report('bare argon2: CPU of a hash', medianOf(hashes, 'cpu'), 'us')
+  report('password grants over bare hashes, per second', ratio(signIns, hashes, 'perSecond'), 'ratio', {
+    atLeast: 0.97,
+  })
+  report('CPU of a password grant over a bare hash', ratio(signIns, hashes, 'cpu'), 'ratio')
   report('memory after sign-ins', readMemory(server.pid).resident, 'MiB')
   await server.stop()
 }
 
 /** Refreshes while more sign-ins run than there are cores: first at their own pace, then as fast as they can. */
 async function measureStorm(): Promise<void> {
-  heading('Refresh, 8 devices, at rest and in a storm of sign-ins')
+  heading('Refresh, 8 devices, at rest and in a storm of password grants')
   const directory = copyOf(small)
   const server = await startServer(directory)
   const attackers = startLoad()
@@ -150,62 +289,58 @@ async function measureStorm(): Promise<void> {
   ] as const) {
     const atRest: LoadResult[] = []
     const inStorm: LoadResult[] = []
-    for (let round = 0; round < Math.ceil(rounds / 2); round++) {
+    const storms: LoadResult[] = []
+    for (let round = 0; round < (quick ? 1 : 3); round++) {
       atRest.push(await run(server, { kind: 'refresh', clientId, tokens }, { connections: 8, ...pace }))
       tokens = atRest.at(-1)!.tokens
-      const storm = run(
-        server,
-        signInRequests(),
-        { connections: 8 * availableParallelism(), seconds: seconds + 1 },
-        attackers,
-      )
+      const storm = run(server, signInRequests(), { connections: 8 * cores, seconds: seconds + 1 }, attackers)
       inStorm.push(await run(server, { kind: 'refresh', clientId, tokens }, { connections: 8, ...pace }))
       tokens = inStorm.at(-1)!.tokens
-      await storm
+      storms.push(await storm)
     }
-    report(`${name}, at rest: median`, medianOf(atRest, 'median'), 'ms')
-    report(`${name}, at rest: p99`, medianOf(atRest, 'p99'), 'ms')
-    report(`${name}, in the storm: median`, medianOf(inStorm, 'median'), 'ms')
-    report(`${name}, in the storm: p99`, medianOf(inStorm, 'p99'), 'ms')
-    report(`${name}, storm over rest: median`, ratio(inStorm, atRest, 'median'), 'ratio', { atMost: 3 })
+    showLoad(`${name}, at rest`, atRest)
+    showLoad(`${name}, in the storm`, inStorm)
+    report(`${name}: password grants beside`, medianOf(storms, 'perSecond'), 'per second')
+    report(`${name}: median, storm over rest`, ratio(inStorm, atRest, 'median'), 'ratio', { atMost: 1.5 })
+    report(`${name}: p99, storm over rest`, ratio(inStorm, atRest, 'p99'), 'ratio', { atMost: 3 })
   }
   await attackers.stop()
   await server.stop()
 }
 
-async function measureGrowth(): Promise<void> {
-  heading(`1,000 sessions and ${many.toLocaleString('en-US')}`)
-  const directories = { few: copyOf(small), many: copyOf(small) }
-  report('bytes of a session', fillSessions(directories.many, many), 'bytes')
-  const servers = { few: await startServer(directories.few), many: await startServer(directories.many) }
-  report('start with many sessions', servers.many.startup, 'ms')
-  // The same number of devices on both, spread over the whole table: only the size of the table differs.
-  const [few, among] = await inTurn(
-    { server: servers.few, tokens: tokensOf(directories.few, 1000) },
-    { server: servers.many, tokens: tokensOf(directories.many, 1000) },
-  )
-  reportLoad('refresh among few', few)
-  reportLoad('refresh among many', among)
-  report('CPU of a refresh, many over few', ratio(among, few, 'cpu'), 'ratio', { atMost: 1.1 })
-  report('memory with few', readMemory(servers.few.pid).resident, 'MiB', { atMost: 150 })
-  report('memory with many', readMemory(servers.many.pid).resident, 'MiB', { atMost: 150 })
-  await servers.few.stop()
-  await servers.many.stop()
-}
-
-type Chains = { server: Running; tokens: readonly string[] }
-
-/** Refreshes on one server, then the other, and again, each going on where it was; the first turn only warms up. */
-async function inTurn(a: Chains, b: Chains): Promise<[LoadResult[], LoadResult[]]> {
-  const results: [LoadResult[], LoadResult[]] = [[], []]
-  for (let round = 0; round <= rounds; round++) {
-    for (const [i, chains] of [a, b].entries()) {
-      const result = await run(chains.server, { kind: 'refresh', clientId, tokens: chains.tokens })
-      chains.tokens = result.tokens
-      if (round > 0) results[i]!.push(result)
+/** How cost grows with what else is stored: three sizes of each kind. */
+async function measureSizes(): Promise<void> {
+  const tables = [
+    ['users', [1, 10_000, 1_000_000]],
+    ['clients', [2, 1000, 100_000]],
+    ['signing keys', [1, 5, 25]],
+  ] as const
+  for (const [kind, sizes] of tables) {
+    heading(`Refresh, 16 devices, with ${sizes.map(shownCount).join(', ')} ${kind}`)
+    const directories = sizes.map(() => copyOf(small))
+    for (const [i, size] of sizes.entries()) {
+      if (kind === 'signing keys') for (let n = 1; n < size; n++) await rotateKey(directories[i]!)
+      else fillTable(directories[i]!, kind, size)
+    }
+    const servers: Running[] = []
+    for (const directory of directories) servers.push(await startServer(directory))
+    const contenders = sizes.map((size, i) =>
+      refreshing(`${shownCount(size)} ${kind}`, servers[i]!, tokensOf(directories[i]!, 16)),
+    )
+    await inTurn(load, contenders, turns({ rounds: 1, connections: 16 }))
+    showLoads(await inTurn(load, contenders, turns({ rounds: 3, connections: 16 })))
+    for (const [i, server] of servers.entries()) {
+      const name = `with ${shownCount(sizes[i]!)} ${kind}`
+      report(`start ${name}`, server.startup, 'ms')
+      report(`memory ${name}`, readMemory(server.pid).resident, 'MiB')
+      report(`database ${name}`, checkpoint(databaseFile(directories[i]!)) / 2 ** 20, 'MiB')
+      await server.stop()
     }
   }
-  return results
+}
+
+function turns({ rounds: count = rounds, ...plan }: Partial<Plan & { rounds: number }>) {
+  return { rounds: count, plan: { connections: 16, warmupSeconds, seconds, ...plan } }
 }
 
 function copyOf(directory: string): string {
@@ -221,25 +356,13 @@ function run(
   generator: Load = load,
 ): Promise<LoadResult> {
   const { pid, port } = server
-  return generator.run({ connections: devices, warmupSeconds: 0.5, seconds, ...plan, port, pid, requests })
+  return generator.run({ connections: 16, warmupSeconds, seconds, ...plan, port, pid, requests })
 }
 
 function signInRequests(): Requests {
   return { kind: 'post', path: '/token', body: signInForm().toString() }
 }
 
-function reportLoad(name: string, results: readonly LoadResult[]): void {
-  report(`${name}: requests`, medianOf(results, 'perSecond'), 'per second')
-  report(`${name}: median`, medianOf(results, 'median'), 'ms')
-  report(`${name}: p99`, medianOf(results, 'p99'), 'ms')
-  report(`${name}: server CPU of a request`, medianOf(results, 'cpu'), 'us')
-}
-
-function medianOf<K extends string>(results: readonly Record<K, number>[], figure: K): number {
-  return median(results.map(result => result[figure]))
-}
-
-/** Of runs taken in turn: neighbours share the weather, so each pair gives a ratio, and the median of those counts. */
-function ratio<K extends string>(a: readonly Record<K, number>[], b: readonly Record<K, number>[], figure: K): number {
-  return median(a.map((result, i) => result[figure] / b[i]![figure]))
+function shownCount(count: number): string {
+  return count.toLocaleString('en-US')
 }

@@ -21,6 +21,9 @@ const serveArguments = readStartScript()
   .map(argument => (argument === 'bin/latchkey.js' ? program : argument))
 
 export const clientId = 'phone'
+/** A resource server, which may introspect. */
+export const apiId = 'api'
+export const apiSecret = 'bench-client-secret'
 export const username = 'bench'
 export const password = 'correct horse battery'
 
@@ -64,11 +67,16 @@ export async function startServer(directory: string): Promise<Running> {
   return { pid: child.pid!, port, startup: performance.now() - begin, stop: () => stop(child) }
 }
 
+/** A program that is no Latchkey, on a database file of its own. */
+export type Other = Running & { tokens: string[]; accessToken?: string }
+
+export type Durability = 'FULL' | 'NORMAL'
+
 /** Starts a program of this directory that reports `{ port, tokens }`. */
-export async function startCeiling(databaseFile: string): Promise<Running & { tokens: string[] }> {
+export async function startOther(program: string, file: string, durability: Durability): Promise<Other> {
   const begin = performance.now()
-  const child = track(fork(new URL('ceiling.ts', import.meta.url), [databaseFile], { env: environment() }))
-  const ready = await reply<{ port: number; tokens: string[] }>(child)
+  const child = track(fork(new URL(program, import.meta.url), [file, durability], { env: environment() }))
+  const ready = await reply<{ port: number; tokens: string[]; accessToken?: string }>(child)
   return { ...ready, pid: child.pid!, startup: performance.now() - begin, stop: () => stop(child) }
 }
 
@@ -94,10 +102,12 @@ export async function hashFor(seconds: number): Promise<{ perSecond: number; cpu
   return JSON.parse(await runProgram([file, String(seconds)], process.cwd())) as { perSecond: number; cpu: number }
 }
 
-/** A new database with one client and one user, made with the operator's own commands. */
+/** A new database with two clients and one user, made with the operator's own commands. */
 export async function prepareDatabase(directory: string): Promise<void> {
   const grants = ['--grant', 'password', '--grant', 'refresh_token', '--scope', 'read write']
   await runProgram([program, 'client', 'add', clientId, '--public', ...grants, '--json'], directory)
+  const api = ['client', 'add', apiId, '--grant', 'client_credentials', '--scope', 'read', '--secret-stdin', '--json']
+  await runProgram([program, ...api], directory, apiSecret)
   const user = ['--email', 'bench@example.com', '--name', 'Bench', '--password-stdin', '--json']
   await runProgram([program, 'user', 'add', username, ...user], directory, password)
 }
@@ -169,9 +179,27 @@ export function tokensOf(directory: string, count: number): string[] {
   return rows.map(({ id, generation }) => formatRefreshToken({ sessionId: id, generation }, secrets))
 }
 
-/** Moves everything into the database file, and returns its size in bytes. */
-export function checkpoint(directory: string): number {
+/** Adds copies of the first row of a table under other ids, until there are so many rows. No server may run on it. */
+export function fillTable(directory: string, table: 'users' | 'clients', count: number): void {
   const database = new Database(databaseFile(directory))
+  database.pragma('synchronous = OFF')
+  const present = database.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number
+  const ids = Array.from({ length: Math.max(0, count - present) }, () => randomId())
+  const names = (id: string): Record<string, string> =>
+    table === 'users' ? { id: `usr_${id}`, username: id, username_key: id.toLowerCase() } : { id }
+  insertCopies(database, table, ids.map(names))
+  checkpointedSize(database)
+  database.close()
+}
+
+/** Adds a signing key with the operator's own command. */
+export async function rotateKey(directory: string): Promise<void> {
+  await runProgram([program, 'key', 'rotate', '--json'], directory)
+}
+
+/** Moves everything into a database file, and returns its size in bytes. */
+export function checkpoint(file: string): number {
+  const database = new Database(file)
   const size = checkpointedSize(database)
   database.close()
   return size

@@ -11,6 +11,7 @@ import { median } from './report.ts'
 import {
   checkpoint,
   clientId,
+  databaseFile,
   fillSessions,
   prepareDatabase,
   signIn,
@@ -41,7 +42,7 @@ const before = await startServer(directory)
 await signIn(before.port)
 await before.stop()
 fillSessions(directory, 1000)
-const sizeBefore = checkpoint(directory)
+const sizeBefore = checkpoint(databaseFile(directory))
 
 const server = await startServer(directory)
 const load = startLoad()
@@ -68,7 +69,7 @@ await server.stop()
 
 const third = Math.floor(slices / 3)
 const growth = median(resident.slice(-third)) - median(resident.slice(third, 2 * third))
-const databaseGrowth = checkpoint(directory) - sizeBefore
+const databaseGrowth = checkpoint(databaseFile(directory)) - sizeBefore
 const isFlat = !(growth > mostGrowth) && databaseGrowth <= mostDatabaseGrowth
 process.stdout.write(`
 memory, last third over the one before: ${growth.toFixed(1)} MiB, at most ${mostGrowth}

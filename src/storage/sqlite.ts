@@ -218,12 +218,15 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
       if (changes > 0) record(event)
       return changes
     })
-  const revokeNow = (which: SessionFilter, reason: string, at: number) =>
-    db
+  const revokeNow = (which: SessionFilter, reason: string, at: number) => {
+    const { id, userId = null, clientId = null, exceptId = null } = which
+    if (id !== undefined) return statements.revokeSession.run({ id, userId, clientId, exceptId, reason, at }).changes
+    return db
       .update(sessions)
       .set({ revokedAt: at, revokedReason: reason })
       .where(and(liveAt(at), fits(which)))
       .run().changes
+  }
   const changeCredentials = (
     userId: string,
     values: Partial<typeof users.$inferInsert>,

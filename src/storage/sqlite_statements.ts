@@ -1,5 +1,5 @@
 /** The queries of the hot paths, prepared. */
-import { and, asc, desc, type drizzle, eq, gt, isNull, type SQL, sql } from './drizzle.ts'
+import { and, asc, desc, type drizzle, eq, gt, isNull, ne, type Placeholder, type SQL, sql } from './drizzle.ts'
 import {
   attemptCounters,
   auditEvents,
@@ -89,6 +89,20 @@ export function prepareStatements(db: Orm) {
       })
       .where(eq(sessions.id, value('id')))
       .prepare(),
+    // Of a filter's absent parts, null, each fits.
+    revokeSession: db
+      .update(sessions)
+      .set({ revokedAt: sql`${value('at')}`, revokedReason: sql`${value('reason')}` })
+      .where(
+        and(
+          eq(sessions.id, value('id')),
+          liveAt(value('at')),
+          eq(sessions.userId, sql`coalesce(${value('userId')}, ${sessions.userId})`),
+          eq(sessions.clientId, sql`coalesce(${value('clientId')}, ${sessions.clientId})`),
+          ne(sessions.id, sql`coalesce(${value('exceptId')}, '')`),
+        ),
+      )
+      .prepare(),
     nextSessionIds: db
       .select({ id: sessions.id })
       .from(sessions)
@@ -163,6 +177,6 @@ export function prepareStatements(db: Orm) {
 }
 
 /** {@link isLive} in SQL. */
-export function liveAt(now: number): SQL | undefined {
+export function liveAt(now: number | Placeholder): SQL | undefined {
   return and(isNull(sessions.revokedAt), gt(sessions.idleExpiresAt, now), gt(sessions.expiresAt, now))
 }
