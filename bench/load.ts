@@ -21,6 +21,9 @@ export type Plan = Readonly<{
 export type Requests = Readonly<
   /** Each call presents the refresh token of the last answer. With more tokens than connections they take turns. */
   | { kind: 'refresh'; clientId: string; tokens: readonly string[]; atMost?: number }
+  /** Each access token once; the run ends with the last. */
+  | { kind: 'me'; accessTokens: readonly string[] }
+  | { kind: 'introspect'; accessTokens: readonly string[]; authorization: string }
   /** Each token once; the run ends with the last. */
   | { kind: 'revoke'; clientId: string; tokens: readonly string[] }
   | { kind: 'post'; path: string; body: string; authorization?: string }
@@ -38,6 +41,8 @@ export type LoadResult = Readonly<{
   cpu: number
   /** The live refresh tokens: what a next plan goes on with. */
   tokens: readonly string[]
+  /** Those that came with the refresh tokens of a run of limited length. */
+  accessTokens: readonly string[]
 }>
 
 /** Makes the requests of a plan one after the other; `accept` gets the body of each answer. */
@@ -45,6 +50,7 @@ type Source = {
   next: () => string | undefined
   accept: (body: string) => void
   tokens: string[]
+  accessTokens?: string[]
   /** How the status line of each answer has to go on. */
   expected?: RegExp
 }
@@ -93,6 +99,7 @@ async function run(plan: Plan): Promise<LoadResult> {
     p99: quantile(latencies, 0.99),
     cpu: ((to.cpu - from.cpu) / latencies.length) * 1e6,
     tokens: source.tokens,
+    accessTokens: source.accessTokens ?? [],
   }
 }
 
@@ -147,6 +154,7 @@ function sourceOf(requests: Requests): Source {
     case 'refresh': {
       const { clientId, atMost = Number.POSITIVE_INFINITY } = requests
       const tokens = [...requests.tokens]
+      const accessTokens: string[] = []
       // A ring: taking from the front of a long array moves all of it.
       let first = 0
       let left = atMost
@@ -162,10 +170,31 @@ function sourceOf(requests: Requests): Source {
           if (left-- <= 0) return undefined
           return post('/token', `grant_type=refresh_token&client_id=${clientId}&refresh_token=${take()}`)
         },
-        accept: body => void tokens.push(refreshTokenIn(body)),
+        accept(body) {
+          tokens.push(memberOf(body, 'refresh_token'))
+          if (requests.atMost !== undefined) accessTokens.push(memberOf(body, 'access_token'))
+        },
         get tokens() {
           return tokens.slice(first)
         },
+        accessTokens,
+      }
+    }
+    case 'me': {
+      const tokens = [...requests.accessTokens]
+      return {
+        next: () => (tokens.length === 0 ? undefined : get('/users/me', `Bearer ${tokens.pop()}`)),
+        accept: () => undefined,
+        tokens,
+      }
+    }
+    case 'introspect': {
+      const tokens = [...requests.accessTokens]
+      return {
+        next: () =>
+          tokens.length === 0 ? undefined : post('/introspect', `token=${tokens.pop()}`, requests.authorization),
+        accept: () => undefined,
+        tokens,
       }
     }
     case 'revoke': {
@@ -194,7 +223,7 @@ function sourceOf(requests: Requests): Source {
       return { next: () => request, accept: () => undefined, tokens: [] }
     }
     case 'get': {
-      const request = `GET ${requests.path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n${authorizationLine(requests.authorization)}\r\n`
+      const request = get(requests.path, requests.authorization)
       return { next: () => request, accept: () => undefined, tokens: [] }
     }
   }
@@ -218,6 +247,10 @@ function refusedRequest(number: number, clientId: string): string {
   }
 }
 
+function get(path: string, authorization?: string): string {
+  return `GET ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n${authorizationLine(authorization)}\r\n`
+}
+
 function post(path: string, body: string, authorization?: string): string {
   return `POST ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n${authorizationLine(authorization)}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n\r\n${body}`
 }
@@ -227,8 +260,8 @@ function authorizationLine(authorization: string | undefined): string {
 }
 
 /** Without parsing all of it: the generator's own time would be measured too. */
-function refreshTokenIn(body: string): string {
-  const start = body.indexOf('"refresh_token":"') + 17
+function memberOf(body: string, name: 'access_token' | 'refresh_token'): string {
+  const start = body.indexOf(`"${name}":"`) + name.length + 4
   return body.slice(start, body.indexOf('"', start))
 }
 

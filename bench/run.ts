@@ -29,7 +29,7 @@ import {
   username,
   walSize,
 } from './server.ts'
-import { asking, inTurn, medianOf, ratio, refreshing, revoking, showLoad, showLoads } from './turns.ts'
+import { asking, inTurn, medianOf, ratio, refreshing, showLoad, showLoads, using } from './turns.ts'
 
 const quick = process.argv.includes('--quick')
 const seconds = quick ? 0.6 : 2
@@ -203,44 +203,50 @@ async function measureSessions(): Promise<void> {
 
 async function measureOthers(): Promise<void> {
   heading('Other requests, 16 connections, and what they cannot do without on bare node:http')
-  const revocations = quick ? 2000 : 6000
+  const eachTurn = quick ? 2000 : 6000
+  const turnsLeft = rounds + 1
   const directories = { ours: copyOf(small), bare: copyOf(small) }
-  for (const directory of Object.values(directories)) fillSessions(directory, revocations * (rounds + 2))
+  for (const directory of Object.values(directories)) fillSessions(directory, eachTurn * (rounds + 2))
   const server = await startServer(directories.ours)
   const bare = await startOther('ceiling.ts', databaseFile(directories.bare), 'FULL')
-  const { access_token: ourToken } = await signIn(server.port)
-  // The first session of the ruler is the one of its access token.
-  const revocable = { ours: tokensOf(directories.ours, revocations * (rounds + 1)), bare: bare.tokens.slice(1) }
+  const refreshes = { kind: 'refresh', clientId, tokens: tokensOf(directories.ours, 1000) } as const
+  const atMost = 2 * eachTurn * turnsLeft
+  const { accessTokens } = await run(server, { ...refreshes, atMost }, { warmupSeconds: 0, seconds: 60 })
+  // The ruler remembers nothing: one token is as good as many.
+  const bareTokens = Array.from({ length: accessTokens.length }, () => bare.accessToken!)
+  const basic = `Basic ${Buffer.from(`${apiId}:${apiSecret}`).toString('base64')}`
+  const me = (tokens: readonly string[]) => ({ kind: 'me', accessTokens: tokens }) as const
+  const introspect = (tokens: readonly string[]) =>
+    ({ kind: 'introspect', accessTokens: tokens, authorization: basic }) as const
+  const revoke = (tokens: readonly string[]) => ({ kind: 'revoke', clientId, tokens }) as const
+  const half = eachTurn * turnsLeft
   const kinds = [
-    [
-      'GET /users/me',
-      (name: string, running: Running, token: string) =>
-        asking(name, running, { kind: 'get', path: '/users/me', authorization: `Bearer ${token}` }),
-    ],
-    [
-      'POST /introspect',
-      (name: string, running: Running, token: string) =>
-        asking(name, running, {
-          kind: 'post',
-          path: '/introspect',
-          body: `token=${token}`,
-          authorization: `Basic ${Buffer.from(`${apiId}:${apiSecret}`).toString('base64')}`,
-        }),
-    ],
-    [
-      'POST /revoke',
-      (name: string, running: Running) =>
-        revoking(name, running, running === server ? revocable.ours : revocable.bare, revocations),
-    ],
+    ['GET /users/me', me, accessTokens.slice(0, half), bareTokens],
+    ['POST /introspect', introspect, accessTokens.slice(half), bareTokens],
+    // The first session of the ruler is the one of its access token.
+    ['POST /revoke', revoke, tokensOf(directories.ours, half), bare.tokens.slice(1)],
   ] as const
-  for (const [kind, contender] of kinds) {
-    const contenders = [contender('ours', server, ourToken), contender('bare', bare, bare.accessToken!)]
-    const plan = kind === 'POST /revoke' ? { warmupSeconds: 0, seconds: 30 } : {}
-    await inTurn(load, contenders, turns({ ...plan, rounds: 1, connections: 16 }))
-    const results = await inTurn(load, contenders, turns({ ...plan, connections: 16 }))
+  for (const [kind, requests, ours, theirs] of kinds) {
+    const contenders = [
+      using('ours', server, ours, eachTurn, requests),
+      using('bare', bare, theirs, eachTurn, requests),
+    ]
+    const plan = { warmupSeconds: 0, seconds: 60, connections: 16 }
+    await inTurn(load, contenders, turns({ ...plan, rounds: 1 }))
+    const results = await inTurn(load, contenders, turns(plan))
     showLoad(kind, results.ours!)
     showLoad(`${kind}, bare`, results.bare!)
     report(`CPU of ${kind} over the bare one`, ratio(results.ours!, results.bare!, 'cpu'), 'ratio', { atMost: 1.5 })
+  }
+  const { access_token: token } = await signIn(server.port)
+  const again: Requests[] = [
+    { kind: 'get', path: '/users/me', authorization: `Bearer ${token}` },
+    { kind: 'post', path: '/introspect', body: `token=${token}`, authorization: basic },
+  ]
+  for (const requests of again) {
+    if (!('path' in requests)) continue
+    const contender = asking(`${requests.path}, a token seen before`, server, requests)
+    showLoads(await inTurn(load, [contender], turns({ connections: 16, rounds: 1 })))
   }
   for (const path of ['/.well-known/jwks.json', '/.well-known/oauth-authorization-server', '/health/live']) {
     const contender = asking(`GET ${path}`, server, { kind: 'get', path })

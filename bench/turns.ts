@@ -29,15 +29,16 @@ export function asking(name: string, server: Running, requests: Requests): Conte
   return { name, server, requests: () => requests, keep: () => undefined }
 }
 
-/** So many tokens each turn, each once. */
-export function revoking(name: string, server: Running, tokens: readonly string[], eachTurn: number): Contender {
+/** So many of a pool of tokens each turn, each once. */
+export function using(
+  name: string,
+  server: Running,
+  tokens: readonly string[],
+  eachTurn: number,
+  requests: (tokens: readonly string[]) => Requests,
+): Contender {
   const left = [...tokens]
-  return {
-    name,
-    server,
-    requests: () => ({ kind: 'revoke', clientId, tokens: left.splice(0, eachTurn) }),
-    keep: () => undefined,
-  }
+  return { name, server, requests: () => requests(left.splice(0, eachTurn)), keep: () => undefined }
 }
 
 /** @returns the results of each contender, by name and in the order of the rounds */
