@@ -9,6 +9,7 @@ import { identifyCaller } from './http/caller.ts'
 import { allowOrigins } from './http/cors.ts'
 import { docsRoutes } from './http/docs_routes.ts'
 import { answerErrors } from './http/errors.ts'
+import { exactRoutes } from './http/exact_routes.ts'
 import { healthRoutes } from './http/health_routes.ts'
 import { oauthRoutes } from './http/oauth_routes.ts'
 import { pagesOf, styleSheet } from './http/pages.ts'
@@ -77,6 +78,7 @@ export function createApp(deps: Deps, { log, corsOrigins, trustProxy, docs: hasD
     router.get('/docs/assets/:hash/:file', docs.asset)
   }
 
+  app.use(exactRoutes(router))
   app.use(router.routes())
   app.use(router.allowedMethods())
   // Whoever mistyped an address gets a page too.

@@ -19,7 +19,7 @@ export function answerErrors(log: Logger, idPrefix: string, issuer: string): Mid
   return async (ctx, next) => {
     const started = performance.now()
     ctx.state.requestId = idPrefix + (requests++).toString(36)
-    ctx.set('X-Request-Id', ctx.state.requestId)
+    ctx.res.setHeader('X-Request-Id', ctx.state.requestId)
     for (const [name, value] of always) ctx.res.setHeader(name, value)
     let failure: OAuthError | undefined
     try {

@@ -33,11 +33,12 @@ function textReader(textLimit: string) {
 
 /** Reads a form body. Nothing but a form is taken, and no parameter from the query string. */
 export async function formBody(ctx: Context, next: Next): Promise<void> {
-  if (!ctx.is(formType)) {
+  const { 'content-type': type, 'content-length': length, 'content-encoding': encoding } = ctx.headers
+  // To the letter as nearly every client sends it, or in one of the other ways to write it.
+  if ((type !== formType || length === undefined) && !ctx.is(formType)) {
     throw new OAuthError('invalid_request', `the body must be ${formType}`)
   }
   if (ctx.querystring !== '') refuseCredentialsInQuery(ctx.querystring)
-  const { 'content-length': length, 'content-encoding': encoding } = ctx.headers
   if (length === undefined || Number(length) > longestBody || encoding !== undefined) return readText(ctx, next)
   ctx.request.body = await readPlainText(ctx.req)
   await next()
