@@ -151,16 +151,16 @@ export const settings = {
     takes: 'fatal, error, warn, info, debug, trace or silent',
     parse: text => ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].find(level => level === text),
   }),
-  // OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, two passes, one lane.
+  // OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, two passes, one lane. The most is what stored hashes may cost.
   LATCHKEY_ARGON2_MEMORY: defineSetting({
     default: '19456',
-    takes: 'KiB, 8 to 4194304',
-    parse: text => parseInteger(text, 8, 4_194_304),
+    takes: 'KiB, 8 to 1048576',
+    parse: text => parseInteger(text, 8, 1_048_576),
   }),
   LATCHKEY_ARGON2_PASSES: defineSetting({
     default: '2',
-    takes: 'a number of passes, 2 to 100',
-    parse: text => parseInteger(text, 2, 100),
+    takes: 'a number of passes, 2 to 99',
+    parse: text => parseInteger(text, 2, 99),
   }),
   LATCHKEY_ARGON2_LANES: defineSetting({
     default: '1',

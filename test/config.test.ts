@@ -1,6 +1,7 @@
 /** Settings: defaults, what each takes, and messages that name the variable and never a secret. */
 import test from 'ava'
 import { type Config, ConfigError, readConfig, settings } from '../src/config.ts'
+import { passwordHashProblem } from '../src/oauth/password_formats.ts'
 
 type Environment = Record<string, string | undefined>
 
@@ -142,8 +143,9 @@ const bad: [keyof typeof settings, string][] = [
   ['LATCHKEY_TRUST_PROXY', '*'],
   ['LATCHKEY_LOG_LEVEL', 'verbose'],
   ['LATCHKEY_ARGON2_MEMORY', '7'],
-  ['LATCHKEY_ARGON2_MEMORY', '4194305'],
+  ['LATCHKEY_ARGON2_MEMORY', '1048577'],
   ['LATCHKEY_ARGON2_PASSES', '1'],
+  ['LATCHKEY_ARGON2_PASSES', '100'],
   ['LATCHKEY_ARGON2_LANES', '0'],
   ['LATCHKEY_ARGON2_LANES', '17'],
   ['LATCHKEY_THROTTLE', 'yes'],
@@ -300,6 +302,16 @@ test('argon2 needs 8 KiB for each lane (RFC 9106 §3.1)', t => {
   const lanes = { LATCHKEY_ARGON2_LANES: '4' }
   t.regex(problem({ ...lanes, LATCHKEY_ARGON2_MEMORY: '31' }), /^LATCHKEY_ARGON2_MEMORY must be at least 8 KiB/)
   t.like(readConfig({ ...lanes, LATCHKEY_ARGON2_MEMORY: '32' }).passwordHashing, { memory: 32, lanes: 4 })
+})
+
+test('a hash of the highest costs that can be set can be read again, by the server and by user import', t => {
+  const { memory, passes, lanes } = readConfig({
+    LATCHKEY_ARGON2_MEMORY: '1048576',
+    LATCHKEY_ARGON2_PASSES: '99',
+    LATCHKEY_ARGON2_LANES: '16',
+  }).passwordHashing
+  const [salt, digest] = ['A'.repeat(22), 'A'.repeat(43)]
+  t.is(passwordHashProblem(`$argon2id$v=19$m=${memory},t=${passes},p=${lanes}$${salt}$${digest}`), undefined)
 })
 
 test('every number of the throttle can be set', t => {

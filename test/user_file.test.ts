@@ -133,6 +133,28 @@ test('an id of this program, and the times, are kept; an id of another kind is n
     t.regex(parse(JSON.stringify([{ ...old, id }]))[0]?.id ?? '', /^usr_(?!AAECAwQF)[\w-]{22}$/)
 })
 
+for (const [name, value] of [
+  ['created_at', -1],
+  ['created_at', '1960-01-01T00:00:00Z'],
+  ['created_at', 1_700_000_000_000],
+  ['disabled_at', Number.MAX_SAFE_INTEGER],
+] as const) {
+  test(`${name} ${value} is refused: it cannot be shown as a date, or not be imported again`, t => {
+    t.deepEqual(problems(JSON.stringify([{ ...johndoe, disabled: true, [name]: value }])), [
+      `entry 1: ${name}: is not a time from 1970 to 9999, in seconds`,
+    ])
+    for (const good of [0, '1970-01-01T00:00:00Z', 253_402_300_799])
+      t.deepEqual(problems(JSON.stringify([{ ...johndoe, disabled: true, [name]: good }])), [])
+  })
+}
+
+test('a user who is not disabled and was disabled at some time is refused: it is not clear which counts', t => {
+  const user = { ...johndoe, disabled: false, disabled_at: 1_700_000_000 }
+  t.deepEqual(problems(JSON.stringify([user])), ['entry 1: disabled_at: is there, and disabled is false'])
+  for (const clear of [{ disabled: true }, { disabled: null }, { disabled_at: null }])
+    t.deepEqual(problems(JSON.stringify([{ ...user, ...clear }])), [])
+})
+
 test('property: what is written is read back as the same users', t => {
   const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }).map(value => `x${value.normalize('NFC')}x`)
   const optional = { nil: undefined }
@@ -209,6 +231,19 @@ test('CSV that is none says where', t => {
   t.deepEqual(problems(`username,hashed_password\n"a,${bcryptHash}`), [
     'line 2: cannot be read as CSV (CSV_QUOTE_NOT_CLOSED)',
   ])
+  t.deepEqual(problems(`username,hashed_password,username\na,${bcryptHash},b`), ['line 1: has two columns username'])
+  t.deepEqual(problems(`username,hashed_password,x,x\na,${bcryptHash},b,c`), [])
+})
+
+test('a first line that is neither JSON nor names the columns is what is told, once', t => {
+  const told = ['line 1: is neither JSON nor the names of columns, with username and hashed_password among them']
+  for (const text of [
+    `user,password\na,${bcryptHash}\nb,${bcryptHash}`,
+    `Username,Hashed_Password\na,${bcryptHash}`,
+    `a,${bcryptHash}`,
+    `[${JSON.stringify(johndoe)},\n${JSON.stringify(johndoe)},]`,
+  ])
+    t.deepEqual(problems(text), told)
 })
 
 test('no message shows a hash, a password or the text of a file that cannot be read', t => {

@@ -6,9 +6,10 @@ import type { Config } from '../config.ts'
 import { createPasswords } from '../oauth/password.ts'
 import { passwordProblem, passwordProblemTexts } from '../oauth/password_rules.ts'
 import type { Storage } from '../oauth/storage.ts'
-import { createUserId, parseUsername, type User } from '../oauth/user.ts'
+import { createUserId, parseUsername, type User, usernameKey } from '../oauth/user.ts'
 import { now, randomBytes } from '../setup.ts'
 import { formatTime, operatorEvent, output, readSecret, table, UsageError, withStorage } from './run.ts'
+import type { Problem, UserFile } from './user_file.ts'
 
 type Json = { json?: true }
 type PasswordOption = { passwordStdin?: true }
@@ -126,15 +127,11 @@ async function importUsers(path: string, options: Json & { dryRun?: true }): Pro
   await withStorage(async storage => {
     const { parseUserFile } = await import('./user_file.ts')
     const file = parseUserFile(readFile(path), now(), randomBytes)
-    const places = new Map(file.users.map(({ place, user }) => [user, place]))
+    const users = file.users.map(({ user }) => user)
     const dryRun = options.dryRun || file.problems.length > 0
-    const taken = await storage.createUsers([...places.keys()], operatorEvent('user.created', { detail: 'import' }), {
-      dryRun,
-    })
-    const problems = [
-      ...file.problems,
-      ...taken.map(user => ({ place: places.get(user)!, member: 'username', problem: isTaken })),
-    ]
+    const event = operatorEvent('user.created', { detail: 'import' })
+    const taken = await storage.createUsers(users, event, { dryRun })
+    const problems = [...file.problems, ...(await takenProblems(storage, file.users, new Set(taken)))]
     const lines = problems.map(({ place, member, problem }) => [place, member, problem].filter(Boolean).join(': '))
     const { ignored } = file
     const note = ignored.length > 0 ? `\nnot imported, since they mean nothing here: ${ignored.join(', ')}` : ''
@@ -142,19 +139,37 @@ async function importUsers(path: string, options: Json & { dryRun?: true }): Pro
     if (options.dryRun) {
       const count = file.users.length - taken.length
       const summary =
-        problems.length > 0 ? `${count} users could be imported, but for these:` : `${count} users can be imported`
+        problems.length > 0
+          ? `${countUsers(count)} could be imported, but for these:`
+          : `${countUsers(count)} can be imported`
       output(options, { importable: count, problems, ignored }, [summary, ...lines].join('\n') + note)
       if (problems.length > 0) process.exitCode = 1
     } else if (problems.length > 0) {
       const more = lines.length > 20 ? [`and ${lines.length - 20} more: --dry-run shows all`] : []
       throw new Error(['nothing was imported:', ...lines.slice(0, 20), ...more].join('\n'))
     } else {
-      output(options, { imported: file.users.length, ignored }, `imported ${file.users.length} users${note}`)
+      output(options, { imported: file.users.length, ignored }, `imported ${countUsers(file.users.length)}${note}`)
     }
   })
 }
 
-const isTaken = 'is taken, by a user who exists or one before in the file'
+const countUsers = (count: number) => `${count} ${count === 1 ? 'user' : 'users'}`
+
+/** Says of each user whether it is the name that is taken, or only the id. */
+async function takenProblems(storage: Storage, users: UserFile['users'], taken: ReadonlySet<User>): Promise<Problem[]> {
+  const before = new Set<string>()
+  const problems: Problem[] = []
+  for (const { place, user } of users) {
+    const name = usernameKey(user.username)
+    if (taken.has(user)) {
+      const isName = before.has(name) || (await storage.findUserByUsername(user.username)) !== undefined
+      const problem = 'is taken, by a user who exists or one before in the file'
+      problems.push({ place, member: isName ? 'username' : 'id', problem })
+    }
+    before.add(name)
+  }
+  return problems
+}
 
 /** Users a page: what is held in memory at once. */
 const exportPage = 1000
@@ -207,10 +222,13 @@ async function getUser(storage: Storage, username: string): Promise<User> {
   return user
 }
 
+/** @throws Error for what is not UTF-8: names would come in mutilated */
 function readFile(file: string): string {
   try {
-    return readFileSync(file, 'utf8')
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file))
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_ENCODING_INVALID_ENCODED_DATA')
+      throw new Error(`cannot read ${file}: it is not UTF-8`, { cause: error })
     throw new Error(`cannot read ${file}: ${(error as Error).message}`, { cause: error })
   }
 }

@@ -24,10 +24,13 @@ export type UserFile = Readonly<{
 
 const hasKind = (kinds: string) => ({ error: `is not ${kinds}` })
 
-const time = z.iso.datetime({ offset: true, local: true }).transform(text => Date.parse(text) / 1000)
+/** The end of the year 9999, in seconds. What is later are milliseconds. */
+const latest = 253_402_300_799
+
+const time = z.iso.datetime({ offset: true, local: true }).transform(text => Math.floor(Date.parse(text) / 1000))
 const instant = z
-  .union([z.int().min(0), time], hasKind('seconds since 1970 or a time of ISO 8601'))
-  .transform(Math.floor)
+  .union([z.int(), time], hasKind('seconds since 1970 or a time of ISO 8601'))
+  .refine(at => at >= 0 && at <= latest, 'is not a time from 1970 to 9999, in seconds')
 
 const members = {
   // One of another kind is replaced.
@@ -44,7 +47,12 @@ const members = {
   disabled_at: instant.nullish(),
 }
 
-const entrySchema = z.object(members, hasKind('an object with the members of a user'))
+const entrySchema = z
+  .object(members, hasKind('an object with the members of a user'))
+  .refine(({ disabled, disabled_at: at }) => disabled !== false || at == null, {
+    path: ['disabled_at'],
+    error: 'is there, and disabled is false',
+  })
 
 /**
  * @param text the whole file
@@ -98,6 +106,10 @@ export function formatUser({ id, username, passwordHash, email, fullName, create
 }
 
 const noUsers: Problem = { place: 'the file', problem: 'has no users in it' }
+const unreadable: Problem = {
+  place: 'line 1',
+  problem: 'is neither JSON nor the names of columns, with username and hashed_password among them',
+}
 
 function parseEntries(text: string): Entry[] | Problem {
   const whole = parseJson(text)
@@ -116,6 +128,7 @@ function parseLines(text: string): Entry[] | Problem {
   const head = /[^\r\n]*/.exec(text.trimStart())?.[0] ?? ''
   if (!/^[[{]/.test(head) && head.includes('username') && head.includes('hashed_password'))
     return parseTable(text, head)
+  if (!/^(?:\{|$)/.test(head)) return unreadable
   const lines = text.split('\n').map((line, i) => ({ place: `line ${i + 1}`, line: line.trim() }))
   return lines.filter(({ line }) => line !== '').map(({ place, line }) => ({ place, value: parseJson(line) }))
 }
@@ -126,12 +139,18 @@ type Row = { record: Record<string, string>; info: { lines: number } }
 /** @param head the line with the names, which shows what separates the columns */
 function parseTable(text: string, head: string): Entry[] | Problem {
   try {
+    let repeated: string | undefined
     const records = parseCsv<Row>(text, {
-      columns: names => names.map((name: string) => name.trim()),
+      columns: (given: string[]) => {
+        const names = given.map(name => name.trim())
+        repeated = names.find((name, i) => Object.hasOwn(members, name) && names.indexOf(name) < i)
+        return names
+      },
       delimiter: [';', '\t'].find(delimiter => head.includes(delimiter)) ?? ',',
       skip_empty_lines: true,
       info: true,
     })
+    if (repeated !== undefined) return { place: 'line 1', problem: `has two columns ${repeated}` }
     return records.map(({ record, info }) => ({ place: `line ${info.lines}`, value: fromTexts(record) }))
   } catch (error) {
     if (!(error instanceof CsvError)) throw error
