@@ -45,6 +45,12 @@ const commands = [userCommand(), clientCommand(), sessionCommand(), keyCommand()
 for (const command of [...commands, backupCommand(), doctorCommand()]) program.addCommand(command)
 throwInsteadOfExit(program)
 
+// A reader that has seen enough, such as head: what is left out is no success, and nothing to say a word about.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(1)
+})
+
 try {
   await program.parseAsync()
 } catch (error) {

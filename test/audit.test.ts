@@ -251,6 +251,7 @@ test('latchkey audit filters by user, client, session, type, address and time, a
     },
   ])
   const { stdout } = await cli(['audit', '--user', 'alice'])
-  t.regex(stdout, /^TIME +EVENT +USER +CLIENT +IP +TIMES +DETAIL +SESSION\n/)
-  t.regex(stdout, /\n\S+Z +user\.disabled +alice +- +- +1 +operator \S+ +-\n/)
+  t.regex(stdout, /^TIME +EVENT +USER +CLIENT +IP +TIMES +DETAIL +SESSION +REQUEST\n/)
+  t.regex(stdout, /\n\S+Z +user\.disabled +alice +- +- +1 +operator \S+ +- +-\n/)
+  t.regex((await cli(['audit', '--session', 's1'])).stdout, /\n\S+Z +session\.revoked +usr_gone .* s1 +r1\n/)
 })

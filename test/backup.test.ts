@@ -176,6 +176,23 @@ test('the doctor finds a deployment well that keeps its secret elsewhere, and ch
   t.regex((await runCli(['doctor'], well)).stdout, /^STATE +CHECK +FOUND\nok +database /)
 })
 
+test('before the first start the doctor misses no master secret: there is nothing under one yet', async t => {
+  const folder = createFolder(t)
+  const environment = deployment(folder)
+  await runCli(['migrate'], environment)
+
+  const { code, findings } = await examine(environment)
+
+  t.is(code, 0)
+  t.like(findings['master secret'], { state: 'warning', advice: 'start the server, which makes it' })
+  t.false(existsSync(join(folder, 'data/secret')))
+  const elsewhere = { ...environment, LATCHKEY_SECRET_FILE: join(folder, 'none') }
+  t.like((await examine(elsewhere)).findings['master secret'], { state: 'failed' })
+})
+
+/** Held until the process ends. */
+const holders: Database.Database[] = []
+
 /** What is done to a deployment, and what the doctor says of it. */
 const illnesses: Record<
   string,
@@ -194,6 +211,25 @@ const illnesses: Record<
     /not a database/,
     /restore/,
     ({ database }) => writeFileSync(database, 'a letter to my aunt, and not a database at all'.repeat(50)),
+  ],
+  'a folder in the place of the database': [
+    'database',
+    'failed',
+    /is no file/,
+    /LATCHKEY_DATABASE_URL/,
+    ({ environment, folder }) => ({ ...environment, LATCHKEY_DATABASE_URL: `file:${folder}` }),
+  ],
+  'a database that another program holds': [
+    'database',
+    'failed',
+    /is locked/,
+    /end that one/,
+    ({ database }) => {
+      const other = new Database(database)
+      other.pragma('locking_mode = EXCLUSIVE')
+      other.exec('BEGIN EXCLUSIVE')
+      holders.push(other)
+    },
   ],
   'a damaged index': ['database', 'failed', /damaged: /, /restore the last backup/, ({ database }) => damage(database)],
   'a missing migration': [

@@ -9,7 +9,7 @@ import { auditEvent } from '../src/oauth/audit.ts'
 import { type Client, createClient } from '../src/oauth/client.ts'
 import { openSqliteStorage } from '../src/storage/sqlite.ts'
 import { type ClientKey, createClientKey, signAssertion, withAssertion } from './_client_keys.ts'
-import { createFolder, deployment, postForm, runCli, startProcess } from './_process.ts'
+import { createFolder, deployment, launcher, postForm, run, runCli, startProcess } from './_process.ts'
 
 /** A deployment without a server: each call is one `latchkey` command. */
 function startCli(t: ExecutionContext) {
@@ -725,7 +725,7 @@ test('an import with a bad entry or a taken name imports nothing and says why; a
   })
   t.deepEqual(await cli(['user', 'import', file, '--dry-run']), {
     code: 1,
-    stdout: `1 users could be imported, but for these:\n${problem}\n${ignored}\n`,
+    stdout: `1 user could be imported, but for these:\n${problem}\n${ignored}\n`,
     stderr: '',
   })
   t.deepEqual(await json(['user', 'list']), [])
@@ -737,7 +737,7 @@ test('an import with a bad entry or a taken name imports nothing and says why; a
     ignored: ['shoe size'],
   })
   t.deepEqual(await json(['user', 'list']), [])
-  t.deepEqual(await cli(['user', 'import', file]), { code: 0, stdout: `imported 1 users\n${ignored}\n`, stderr: '' })
+  t.deepEqual(await cli(['user', 'import', file]), { code: 0, stdout: `imported 1 user\n${ignored}\n`, stderr: '' })
 
   write(`ALICE,${hash},38`, `carol,${hash},38`, `Carol,${hash},38`)
   const taken = 'username: is taken, by a user who exists or one before in the file'
@@ -745,6 +745,44 @@ test('an import with a bad entry or a taken name imports nothing and says why; a
     (await cli(['user', 'import', file])).stderr,
     `latchkey: nothing was imported:\nlatchkey: line 2: ${taken}\nlatchkey: line 4: ${taken}\n`,
   )
+})
+
+test('an import of an id that is taken says so, and not that the name is', async t => {
+  const { json, cli, environment } = startCli(t)
+  const file = join(environment.HOME!, 'users')
+  const hashed_password = await bcrypt.hash('secret', 4)
+  const line = (username: string, last: string) =>
+    `${JSON.stringify({ username, hashed_password, id: `usr_${'A'.repeat(20)}${last}A` })}\n`
+  writeFileSync(file, line('alice', 'a'))
+  t.is((await json(['user', 'import', file])).imported, 1)
+
+  writeFileSync(file, line('bob', 'a') + line('carol', 'b') + line('dave', 'b'))
+  const taken = 'id: is taken, by a user who exists or one before in the file'
+  t.is(
+    (await cli(['user', 'import', file])).stderr,
+    `latchkey: nothing was imported:\nlatchkey: line 1: ${taken}\nlatchkey: line 3: ${taken}\n`,
+  )
+
+  writeFileSync(file, line('bob', 'c') + line('carol', 'b') + line('dave', 'd'))
+  t.is((await json(['user', 'import', file])).imported, 3)
+})
+
+test('an import of a file that is not UTF-8 is refused: names would come in mutilated', async t => {
+  const { json, cli, environment } = startCli(t)
+  const file = join(environment.HOME!, 'users')
+  const text = `${JSON.stringify({ username: 'Zo\u00eb', hashed_password: await bcrypt.hash('secret', 4) })}\n`
+
+  for (const encoding of ['latin1', 'utf16le'] as const) {
+    writeFileSync(file, text, encoding)
+    t.deepEqual(await cli(['user', 'import', file]), {
+      code: 1,
+      stdout: '',
+      stderr: `latchkey: cannot read ${file}: it is not UTF-8\n`,
+    })
+  }
+
+  writeFileSync(file, text)
+  t.is((await json(['user', 'import', file])).imported, 1)
 })
 
 test('a long list of problems is cut short, and the dry run has all of it', async t => {
@@ -789,6 +827,23 @@ test('what user export prints, user import takes in another database: the same u
   t.is((await postForm(`${url}/token`, form)).status, 200)
   t.regex((await to.cli(['user', 'export'])).stdout, /"user 1","hashed_password":"\$argon2id\$/)
 })
+
+for (const command of ['audit --limit 1000', 'audit --limit 1000 --json', 'user export', 'user list --json']) {
+  test(`${command} | head ends without a word when head has seen enough`, async t => {
+    const { json, environment } = startCli(t)
+    const file = join(environment.HOME!, 'users')
+    const hashed_password = await bcrypt.hash('secret', 4)
+    // More than the 64 KiB that a pipe holds.
+    const users = Array.from({ length: 600 }, (_, i) => ({ username: `${i}${'x'.repeat(100)}`, hashed_password }))
+    writeFileSync(file, JSON.stringify(users))
+    await json(['user', 'import', file])
+
+    const line = `"${process.execPath}" "${launcher}" ${command} | head -c 4`
+    const { code, stdout, stderr } = await run('sh', ['-c', line], environment)
+
+    t.deepEqual([code, stdout.length, stderr], [0, 4, ''])
+  })
+}
 
 test('migrate makes the database and says what it did', async t => {
   const { json } = startCli(t)

@@ -50,8 +50,10 @@ export function auditCommand(): Command {
           one.count,
           one.detail ?? undefined,
           one.session_id ?? undefined,
+          one.request_id ?? undefined,
         ])
-        output(options, described, table(['TIME', 'EVENT', 'USER', 'CLIENT', 'IP', 'TIMES', 'DETAIL', 'SESSION'], rows))
+        const headings = ['TIME', 'EVENT', 'USER', 'CLIENT', 'IP', 'TIMES', 'DETAIL', 'SESSION', 'REQUEST']
+        output(options, described, table(headings, rows))
       }),
     )
 }

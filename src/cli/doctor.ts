@@ -49,6 +49,7 @@ async function examine(config: Config): Promise<Finding[]> {
   if (!existsSync(file)) {
     return [failed('database', `there is no ${file}`, 'start the server once, or set LATCHKEY_DATABASE_URL')]
   }
+  if (!statSync(file).isFile()) return [failed('database', `${file} is no file`, 'set LATCHKEY_DATABASE_URL to one')]
   const database = examineDatabase(file)
   const files = [...examineFiles(config), ...examineSpace(file)]
   // What cannot be read, or is of another version, has nothing more to tell.
@@ -79,13 +80,24 @@ function examineDatabase(file: string): Finding[] {
     }
     return [integrity, ok('migrations', 'up to date')]
   } catch (error) {
-    return [failed('database', (error as Error).message, 'restore the last backup')]
+    const { message, code } = error as Error & { code?: string }
+    return [failed('database', message, adviceOn(code))]
   }
+}
+
+/** @param code of SQLite, for a file that it could not look into */
+function adviceOn(code = ''): string {
+  if (/^SQLITE_(?:NOTADB|CORRUPT)/.test(code)) return 'restore the last backup'
+  if (code.startsWith('SQLITE_BUSY')) return 'another program holds it: end that one and ask again'
+  return 'look at the owners and modes of the file and its folder'
 }
 
 async function examineSecrets(config: Config, storage: Storage): Promise<Finding[]> {
   const { secret: source } = config
   if (source.kind !== 'value' && !existsSync(source.path)) {
+    if (source.kind === 'beside_database' && (await needsNoSecret(storage))) {
+      return [warning('master secret', `there is no ${source.path} yet`, 'start the server, which makes it')]
+    }
     return [failed('master secret', `there is no ${source.path}`, 'bring it back, or set LATCHKEY_SECRET_FILE')]
   }
   let secrets: MasterSecrets
@@ -99,6 +111,12 @@ async function examineSecrets(config: Config, storage: Storage): Promise<Finding
     ...(await examineKeys(config, storage, secrets)),
     await examineClients(storage, secrets),
   ]
+}
+
+/** Whether nothing in a database has been made under a master secret yet. */
+async function needsNoSecret(storage: Storage): Promise<boolean> {
+  if ((await storage.listSigningKeys()).length > 0) return false
+  return (await storage.listClients()).every(({ secretDigests }) => secretDigests.length === 0)
 }
 
 function examineSecret({ secret: source, databaseFile }: Config, secrets: MasterSecrets): Finding {
