@@ -304,6 +304,19 @@ test('the many /64 of one /48 share an allowance (RFC 6177 §2: a site has that 
   t.is((await signInFrom('2001:db8:2:ffff::1')).status, 200)
 })
 
+test('a /48 has an allowance of its own for client secrets too, larger than that of one network', async t => {
+  const server = await start(t, { throttle: { network: 5, site: 20 } })
+  const ask = async (ip: string, i: number) => {
+    const form = { token: 'x', client_id: `client ${i}`, client_secret: `guess ${i}` }
+    return (await server.post('/introspect', form, server.from(ip))).status
+  }
+  for (let i = 0; i < 21; i++) t.is(await ask(`2001:db8:1:${i}::1`, i), 401)
+  t.is(await ask('2001:db8:1:ffff::1', 21), 429)
+  t.is(await ask('2001:db8:2:ffff::1', 22), 401)
+  for (let i = 0; i < 5; i++) t.is(await ask('2001:db8:2:ffff::1', 23 + i), 401)
+  t.is(await ask('2001:db8:2:ffff::1', 28), 429)
+})
+
 test('a forwarding header of anybody else makes no new network: without LATCHKEY_TRUST_PROXY all are the peer', async t => {
   const { guess, signInFrom } = await start(t, { http: {} })
   for (let i = 0; i < 11; i++) t.is((await guess(`198.51.100.${i}`)).status, 400)

@@ -60,7 +60,17 @@ export type Throttle = Readonly<{
   size: () => number
 }>
 
-type Scope = 'account' | 'elsewhere' | 'network' | 'site' | 'password' | 'turn' | 'current' | 'client' | 'clients'
+type Scope =
+  | 'account'
+  | 'elsewhere'
+  | 'network'
+  | 'site'
+  | 'password'
+  | 'turn'
+  | 'current'
+  | 'client'
+  | 'clients'
+  | 'clients of site'
 
 /** What a counter is of: a scope and what tells one from another in it. */
 type Subject = readonly [scope: Scope, ...parts: string[]]
@@ -319,7 +329,7 @@ export async function createThrottle(
     client({ clientId, secret }, { ip }, check) {
       const { network, site } = networksOf(ip)
       const others: Subject[] = [['clients', network]]
-      if (site !== undefined) others.push(['clients', site])
+      if (site !== undefined) others.push(['clients of site', site])
       const guess = secret === undefined ? undefined : { own: ['client', clientId, network] as const, guess: secret }
       return guard({ own: undefined, ...guess, others, known: [`client ${clientId}`, network], isSlow: false }, check)
     },
@@ -341,6 +351,7 @@ type ThrottleDeps = Readonly<{
 function limitsOf(settings: ThrottleSettings): Record<Scope, Limit> {
   const account = { allowance: settings.account, forget: settings.forgetAccount }
   const network = { allowance: settings.network, forget: settings.forgetNetwork }
+  const site = { allowance: settings.site, forget: settings.forgetNetwork }
   return {
     account,
     client: account,
@@ -348,7 +359,8 @@ function limitsOf(settings: ThrottleSettings): Record<Scope, Limit> {
     elsewhere: { allowance: settings.elsewhere, forget: settings.forgetAccount },
     network,
     clients: network,
-    site: { allowance: settings.site, forget: settings.forgetNetwork },
+    site,
+    'clients of site': site,
     password: { allowance: settings.password, forget: settings.forgetNetwork },
     turn: turns,
   }
