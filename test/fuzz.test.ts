@@ -7,7 +7,8 @@ test('promise 8: what is almost right gets the standard’s answer at every endp
   t.timeout(180_000)
   const tally: Tally = new Map()
 
-  await t.notThrowsAsync(fuzz({ seed: 1, numRuns: 60 }, tally))
+  // Far longer than it takes: what is found is made shorter until then, and shown.
+  await t.notThrowsAsync(fuzz({ seed: 1, numRuns: 60, interruptAfterTimeLimit: 120_000 }, tally))
 
   const reached = new Set([...tally.keys()].map(name => name.split(' ')[0]))
   t.deepEqual(

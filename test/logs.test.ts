@@ -2,6 +2,8 @@
 import test from 'ava'
 import { decodeJwt } from 'jose'
 import pino from 'pino'
+import { createClientKey, signAssertion, withAssertion } from './_client_keys.ts'
+import { getByCookie, signInByCookie, withCookie } from './_cookies.ts'
 import { password, startServerWithAlice } from './_server.ts'
 
 test('no password, token, secret or Authorization value is in any log line or audit event', async t => {
@@ -23,6 +25,18 @@ test('no password, token, secret or Authorization value is in any log line or au
   const reuse = await server.refresh(first.refresh_token)
   const confidential = (await server.token(signIn, basic(clientSecret))).body
   const { access_token } = confidential
+  const key = await createClientKey()
+  await server.addClient({ id: 'jobs', jwks: { keys: [key.jwk] }, authenticationMethods: ['private_key_jwt'] })
+  const assertion = await signAssertion(key, 'jobs')
+  const wrongAssertion = await signAssertion(await createClientKey(), 'jobs')
+  const cookie = await signInByCookie(server)
+  const newPassword = 'another horse and another staple'
+  const change = (currentPassword: string) =>
+    server.request('/users/me/password', {
+      method: 'PUT',
+      headers: server.bearer(access_token),
+      body: new URLSearchParams({ current_password: currentPassword, new_password: newPassword }),
+    })
   const statuses = [
     reuse,
     await server.token({ ...signIn, client_id: 'app', password: wrongPassword }),
@@ -41,10 +55,26 @@ test('no password, token, secret or Authorization value is in any log line or au
     await server.request(`/nothing?access_token=${access_token}`),
     await server.request('/sessions', { headers: server.bearer(access_token) }),
     await server.request('/logout?scope=x', { method: 'POST', headers: server.bearer(access_token) }),
+    await server.token({ ...signIn, ...withAssertion(assertion) }),
+    await server.token({ ...signIn, ...withAssertion(assertion) }),
+    await server.token({ ...signIn, ...withAssertion(wrongAssertion) }),
+    await server.post('/login', { username: 'alice', password: wrongPassword }),
+    await getByCookie(server, '/profile', cookie),
+    await getByCookie(server, '/profile', `${cookie}x`),
+    await server.post('/logout', {}, withCookie(cookie)),
+    await getByCookie(server, '/profile', cookie),
+    await change(wrongPassword),
+    await change(password),
     await server.request('/logout', { method: 'POST', headers: server.bearer(access_token) }),
   ].map(({ status }) => status)
 
-  t.deepEqual(statuses, [400, 400, 400, 401, 401, 401, 401, 400, 400, 400, 200, 401, 401, 400, 404, 200, 400, 200])
+  t.deepEqual(
+    statuses,
+    [
+      [400, 400, 400, 401, 401, 401, 401, 400, 400, 400, 200, 401, 401, 400, 404, 200, 400],
+      [200, 401, 401, 401, 200, 401, 200, 401, 400, 204, 200],
+    ].flat(),
+  )
   // One for each request at least, so that it is the log and not its absence that is looked at.
   t.true(lines.length >= statuses.length + 5)
   const secrets = {
@@ -52,6 +82,10 @@ test('no password, token, secret or Authorization value is in any log line or au
     wrongPassword,
     clientSecret,
     wrongSecret,
+    newPassword,
+    assertion,
+    wrongAssertion,
+    cookie: cookie.slice(4),
     ...Object.fromEntries(
       Object.entries({ first, second, retried, third, confidential }).flatMap(([name, tokens]) => [
         [`${name} access token`, tokens.access_token.split('.')[2]!],
@@ -72,7 +106,7 @@ test('no password, token, secret or Authorization value is in any log line or au
     t.false(log.includes(basicForm), `${name} in Basic`)
     t.false(log.includes(Buffer.from(secret).toString('base64')), `${name} in base64`)
   }
-  t.notRegex(log, /lkr_|lks_|Bearer |Basic [\w+/]{12}|\$argon2/)
+  t.notRegex(log, /lkr_|lks_|lkc_|Bearer |Basic [\w+/]{12}|\$argon2/)
   // What may be there: who it was about.
   t.truthy(decodeJwt(access_token).sid)
 })

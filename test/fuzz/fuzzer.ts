@@ -3,9 +3,14 @@
  * parameters of the endpoint, some left out, repeated, swapped or replaced by nonsense. Each answer must be one that
  * `/openapi.json` has for the endpoint; a refusal changes nothing; nothing secret is in a refusal or a log line.
  */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import type { z } from 'zod'
 import { type Endpoint, endpoints, formType, jsonType } from '../../src/http/api.ts'
+import { openSqliteStorage } from '../../src/storage/sqlite.ts'
 import { signInByCookie, withCookie } from '../_cookies.ts'
 import { type Answer, issuer, password, startServerWithAlice, type TestServer } from '../_server.ts'
 
@@ -291,20 +296,25 @@ type Exceptions = Readonly<{
   lastSeen: boolean
 }>
 
-/** Everything that a request can change. */
-async function stateOf({ deps: { storage }, clock }: TestServer, { session, lastSeen }: Exceptions) {
-  const sessions = await storage.listLiveSessions({}, clock.now(), 1000)
-  const events = await storage.listAuditEvents(1000)
-  return JSON.stringify([
-    sessions
-      .filter(({ id }) => id !== session)
-      .sort((a, b) => (a.id < b.id ? -1 : 1))
-      .map(one => (lastSeen ? { ...one, lastSeenAt: 0, idleExpiresAt: 0 } : one)),
-    await storage.listUsers(),
-    await storage.listClients(),
-    await storage.listSigningKeys(),
-    events.filter(({ type, sessionId }) => session === undefined || sessionId !== session || type !== 'session.reused'),
-  ])
+type Row = Readonly<Record<string, unknown>>
+
+/** Every row of every table. */
+function stateOf(database: Database.Database, { session, lastSeen }: Exceptions): string {
+  const tables = database
+    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    .pluck()
+    .all() as string[]
+  const contents = tables.map(table => {
+    const rows = database.prepare(`SELECT * FROM "${table}"`).all() as Row[]
+    if (table === 'sessions') {
+      return rows
+        .filter(({ id }) => id !== session)
+        .map(row => (lastSeen ? { ...row, last_seen_at: 0, idle_expires_at: 0 } : row))
+    }
+    if (table !== 'audit_events') return rows
+    return rows.filter(row => session === undefined || row.session_id !== session || row.type !== 'session.reused')
+  })
+  return JSON.stringify([tables, contents])
 }
 
 function problemOf({ status, headers, body }: Answer, sent: Sent, secrets: readonly string[]): string | undefined {
@@ -331,9 +341,17 @@ function problemOf({ status, headers, body }: Answer, sent: Sent, secrets: reado
 async function run(steps: readonly Step[], tally: Tally): Promise<void> {
   const closing: (() => unknown)[] = []
   const log: string[] = []
+  // On a file, so that another connection sees what is in it.
+  const folder = mkdtempSync(join(tmpdir(), 'latchkey-fuzz-'))
+  closing.unshift(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'latchkey.db')
+  const { storage } = openSqliteStorage(file)
+  const database = new Database(file, { readonly: true })
+  closing.unshift(() => storage.close())
+  closing.unshift(() => database.close())
   const server = await startServerWithAlice(
     { title: 'fuzz', teardown: work => closing.unshift(work) },
-    { onLog: line => log.push(line), http: { corsOrigins: ['https://app.example.com'] } },
+    { storage, onLog: line => log.push(line), http: { corsOrigins: ['https://app.example.com'] } },
   )
   try {
     const world = await createWorld(server)
@@ -347,13 +365,13 @@ async function run(steps: readonly Step[], tally: Tally): Promise<void> {
         session: usesSuperseded ? world.supersededSession : undefined,
         lastSeen: sent.headers.has('cookie'),
       }
-      const before = await stateOf(server, exceptions)
+      const before = stateOf(database, exceptions)
       const answer = await server.request(sent.path, { ...sent, signal: AbortSignal.timeout(10_000) })
       const name = `${endpoints[step.endpoint]!.path} ${answer.status}`
       tally.set(name, (tally.get(name) ?? 0) + 1)
       const problem =
         problemOf(answer, sent, secrets) ??
-        (answer.status >= 400 && before !== (await stateOf(server, exceptions))
+        (answer.status >= 400 && before !== stateOf(database, exceptions)
           ? 'a refusal that changed something'
           : undefined)
       if (problem !== undefined) {
