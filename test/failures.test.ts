@@ -304,6 +304,24 @@ test('a connection may be used again for 75 s, and the answer says so', async t 
   t.is(headers.get('keep-alive'), 'timeout=75')
 })
 
+test('a connection on which nothing is ever sent is closed after 10 s; one that was used waits for its next request', async t => {
+  const server = await startProcess(t, deployment(createFolder(t)))
+  const used = connect(Number(new URL(server.url).port), '127.0.0.1')
+  t.teardown(() => used.destroy())
+  const ask = async () => {
+    used.write('GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    const [chunk] = await once(used, 'data')
+    return String(chunk).split('\r\n')[0]
+  }
+  t.is(await ask(), 'HTTP/1.1 200 OK')
+
+  const { answer, seconds } = await connectSlowly(t, server.url, '', '')
+
+  t.regex(answer, /^HTTP\/1\.1 408 Request Timeout\r\n/)
+  t.true(seconds > 9 && seconds < 20, `${seconds} s`)
+  t.is(await ask(), 'HTTP/1.1 200 OK')
+})
+
 test('headers beyond 16 KiB are 431 and the connection is closed; a few KiB are taken', async t => {
   const { server } = await startFleet(t)
   const send = async (size: number) => {

@@ -1,10 +1,14 @@
-/** SECURITY.md names tests that there are, and answers every requirement of the chapters that it says it answers. */
+/**
+ * SECURITY.md names tests that there are, and answers every requirement of the chapters that it says it answers; each package
+ * that we depend on has its reason.
+ */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { findTest } from './conformance/_titles.ts'
 
-const text = readFileSync(join(import.meta.dirname, '../SECURITY.md'), 'utf8')
+const root = join(import.meta.dirname, '..')
+const text = readFileSync(join(root, 'SECURITY.md'), 'utf8')
 
 test('every test that SECURITY.md names is there', t => {
   const references = [...text.matchAll(/`([^`]* › [^`]*)`/g)].map(([, reference]) => reference!)
@@ -13,6 +17,13 @@ test('every test that SECURITY.md names is there', t => {
     references.filter(reference => findTest(reference) !== 'shown'),
     [],
   )
+})
+
+test('every direct dependency has its reason in CONTRIBUTING.md, and no other package has one', t => {
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const part = /^## Dependencies$(.*?)^Only for tests/ms.exec(readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8'))![1]!
+  const justified = [...part.matchAll(/^\| (?!package |-)(.*?) \| .+ \|$/gm)].flatMap(([, names]) => names!.split(', '))
+  t.deepEqual(justified.sort(), Object.keys(dependencies).sort())
 })
 
 /** How many requirements each section of OWASP ASVS 5.0 has. */
