@@ -1,11 +1,10 @@
 /** The application: middleware order and the whole route table on one screen. */
-import { METHODS } from 'node:http'
 import type { BlockList } from 'node:net'
-import Router from '@koa/router'
 import Koa from 'koa'
 import type { Logger } from 'pino'
 import { browserRoutes, isByCookie } from './http/browser_routes.ts'
 import { identifyCaller } from './http/caller.ts'
+import { METHODS, Router } from './http/commonjs.ts'
 import { allowOrigins } from './http/cors.ts'
 import { docsRoutes } from './http/docs_routes.ts'
 import { answerErrors } from './http/errors.ts'

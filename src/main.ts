@@ -1,10 +1,11 @@
 /** `latchkey serve`: reads settings, opens storage and keys, listens, looks after its data, stops without cutting anybody off. */
-import { createServer, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import pino from 'pino'
 import { createApp } from './app.ts'
 import { bootstrap } from './bootstrap.ts'
 import type { Config } from './config.ts'
+import { createServer } from './http/commonjs.ts'
 import { createRemoteJwks } from './http/remote_jwks.ts'
 import { createThrottle } from './oauth/attempts.ts'
 import type { Deps } from './oauth/deps.ts'

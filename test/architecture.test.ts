@@ -1,5 +1,6 @@
 /** Which part may know which, by reading import lines: http → oauth ← storage (style.md §3). */
 
+import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -150,4 +151,16 @@ test('oauth/ takes its randomness as an argument', t => {
 test("all randomness is node:crypto's, through setup.ts", t => {
   t.deepEqual(filesWith(/import[^;\n]*\brandom(?:Bytes|Fill|FillSync|Int|UUID)\b[^;\n]*node:crypto/), ['src/setup.ts'])
   t.deepEqual(filesWith(/\bMath\.random\b|\bgetRandomValues\b|\bcrypto\.random/), [])
+})
+
+test('a server that is ready has not loaded fetch, which costs 12 MiB (src/http/commonjs.ts)', t => {
+  const loaded = (module: string) => {
+    const script = `await import(${JSON.stringify(new URL(module, import.meta.url).href)})
+      console.log(process.moduleLoadList.some(name => name.includes('undici')))`
+    return execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }).trim()
+  }
+  t.is(loaded('../src/main.ts'), 'false')
+  t.is(loaded('./_server.ts'), 'true', 'the tests use it')
+  // Koa asks an object whether it is a Response.
+  t.deepEqual(filesWith(/\bctx\.body = [{[]/), [])
 })

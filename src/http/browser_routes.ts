@@ -23,6 +23,7 @@ import { paths, signInPath } from '../pages/paths.ts'
 import { type SignInView, signInPage } from '../pages/sign_in.ts'
 import { signedOutPage, signOutPage } from '../pages/sign_out.ts'
 import { callerOf } from './caller.ts'
+import { sendJson } from './json.ts'
 import { frameOf, publicPath, redirect, refuseWithPage, sendPage, wantsPage } from './pages.ts'
 import { bodyParams } from './params.ts'
 import { loginParams } from './request_params.ts'
@@ -36,8 +37,7 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
   return {
     async home(ctx: Context) {
       if (!wantsPage(ctx)) {
-        ctx.body = { issuer: config.issuer, metadata: `${config.issuer}${paths.metadata}` }
-        return
+        return sendJson(ctx, { issuer: config.issuer, metadata: `${config.issuer}${paths.metadata}` })
       }
       const signedIn = await readSessionCookie(deps, ctx)
       sendPage(ctx, homePage({ docs, reference: docs }, frameOf(ctx, signedIn?.user.username)))
@@ -71,7 +71,7 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
       if (before !== undefined) await endSessions(ctx, before, { id: before.session.id })
       setSessionCookie(deps, ctx, session)
       if (wantsPage(ctx)) return redirect(ctx, returnTo ?? publicPath(ctx, paths.account))
-      ctx.body = { message: 'Login successful' }
+      sendJson(ctx, { message: 'Login successful' })
     },
 
     async profile(ctx: Context) {
@@ -79,8 +79,7 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
       if (signedIn === undefined) return askToSignIn(ctx)
       const { user, session } = signedIn
       if (!wantsPage(ctx)) {
-        ctx.body = { username: user.username }
-        return
+        return sendJson(ctx, { username: user.username })
       }
       const sessions = await storage.listLiveSessions({ userId: user.id }, now(), mostSessions)
       const devices = sessions.map(({ clientId, ...other }) => ({
@@ -173,7 +172,7 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
       await endSessions(ctx, signedIn, which)
       if (which.exceptId === undefined) clearSessionCookie(deps, ctx)
       if (wantsPage(ctx)) return sayGoodbye(ctx, ctx.query.scope === 'all')
-      ctx.body = { message: 'Logout successful' }
+      sendJson(ctx, { message: 'Logout successful' })
     },
   }
 

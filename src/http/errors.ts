@@ -6,6 +6,7 @@ import type { Context, Middleware } from 'koa'
 import type { Logger } from 'pino'
 import { type ErrorCode, errorAnswers, OAuthError } from '../oauth/error.ts'
 import { commonHeaders } from './headers.ts'
+import { sendJson } from './json.ts'
 
 /** Lines about refusals of one code: so many at once, and so many a second after that. A flood of them must not fill the disk. */
 const logBurst = 200
@@ -38,10 +39,11 @@ export function answerErrors(log: Logger, idPrefix: string, issuer: string): Mid
 function answer(ctx: Context, failure: OAuthError): void {
   const { status, error } = errorAnswers[failure.code]
   ctx.status = status
-  ctx.body =
-    ctx.state.refusalPage === undefined
-      ? { error, error_description: failure.message, ...(failure.detail !== undefined && { detail: failure.detail }) }
-      : ctx.state.refusalPage(failure)
+  if (ctx.state.refusalPage !== undefined) ctx.body = ctx.state.refusalPage(failure)
+  else {
+    const { message, detail } = failure
+    sendJson(ctx, { error, error_description: message, ...(detail !== undefined && { detail }) })
+  }
   ctx.set('Cache-Control', 'no-store')
   if (failure.challenge !== undefined) ctx.set('WWW-Authenticate', failure.challenge)
   if (failure.retryAfter !== undefined) ctx.set('Retry-After', String(failure.retryAfter))

@@ -10,6 +10,7 @@ import { revocationRequest } from '../oauth/revocation.ts'
 import { tokenRequest } from '../oauth/token.ts'
 import { answersUnmodified, contentHash } from './cache.ts'
 import { callerOf } from './caller.ts'
+import { sendJson } from './json.ts'
 import { formParams } from './params.ts'
 
 export function oauthRoutes(deps: Deps) {
@@ -22,14 +23,14 @@ export function oauthRoutes(deps: Deps) {
       ctx.set('Pragma', 'no-cache')
       const request = formParams(ctx)
       const identify = () => authenticate(deps, ctx, request.params)
-      ctx.body = await tokenRequest(deps, identify, request, callerOf(ctx))
+      sendJson(ctx, await tokenRequest(deps, identify, request, callerOf(ctx)))
     },
     async revoke(ctx: Context) {
       const { params } = formParams(ctx)
       const client = await authenticate(deps, ctx, params)
       await revocationRequest(deps, client, params, callerOf(ctx))
       // RFC 7009 §2.2 leaves the body open; clients that parse every answer need one.
-      ctx.body = {}
+      sendJson(ctx, {})
     },
     async introspect(ctx: Context) {
       const { params } = formParams(ctx)
@@ -39,7 +40,7 @@ export function oauthRoutes(deps: Deps) {
       if (ctx.accepts('application/json', introspectionJwtType) === introspectionJwtType) {
         ctx.body = signIntrospection(deps, client.id, introspection)
         ctx.type = introspectionJwtType
-      } else ctx.body = introspection
+      } else sendJson(ctx, introspection)
     },
     jwks: (ctx: Context) => cacheable(ctx, deps.keyRing.jwks(deps.now()), 'application/jwk-set+json'),
     metadata(ctx: Context) {

@@ -2,10 +2,7 @@
  * Keys that clients publish at a `jwks_uri`: RFC 7591 §2. What is behind such an address is not ours to trust, so a fetch
  * has a limit of time and size, follows no redirect, and reaches no private network (RFC 9700 §4.11.2, SSRF).
  */
-import http from 'node:http'
-import https from 'node:https'
 import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from 'jose'
-import { RequestFilteringHttpAgent, RequestFilteringHttpsAgent } from 'request-filtering-agent'
 import { AssertionError } from '../oauth/client_assertion.ts'
 
 /** Milliseconds. */
@@ -48,9 +45,13 @@ function createRemoteSet(url: URL, allowPrivate: boolean): JWTVerifyGetKey {
 }
 
 /** @returns the text of a JWK Set, whatever its keys are */
-function fetchSet(url: URL, allowPrivate: boolean, signal: AbortSignal): Promise<string> {
+async function fetchSet(url: URL, allowPrivate: boolean, signal: AbortSignal): Promise<string> {
   const isPlain = url.protocol === 'http:'
-  if (isPlain && !allowPrivate) return Promise.reject(new AssertionError('its jwks_uri is not https'))
+  if (isPlain && !allowPrivate) throw new AssertionError('its jwks_uri is not https')
+  // Loaded when first needed: most servers never fetch, and this brings 12 MiB.
+  const { default: http } = await import('node:http')
+  const { default: https } = await import('node:https')
+  const { RequestFilteringHttpAgent, RequestFilteringHttpsAgent } = await import('request-filtering-agent')
   const options = { allowPrivateIPAddress: allowPrivate, allowMetaIPAddress: allowPrivate, keepAlive: false }
   const agent = isPlain ? new RequestFilteringHttpAgent(options) : new RequestFilteringHttpsAgent(options)
   return new Promise((resolve, reject) => {

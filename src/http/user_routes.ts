@@ -12,6 +12,7 @@ import type { RevokedReason, Session } from '../oauth/session.ts'
 import type { SessionFilter } from '../oauth/storage.ts'
 import { userInfo } from '../oauth/user_info.ts'
 import { callerOf } from './caller.ts'
+import { sendJson } from './json.ts'
 import { bodyParams, formParams } from './params.ts'
 import { logoutQuery, passwordChangeParams } from './request_params.ts'
 
@@ -31,7 +32,7 @@ export function userRoutes(deps: Deps) {
   return {
     async me(ctx: Context) {
       const { user } = await authenticate(deps, ctx)
-      ctx.body = { username: user.username, email: user.email ?? null, full_name: user.fullName ?? null }
+      sendJson(ctx, { username: user.username, email: user.email ?? null, full_name: user.fullName ?? null })
     },
     /** OpenID Connect Core §5.3. */
     async userInfo(ctx: Context) {
@@ -41,12 +42,12 @@ export function userRoutes(deps: Deps) {
           challenge: 'Bearer realm="latchkey", error="insufficient_scope", scope="openid"',
         })
       }
-      ctx.body = userInfo(user, scope)
+      sendJson(ctx, userInfo(user, scope))
     },
     async logout(ctx: Context) {
       const { session, user } = await authenticate(deps, ctx)
       await revoke(ctx, { userId: user.id, ...sessionsToEnd(ctx.query.scope, session) }, 'logout')
-      ctx.body = { message: 'Logout successful' }
+      sendJson(ctx, { message: 'Logout successful' })
     },
     async changePassword(ctx: Context) {
       const signedIn = await authenticate(deps, ctx)
@@ -65,7 +66,7 @@ export function userRoutes(deps: Deps) {
     async listSessions(ctx: Context) {
       const { session, user } = await authenticate(deps, ctx)
       const sessions = await storage.listLiveSessions({ userId: user.id }, now(), mostSessions)
-      ctx.body = { sessions: sessions.map(other => describeSession(other, session.id)) }
+      sendJson(ctx, { sessions: sessions.map(other => describeSession(other, session.id)) })
     },
     async deleteSession(ctx: Context & { params: Record<string, string> }) {
       const { user } = await authenticate(deps, ctx)
