@@ -4,7 +4,7 @@
  * everybody.
  * No credentials mode: these endpoints take tokens, not cookies.
  */
-import type { Context, Middleware } from 'koa'
+import type { Context, Middleware, Next } from 'koa'
 import type { Deps } from '../oauth/deps.ts'
 
 const appPaths = /^\/(?:token|revoke|users\/me(?:\/password)?|userinfo|logout|sessions(?:\/[^/]+)?)$/
@@ -26,9 +26,7 @@ export function allowOrigins(deps: Deps, origins: readonly string[]): Middleware
     return client === undefined ? isOriginOfAnyClient(origin) : client.corsOrigins.includes(origin)
   }
 
-  return async (ctx, next) => {
-    const { origin } = ctx.headers
-    if (origin === undefined) return next()
+  async function allow(ctx: Context, next: Next, origin: string): Promise<void> {
     if (publicPaths.test(ctx.path)) {
       expose(ctx, '*')
       return isPreflight(ctx) ? preflight(ctx) : next()
@@ -45,6 +43,11 @@ export function allowOrigins(deps: Deps, origins: readonly string[]): Middleware
     } finally {
       if (await isAllowed(origin, ctx.state.clientId)) expose(ctx, origin)
     }
+  }
+
+  return (ctx, next) => {
+    const { origin } = ctx.headers
+    return origin === undefined ? next() : allow(ctx, next, origin)
   }
 }
 

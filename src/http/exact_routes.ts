@@ -18,7 +18,7 @@ export function exactRoutes({ stack }: Router): Middleware {
   }
 }
 
-function run(chain: readonly Middleware[], ctx: Context, next: Next, from: number): unknown {
+function run(chain: readonly Middleware[], ctx: Context, next: Next, from: number): ReturnType<Next> {
   const middleware = chain[from]
-  return middleware === undefined ? next() : middleware(ctx, async () => run(chain, ctx, next, from + 1))
+  return middleware === undefined ? next() : middleware(ctx, () => run(chain, ctx, next, from + 1))
 }

@@ -6,7 +6,7 @@
  * over everything. A network from which somebody signed in before has an allowance of its own for that account and never waits
  * for what others do.
  */
-import { createHmac, type KeyObject } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import type { Caller } from './audit.ts'
 import { OAuthError } from './error.ts'
 import type { MasterSecrets } from './master_secret.ts'
@@ -112,7 +112,7 @@ export async function createThrottle(
   // The oldest, so that putting a new one before it forgets nobody.
   const { throttleKey } = secrets.at(-1)!
   // What was typed as a password is compared under a key that no file ever holds.
-  const guessKey = randomBytes(32)
+  const guessKey = createSecretKey(randomBytes(32))
   const counters = new Map<string, Counter>()
   const pending = new Map<string, number>()
   const guesses = new Map<string, readonly string[]>()
@@ -372,7 +372,7 @@ function forgottenAt({ emptyAt, readyAt }: Counter): number {
   return Math.max(emptyAt, readyAt)
 }
 
-function mac(key: KeyObject | Buffer, parts: readonly string[]): string {
+function mac(key: KeyObject, parts: readonly string[]): string {
   return createHmac('sha256', key).update(JSON.stringify(parts)).digest('base64url').slice(0, 22)
 }
 

@@ -51,7 +51,11 @@ export class OAuthError extends Error {
 
   /** @param description shown to the client: lower case, no secret, no hint whether a user or client exists */
   constructor(code: ErrorCode, description: string, options: OAuthErrorOptions = {}) {
+    // A refusal is an answer, not a mistake, and its stack would cost more than the rest of it; a cause has its own.
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = 0
     super(description, 'cause' in options ? { cause: options.cause } : undefined)
+    Error.stackTraceLimit = stackTraceLimit
     this.code = code
     this.retryAfter = options.retryAfter
     this.challenge = options.challenge

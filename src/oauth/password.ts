@@ -26,6 +26,8 @@ export type Passwords = Readonly<{
    * @param isRefused  true when a right password is refused as well
    */
   verify: (password: string, storedHash: string | undefined, isRefused?: boolean) => Promise<boolean>
+  /** Throws at once what {@link Passwords.verify} would: before anything else is spent on an attempt that a flood turns away. */
+  insistOnRoom: () => void
   /** True when a hash is of another kind or cost than new ones. */
   needsRehash: (storedHash: string) => boolean
 }>
@@ -39,7 +41,7 @@ export async function createPasswords(
   const cost = { type: argon2.argon2id, memoryCost, timeCost, parallelism } as const
   const limited = createLimit(hashing.concurrency, hashing.queue)
   const hash = async (password: string) => {
-    const phc = await limited(() => argon2.hash(password.normalize('NFC'), { ...cost, salt: randomBytes(16) }))
+    const phc = await limited.run(() => argon2.hash(password.normalize('NFC'), { ...cost, salt: randomBytes(16) }))
     // The package sorts the costs by name; in the order m, t, p every other implementation can read the hash.
     return phc.replace(/(m=\d+),(p=\d+),(t=\d+)/, '$1,$3,$2')
   }
@@ -50,12 +52,13 @@ export async function createPasswords(
 
   return {
     hash,
+    insistOnRoom: limited.insistOnRoom,
     async verify(password, storedHash, isRefused = false) {
       const candidate = openPasswordHash(storedHash ?? nobodysHash)
       if (candidate === undefined) throw new Error('a stored password hash cannot be read')
       // Where an imported hash comes from, passwords were hashed as typed; here they are in NFC.
       const forms = [...new Set([password.normalize('NFC'), password])]
-      const { matches, elapsed } = await limited(async () => {
+      const { matches, elapsed } = await limited.run(async () => {
         const began = performance.now()
         let matches = false
         // All of them, so that no time tells which was right.
@@ -97,25 +100,28 @@ function createDurations(ownKind: string, ownDuration: number) {
  * Runs at most `concurrency` tasks at once; `queue` more wait their turn. A place is held until its task ends, whether or
  * not anybody still waits for the result: the core is busy with it all the same.
  */
-function createLimit(concurrency: number, queue: number): <T>(task: () => Promise<T>) => Promise<T> {
+function createLimit(concurrency: number, queue: number) {
   const waiting: (() => void)[] = []
   let running = 0
 
-  return async task => {
-    if (running >= concurrency) {
-      if (waiting.length >= queue) {
-        throw new OAuthError('temporarily_unavailable', 'too many sign-ins at the moment', { retryAfter: 2 })
+  function insistOnRoom() {
+    if (running < concurrency || waiting.length < queue) return
+    throw new OAuthError('temporarily_unavailable', 'too many sign-ins at the moment', { retryAfter: 2 })
+  }
+
+  return {
+    insistOnRoom,
+    async run<T>(task: () => Promise<T>): Promise<T> {
+      insistOnRoom()
+      if (running < concurrency) running++
+      else await new Promise<void>(resolve => waiting.push(resolve))
+      try {
+        return await task()
+      } finally {
+        const next = waiting.shift()
+        if (next === undefined) running--
+        else next()
       }
-      await new Promise<void>(resolve => waiting.push(resolve))
-    } else {
-      running++
-    }
-    try {
-      return await task()
-    } finally {
-      const next = waiting.shift()
-      if (next === undefined) running--
-      else next()
-    }
+    },
   }
 }

@@ -36,6 +36,7 @@ export async function signIn(deps: Deps, request: SignIn, caller: Caller): Promi
 
 async function openSession(deps: Deps, request: SignIn, caller: Caller): Promise<Session> {
   const { username, password, clientId, scope, audience, device, lifetimes } = request
+  deps.passwords.insistOnRoom()
   const user = await deps.throttle.signIn({ username, password }, caller, () =>
     verifyCredentials(deps, username, password),
   )
