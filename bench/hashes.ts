@@ -4,7 +4,7 @@ import argon2 from 'argon2'
 import { readConfig } from '../src/config.ts'
 
 // As bin/latchkey.js sets it; libuv reads it at the first use of the pool.
-process.env.UV_THREADPOOL_SIZE = String(Math.max(availableParallelism(), 2))
+process.env.UV_THREADPOOL_SIZE = String(availableParallelism())
 
 const { memory: memoryCost, passes: timeCost, lanes: parallelism, concurrency } = readConfig({}).passwordHashing
 const stored = await argon2.hash('correct horse battery', { type: argon2.argon2id, memoryCost, timeCost, parallelism })

@@ -257,7 +257,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
       memory: read('LATCHKEY_ARGON2_MEMORY'),
       passes: read('LATCHKEY_ARGON2_PASSES'),
       lanes: read('LATCHKEY_ARGON2_LANES'),
-      concurrency: availableParallelism(),
+      // As many as there are cores run, since the pool has as many threads (bin/latchkey.js); as many again wait in the pool itself, so
+      // that no core is idle until the event loop has come round to the next one.
+      concurrency: 2 * availableParallelism(),
       // At some 20 hashes a second and core, the last in the queue waits under two seconds.
       queue: 32 * availableParallelism(),
     },
@@ -296,9 +298,17 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   return Object.freeze(config)
 }
 
+/** In the working directory. */
+export const envFile = '.env'
+
+/** What `.env` sets, whether or not the environment sets it otherwise; nothing when there is no such file. */
+export function readEnvFile(): Record<string, string | undefined> {
+  return existsSync(envFile) ? parseEnv(readFileSync(envFile, 'utf8')) : {}
+}
+
 /** The process's environment, with what `.env` in the working directory adds to it. */
 export function readEnvironment(): Record<string, string | undefined> {
-  return existsSync('.env') ? { ...parseEnv(readFileSync('.env', 'utf8')), ...process.env } : process.env
+  return { ...readEnvFile(), ...process.env }
 }
 
 function secretSource(value: string | undefined, file: string | undefined, databaseFile: string): MasterSecretSource {

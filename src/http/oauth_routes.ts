@@ -37,7 +37,7 @@ export function oauthRoutes(deps: Deps) {
       const client = await authenticate(deps, ctx, params)
       const introspection = await introspectionRequest(deps, client, params)
       ctx.vary('Accept')
-      if (ctx.accepts('application/json', introspectionJwtType) === introspectionJwtType) {
+      if (wantsIntrospectionJwt(ctx)) {
         ctx.body = signIntrospection(deps, client.id, introspection)
         ctx.type = introspectionJwtType
       } else sendJson(ctx, introspection)
@@ -53,6 +53,13 @@ export function oauthRoutes(deps: Deps) {
 
 /** RFC 9701 §4. */
 const introspectionJwtType = 'application/token-introspection+jwt'
+
+/** What nearly every client sends, or nothing, asks for JSON: the rest of what `Accept` can say is weighed only where it has to be. */
+function wantsIntrospectionJwt(ctx: Context): boolean {
+  const { accept = '*/*' } = ctx.headers
+  if (accept === '*/*' || accept === 'application/json') return false
+  return ctx.accepts('application/json', introspectionJwtType) === introspectionJwtType
+}
 
 /** The client of a request, which the CORS rules want to know too. */
 async function authenticate(deps: Deps, ctx: Context, params: Params): Promise<Client> {

@@ -6,7 +6,7 @@ import argon2 from 'argon2'
 import { OAuthError } from './error.ts'
 import { openPasswordHash } from './password_formats.ts'
 
-/** Memory in KiB, passes, lanes; how many hashes run at once, how many may wait. */
+/** Memory in KiB, passes, lanes; how many hashes are under way at once, how many may wait for that. */
 export type PasswordHashing = Readonly<{
   memory: number
   passes: number
