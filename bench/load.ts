@@ -15,6 +15,8 @@ export type Plan = Readonly<{
   seconds: number
   /** Milliseconds that a connection rests after an answer; at once when absent. */
   pause?: number
+  /** Requests a second over all connections, if the server answers as many. */
+  rate?: number
   requests: Requests
 }>
 
@@ -29,6 +31,8 @@ export type Requests = Readonly<
   | { kind: 'post'; path: string; body: string; authorization?: string }
   /** Forged tokens, unknown clients, sign-ins of users that do not exist, each one another. */
   | { kind: 'refused'; clientId: string; atMost: number }
+  /** Sign-ins with wrong passwords of ever new users from ever new networks, as a trusted proxy tells them. */
+  | { kind: 'guess'; clientId: string }
   | { kind: 'get'; path: string; authorization?: string }
 >
 
@@ -87,7 +91,10 @@ async function run(plan: Plan): Promise<LoadResult> {
     if (begin !== undefined && end === undefined) latencies.push(latency)
   }
   const deadline = started + (plan.warmupSeconds + plan.seconds) * 1000
-  await Promise.all(Array.from({ length: plan.connections }, () => keepBusy(plan, source, deadline, record)))
+  const waitForTurn = createPace(plan, started)
+  await Promise.all(
+    Array.from({ length: plan.connections }, () => keepBusy(plan.port, source, deadline, waitForTurn, record)),
+  )
   for (const timer of timers) clearTimeout(timer)
 
   const [from, to] = [begins(), ends()]
@@ -103,11 +110,20 @@ async function run(plan: Plan): Promise<LoadResult> {
   }
 }
 
+/** @returns how many milliseconds a connection waits before its next request */
+function createPace({ pause, rate }: Plan, started: number): () => number {
+  if (pause !== undefined) return () => pause * (0.5 + Math.random())
+  if (rate === undefined) return () => 0
+  let sent = 0
+  return () => started + (1000 * sent++) / rate - performance.now()
+}
+
 /** One connection: a request, its answer, the next request, until the time or the source ends. */
 function keepBusy(
-  { port, pause }: Plan,
+  port: number,
   source: Source,
   end: number,
+  waitForTurn: () => number,
   record: (latency: number) => void,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -127,8 +143,14 @@ function keepBusy(
       socket.write(request, 'latin1')
     }
 
+    function sendInTurn() {
+      const wait = waitForTurn()
+      if (wait > 0) setTimeout(send, wait)
+      else send()
+    }
+
     socket.setEncoding('latin1')
-    socket.on('connect', send)
+    socket.on('connect', sendInTurn)
     socket.on('error', reject)
     socket.on('close', () => reject(new Error('the server closed a connection')))
     socket.on('data', (chunk: string) => {
@@ -143,8 +165,7 @@ function keepBusy(
       }
       record(performance.now() - started)
       source.accept(received.slice(bodyStart))
-      if (pause === undefined) send()
-      else setTimeout(send, pause * (0.5 + Math.random()))
+      sendInTurn()
     })
   })
 }
@@ -218,6 +239,20 @@ function sourceOf(requests: Requests): Source {
         expected: refusal,
       }
     }
+    case 'guess': {
+      const { clientId } = requests
+      return {
+        next() {
+          const random = randomBytes(12)
+          const body = `grant_type=password&client_id=${clientId}&username=${random.toString('hex')}&password=${random.toString('base64url')}`
+          const network = [10, ...random.subarray(0, 3)].join('.')
+          return post('/token', body, undefined, `X-Forwarded-For: ${network}\r\n`)
+        },
+        accept: () => undefined,
+        tokens: [],
+        expected: refusal,
+      }
+    }
     case 'post': {
       const request = post(requests.path, requests.body, requests.authorization)
       return { next: () => request, accept: () => undefined, tokens: [] }
@@ -251,8 +286,8 @@ function get(path: string, authorization?: string): string {
   return `GET ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n${authorizationLine(authorization)}\r\n`
 }
 
-function post(path: string, body: string, authorization?: string): string {
-  return `POST ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n${authorizationLine(authorization)}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+function post(path: string, body: string, authorization?: string, headers = ''): string {
+  return `POST ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n${authorizationLine(authorization)}${headers}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n\r\n${body}`
 }
 
 function authorizationLine(authorization: string | undefined): string {

@@ -13,11 +13,9 @@ export function readCpuSeconds(pid: number): number {
   return (Number(fields[11] ?? Number.NaN) + Number(fields[12] ?? Number.NaN)) / ticksPerSecond
 }
 
-/** Resident memory in MiB: now, and the most that it ever was. */
-export function readMemory(pid: number): { resident: number; peak: number } {
-  const status = read(`/proc/${pid}/status`)
-  const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1024
-  return { resident: field('VmRSS'), peak: field('VmHWM') }
+/** Resident memory in MB, of 1,000,000 bytes. */
+export function readMemory(pid: number): number {
+  return (Number(/^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`))?.[1]) * 1024) / 1e6
 }
 
 function read(file: string): string {

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 
-export type Unit = 'per second' | 'ms' | 'us' | 'ratio' | 'bytes' | 'MiB' | '%'
+export type Unit = 'per second' | 'ms' | 'us' | 'ratio' | 'bytes' | 'MB' | 'MiB' | '%'
 
 /** A target is what a figure must stay at or below, or at or above. */
 export type Figure = Readonly<{

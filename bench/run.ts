@@ -1,7 +1,10 @@
-/** `npm run bench`, or `npm run bench -- --quick`: measures the real server beside what it could be. README.md explains. */
+/** `npm run bench`, `-- --quick`, `-- --only refresh,storm`: measures the real server beside what it could be. README.md explains. */
+import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import type { LoadResult, Plan, Requests } from './load.ts'
 import { readMemory } from './machine.ts'
 import { heading, median, report, writeResults } from './report.ts'
@@ -31,7 +34,25 @@ import {
 } from './server.ts'
 import { asking, inTurn, medianOf, ratio, refreshing, showLoad, showLoads, using } from './turns.ts'
 
-const quick = process.argv.includes('--quick')
+const parts: Readonly<Record<string, () => Promise<void>>> = {
+  start: measureStartup,
+  refresh: measureRefresh,
+  peers: measurePeers,
+  sessions: measureSessions,
+  others: measureOthers,
+  'sign-ins': measureSignIns,
+  storm: measureStorm,
+  flood: measureFlood,
+  sizes: measureSizes,
+}
+const { values: options } = parseArgs({ options: { quick: { type: 'boolean' }, only: { type: 'string' } } })
+const quick = options.quick === true
+const chosen = options.only?.split(',') ?? Object.keys(parts).filter(part => !quick || part !== 'sizes')
+const unknown = chosen.find(part => !Object.hasOwn(parts, part))
+if (unknown !== undefined) {
+  process.stderr.write(`there is no part ${unknown}; there are ${Object.keys(parts).join(', ')}\n`)
+  process.exit(2)
+}
 const seconds = quick ? 0.6 : 2
 const warmupSeconds = quick ? 0.2 : 0.5
 const rounds = quick ? 1 : 4
@@ -52,17 +73,12 @@ process.on('exit', () => rmSync(work, { recursive: true, force: true }))
 
 const load = startLoad()
 const small = await prepare()
-await measureStartup()
-await measureRefresh()
-await measurePeers()
-await measureSessions()
-await measureOthers()
-await measureSignIns()
-await measureStorm()
-if (!quick) await measureSizes()
+for (const part of chosen) await parts[part]!()
 await load.stop()
-writeResults(new URL('results.json', import.meta.url), quick)
-process.stdout.write('\nwritten to bench/results.json\n')
+if (options.only === undefined) {
+  writeResults(new URL('results.json', import.meta.url), quick)
+  process.stdout.write('\nwritten to bench/results.json\n')
+}
 
 /** A directory with a database of 1,000 sessions: every part works on a copy of it. */
 async function prepare(): Promise<string> {
@@ -83,11 +99,11 @@ async function measureStartup(): Promise<void> {
   for (let i = 0; i < (quick ? 2 : 7); i++) {
     const server = await startServer(small)
     startups.push(server.startup)
-    memory.push(readMemory(server.pid).resident)
+    memory.push(readMemory(server.pid))
     await server.stop()
   }
   report('from process start to the ready line', median(startups), 'ms', { atMost: 400 })
-  report('memory when ready', median(memory), 'MiB')
+  report('memory when ready', median(memory), 'MB')
 }
 
 async function measureRefresh(): Promise<void> {
@@ -112,7 +128,7 @@ async function measureRefresh(): Promise<void> {
       { atMost: 1.25 },
     )
   }
-  report('memory under this load', readMemory(server.pid).resident, 'MiB', { atMost: 120 })
+  report('memory under this load', readMemory(server.pid), 'MB', { atMost: 120 })
   report('write-ahead log after all that', walSize(directories.ours) / 2 ** 20, 'MiB', { atMost: 16 })
   report(
     'bytes that 1,000 rotations add to the database',
@@ -125,8 +141,8 @@ async function measureRefresh(): Promise<void> {
 
 async function measurePeers(): Promise<void> {
   heading('Refresh, 16 devices, and the peers: durable, then with relaxed fsync (Latchkey is always durable)')
-  if (!existsSync(new URL('peers/node_modules', import.meta.url))) {
-    process.stdout.write('left out: the peers are not installed (npm ci --prefix bench/peers)\n')
+  if (!installPeers()) {
+    process.stdout.write('left out: the peers cannot be installed (npm ci --prefix bench/peers)\n')
     return
   }
   const directory = copyOf(small)
@@ -165,6 +181,13 @@ async function measurePeers(): Promise<void> {
   await server.stop()
 }
 
+/** They are no part of what `npm ci` installs. */
+function installPeers(): boolean {
+  const directory = fileURLToPath(new URL('peers', import.meta.url))
+  if (existsSync(join(directory, 'node_modules'))) return true
+  return spawnSync('npm', ['ci', '--prefix', directory], { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
+}
+
 /** Bytes by which a thousand rotations make a database file larger. */
 async function growthOf(server: Running, file: string, tokens: readonly string[]): Promise<number> {
   const before = checkpoint(file)
@@ -196,8 +219,8 @@ async function measureSessions(): Promise<void> {
   showLoad(`refresh among ${shownCount(some)}`, results.some!)
   showLoad(`refresh among ${shownCount(many)}`, results.many!)
   report('CPU of a refresh, many over few', ratio(results.many!, results.few!, 'cpu'), 'ratio', { atMost: 1.05 })
-  report('memory among few', readMemory(servers.few.pid).resident, 'MiB', { atMost: 120 })
-  report('memory among many', readMemory(servers.many.pid).resident, 'MiB', { atMost: 120 })
+  report('memory among few', readMemory(servers.few.pid), 'MB', { atMost: 120 })
+  report('memory among many', readMemory(servers.many.pid), 'MB', { atMost: 120 })
   for (const server of Object.values(servers)) await server.stop()
 }
 
@@ -278,7 +301,7 @@ async function measureSignIns(): Promise<void> {
     atLeast: 0.97,
   })
   report('CPU of a password grant over a bare hash', ratio(signIns, hashes, 'cpu'), 'ratio')
-  report('memory after sign-ins', readMemory(server.pid).resident, 'MiB')
+  report('memory after sign-ins', readMemory(server.pid), 'MB')
   await server.stop()
 }
 
@@ -314,6 +337,36 @@ async function measureStorm(): Promise<void> {
   await server.stop()
 }
 
+/** Refreshes while two thousand sign-ins a second are refused: a new user from a new network each, so that nothing throttles them. */
+async function measureFlood(): Promise<void> {
+  heading('Refresh, 8 devices, without and with 2,000 refused sign-ins a second')
+  const directory = copyOf(small)
+  const server = await startServer(directory, { LATCHKEY_TRUST_PROXY: '127.0.0.1' })
+  const attackers = startLoad()
+  let tokens: readonly string[] = tokensOf(directory, 8)
+  const plan = { connections: 8, pause: 20 }
+  const atRest: LoadResult[] = []
+  const inFlood: LoadResult[] = []
+  const floods: LoadResult[] = []
+  await run(server, { kind: 'guess', clientId }, { connections: 200, rate: 2000, seconds: 1 }, attackers)
+  for (let round = 0; round < (quick ? 1 : 4); round++) {
+    atRest.push(await run(server, { kind: 'refresh', clientId, tokens }, plan))
+    tokens = atRest.at(-1)!.tokens
+    const guesses = { connections: 200, rate: 2000, seconds: seconds + 1 }
+    const flood = run(server, { kind: 'guess', clientId }, guesses, attackers)
+    inFlood.push(await run(server, { kind: 'refresh', clientId, tokens }, plan))
+    tokens = inFlood.at(-1)!.tokens
+    floods.push(await flood)
+  }
+  showLoad('every 20 ms, at rest', atRest)
+  showLoad('every 20 ms, in the flood', inFlood)
+  report('sign-ins refused beside', medianOf(floods, 'perSecond'), 'per second', { atLeast: 1900 })
+  report('median, flood over rest', ratio(inFlood, atRest, 'median'), 'ratio', { atMost: 2 })
+  report('memory after the flood', readMemory(server.pid), 'MB')
+  await attackers.stop()
+  await server.stop()
+}
+
 /** How cost grows with what else is stored: three sizes of each kind. */
 async function measureSizes(): Promise<void> {
   const tables = [
@@ -338,7 +391,7 @@ async function measureSizes(): Promise<void> {
     for (const [i, server] of servers.entries()) {
       const name = `with ${shownCount(sizes[i]!)} ${kind}`
       report(`start ${name}`, server.startup, 'ms')
-      report(`memory ${name}`, readMemory(server.pid).resident, 'MiB')
+      report(`memory ${name}`, readMemory(server.pid), 'MB')
       report(`database ${name}`, checkpoint(databaseFile(directories[i]!)) / 2 ** 20, 'MiB')
       await server.stop()
     }

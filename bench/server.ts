@@ -44,12 +44,12 @@ process.on('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 
 /** Starts `latchkey serve` as `npm start` does, on the database in a directory. */
-export async function startServer(directory: string): Promise<Running> {
+export async function startServer(directory: string, settings: Record<string, string> = {}): Promise<Running> {
   const begin = performance.now()
   const child = track(
     spawn(process.execPath, serveArguments, {
       cwd: directory,
-      env: environment({ LATCHKEY_PORT: '0', LATCHKEY_BOOTSTRAP: 'off' }),
+      env: environment({ LATCHKEY_PORT: '0', LATCHKEY_BOOTSTRAP: 'off', ...settings }),
       stdio: ['ignore', 'pipe', 'inherit'],
     }),
   )

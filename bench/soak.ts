@@ -25,7 +25,7 @@ const quick = process.argv.includes('--quick')
 const slices = 20
 const refreshes = (quick ? 100_000 : 1_000_000) / slices
 const refusals = (quick ? 10_000 : 100_000) / slices
-/** MiB between the middle and the end of the run: less than the garbage that is between two collections. */
+/** MB between the middle and the end of the run: less than the garbage that is between two collections. */
 const mostGrowth = 12
 /** What refusals leave: some rows of the audit trail a minute, however many they were. */
 const mostDatabaseGrowth = 256 * 1024
@@ -49,13 +49,13 @@ const load = startLoad()
 const plan = { port: server.port, pid: server.pid, connections: 64, warmupSeconds: 0, seconds: 600 }
 let tokens: readonly string[] = tokensOf(directory, 256)
 const resident: number[] = []
-process.stdout.write('refreshes   refused   resident MiB   write-ahead log MiB\n')
+process.stdout.write('refreshes   refused   resident MB   write-ahead log MiB\n')
 for (let slice = 1; slice <= slices; slice++) {
   tokens = (await load.run({ ...plan, requests: { kind: 'refresh', clientId, tokens, atMost: refreshes } })).tokens
   await load.run({ ...plan, connections: 16, requests: { kind: 'refused', clientId, atMost: refusals } })
   // Counters and refusals are written down once a second.
   await delay(1500)
-  resident.push(readMemory(server.pid).resident)
+  resident.push(readMemory(server.pid))
   const columns = [
     refreshes * slice,
     refusals * slice,
@@ -72,7 +72,7 @@ const growth = median(resident.slice(-third)) - median(resident.slice(third, 2 *
 const databaseGrowth = checkpoint(databaseFile(directory)) - sizeBefore
 const isFlat = !(growth > mostGrowth) && databaseGrowth <= mostDatabaseGrowth
 process.stdout.write(`
-memory, last third over the one before: ${growth.toFixed(1)} MiB, at most ${mostGrowth}
+memory, last third over the one before: ${growth.toFixed(1)} MB, at most ${mostGrowth}
 database: ${databaseGrowth} bytes more, at most ${mostDatabaseGrowth}
 ${isFlat ? 'flat' : 'NOT FLAT'}
 `)
