@@ -17,7 +17,7 @@ import {
 } from 'node:fs'
 import { constants, setPriority } from 'node:os'
 import { dirname, join } from 'node:path'
-import { type Config, ConfigError, type MasterSecretSource, settings } from './config.ts'
+import { type Config, ConfigError, envFile, type MasterSecretSource, readEnvFile, settings } from './config.ts'
 import { auditEvent } from './oauth/audit.ts'
 import {
   createSigningKey,
@@ -114,7 +114,10 @@ export async function openKeys(stored: readonly SigningKey[], secrets: MasterSec
   return opened as OpenedKey[]
 }
 
-/** @returns the new key, or undefined when another process has just added one */
+/**
+ * @param createEvent of a key that an operator asked for; any other is nobody's
+ * @returns the new key, or undefined when another process has just added one
+ */
 export async function addSigningKey(
   storage: Storage,
   secrets: MasterSecrets,
@@ -122,17 +125,14 @@ export async function addSigningKey(
   newest: SigningKey | undefined,
   lead: number,
   currentTime = now,
+  createEvent = (detail: string) => auditEvent('key.created', currentTime(), {}, { detail }),
 ): Promise<SigningKey | undefined> {
   // Never before the key it follows, or that one would sign again when it activates.
   const activatesAt = Math.max(currentTime() + lead, newest?.activatesAt ?? 0)
   // Later than the newest, so that the order of keys is that of their making even within one second.
   const createdAt = Math.max(currentTime(), newest === undefined ? 0 : newest.createdAt + 1)
   const key = await createSigningKey(alg, secrets, createdAt, activatesAt)
-  const added = await storage.addSigningKey(
-    key,
-    newest?.kid,
-    auditEvent('key.created', currentTime(), {}, { detail: `${alg} ${key.kid}` }),
-  )
+  const added = await storage.addSigningKey(key, newest?.kid, createEvent(`${alg} ${key.kid}`))
   return added ? key : undefined
 }
 
@@ -187,6 +187,7 @@ export function looseFiles(paths: readonly string[]): { file: string; mode: stri
 /** The files of a deployment that hold what is nobody else's business. */
 export function privateFiles({ databaseFile, secret }: Pick<Config, 'databaseFile' | 'secret'>): string[] {
   const files = ['', '-wal', '-shm'].map(suffix => databaseFile + suffix)
+  if (readEnvFile().LATCHKEY_SECRET !== undefined) files.push(envFile)
   return [...files, ...(secret.kind === 'value' ? [] : [secret.path]), firstSignInFile(databaseFile)]
 }
 

@@ -750,6 +750,16 @@ contract('revokeSessions says when and why, and never again for the same session
   t.deepEqual(await auditTypes(storage), ['session.revoked'])
 })
 
+contract('revokeSessions records the reason and how many, after what the event says already', async (t, storage) => {
+  await populate(storage, session('a'), session('b'), session('c'))
+  const details = async () => (await storage.listAuditEvents(9, { type: 'session.revoked' })).map(one => one.detail)
+
+  await storage.revokeSessions({ id: 'a' }, 'logout', event('session.revoked'))
+  await storage.revokeSessions({}, 'revoked_by_operator', { ...event('session.revoked'), detail: 'operator root' })
+
+  t.deepEqual(await details(), ['operator root: revoked_by_operator: 2', 'logout: 1'])
+})
+
 contract('revokeSessions does not count what has expired', async (t, storage) => {
   await populate(storage, session('a'))
   t.is(await storage.revokeSessions({}, 'logout', event('session.revoked', start + 1000)), 0)

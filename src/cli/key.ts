@@ -2,7 +2,7 @@
 import { Command } from 'commander'
 import { keyState, publicationLead, type SigningKey } from '../oauth/keys.ts'
 import { addSigningKey, now, openKeys, readMasterSecrets } from '../setup.ts'
-import { formatTime, output, table, withStorage } from './run.ts'
+import { formatTime, operatorEvent, output, table, withStorage } from './run.ts'
 
 type Json = { json?: true }
 
@@ -44,6 +44,8 @@ export function keyCommand(): Command {
           config.signingAlg,
           newest,
           newest === undefined ? 0 : publicationLead,
+          now,
+          detail => operatorEvent('key.created', { detail }),
         )
         if (added === undefined) throw new Error('another process has just added a key; look at key list')
         const document = describeKey(added, [...before, added])

@@ -97,6 +97,7 @@ export interface Storage {
   /**
    * Ends the live sessions that fit every part of the filter: one update.
    *
+   * @param event its detail, if it has one, is followed by the reason and how many were ended
    * @returns how many were ended
    */
   revokeSessions(which: SessionFilter, reason: RevokedReason, event: AuditEvent): Promise<number>

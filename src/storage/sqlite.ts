@@ -375,7 +375,8 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
     revokeSessions: (which, reason, event) =>
       write(() => {
         const ended = revokeNow(which, reason, event.at)
-        if (ended > 0) record({ ...event, detail: `${reason}: ${ended}` })
+        const detail = `${reason}: ${ended}`
+        if (ended > 0) record({ ...event, detail: event.detail === undefined ? detail : `${event.detail}: ${detail}` })
         return ended
       }),
 
