@@ -1,4 +1,4 @@
-/** Where a request came from: X-Forwarded-For counts only from trusted proxies. */
+/** Where a request came from: X-Forwarded-For counts only from trusted proxies, Forwarded from nobody. */
 import { createServer, get } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -61,6 +61,31 @@ test('X-Forwarded-For of a trusted proxy names the caller, and is nothing to log
   const { ipFor, ask, logged } = await startCallerServer(t, '127.0.0.0/8')
   t.is(await ipFor('203.0.113.1'), '203.0.113.1')
   t.is((await ask({})).ip, '127.0.0.1')
+  t.deepEqual(logged, [])
+})
+
+test('Forwarded (RFC 7239) of anybody is ignored, and logged once as a likely mistake', async t => {
+  const { ask, logged } = await startCallerServer(t, '10.0.0.0/8')
+  for (const forwarded of ['for=203.0.113.1', 'for=203.0.113.2'])
+    t.is((await ask({ forwarded, 'x-forwarded-for': '203.0.113.3' })).ip, '127.0.0.1')
+  t.deepEqual(
+    logged.map(({ msg }) => msg),
+    ['X-Forwarded-For', 'Forwarded'].map(name => `${name} is ignored: its sender is not in LATCHKEY_TRUST_PROXY`),
+  )
+})
+
+test('Forwarded alone does not count, even of a trusted proxy, and is logged once', async t => {
+  const { ask, logged } = await startCallerServer(t, '127.0.0.0/8')
+  for (let i = 0; i < 2; i++) t.is((await ask({ forwarded: 'for=203.0.113.1' })).ip, '127.0.0.1')
+  t.deepEqual(
+    logged.map(({ msg, peer }) => ({ msg, peer })),
+    [{ msg: 'Forwarded is ignored: only X-Forwarded-For of a trusted proxy counts', peer: '127.0.0.1' }],
+  )
+})
+
+test('Forwarded beside X-Forwarded-For of a trusted proxy is nothing to log: the other names the caller', async t => {
+  const { ask, logged } = await startCallerServer(t, '127.0.0.0/8')
+  t.is((await ask({ forwarded: 'for=203.0.113.1', 'x-forwarded-for': '203.0.113.2' })).ip, '203.0.113.2')
   t.deepEqual(logged, [])
 })
 

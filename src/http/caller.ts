@@ -4,17 +4,25 @@ import type { Context, Middleware } from 'koa'
 import type { Logger } from 'pino'
 import type { Caller } from '../oauth/audit.ts'
 
+const notTrusted = 'its sender is not in LATCHKEY_TRUST_PROXY'
+
 /** Puts a {@link Caller} into `ctx.state.caller`. */
 export function identifyCaller(trustProxy: BlockList | undefined, log: Logger): Middleware {
-  let warned = false
+  const warned = new Set<string>()
+  const warnOnce = (peer: string, header: string, why: string) => {
+    if (warned.has(header)) return
+    warned.add(header)
+    log.warn({ peer }, `${header} is ignored: ${why}`)
+  }
   return (ctx, next) => {
-    const forwardedFor = ctx.headers['x-forwarded-for'] as string | undefined
+    const { forwarded, 'x-forwarded-for': forwardedFor } = ctx.headers as Record<string, string | undefined>
     const peer = plainAddress(ctx.req.socket.remoteAddress ?? '')
     const trusted = trustProxy !== undefined && isIn(trustProxy, peer)
-    if (forwardedFor !== undefined && !trusted && !warned) {
-      warned = true
-      log.warn({ peer }, 'X-Forwarded-For is ignored: its sender is not in LATCHKEY_TRUST_PROXY')
-    }
+    if (forwardedFor !== undefined && !trusted) warnOnce(peer, 'X-Forwarded-For', notTrusted)
+    // RFC 7239. Nearly every proxy sends the other one, and two that may differ would have to be judged.
+    if (forwarded !== undefined && !trusted) warnOnce(peer, 'Forwarded', notTrusted)
+    else if (forwarded !== undefined && forwardedFor === undefined)
+      warnOnce(peer, 'Forwarded', 'only X-Forwarded-For of a trusted proxy counts')
     const ip = forwardedFor !== undefined && trusted ? clientAddress(forwardedFor, peer, trustProxy) : peer
     ctx.state.caller = { ip, userAgent: ctx.headers['user-agent'], requestId: ctx.state.requestId } satisfies Caller
     return next()
