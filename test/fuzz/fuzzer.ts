@@ -11,6 +11,7 @@ import fc from 'fast-check'
 import type { z } from 'zod'
 import { type Endpoint, endpoints, formType, jsonType } from '../../src/http/api.ts'
 import { openSqliteStorage } from '../../src/storage/sqlite.ts'
+import { createClientKey, signAssertion, withAssertion } from '../_client_keys.ts'
 import { signInByCookie, withCookie } from '../_cookies.ts'
 import { type Answer, issuer, password, startServerWithAlice, type TestServer } from '../_server.ts'
 
@@ -79,6 +80,8 @@ type World = Readonly<{
   cookies: readonly string[]
   sessionIds: readonly string[]
   userNames: readonly string[]
+  /** Of the client `worker`: each works once. */
+  assertions: readonly string[]
 }>
 
 async function createWorld(server: TestServer): Promise<World> {
@@ -89,6 +92,15 @@ async function createWorld(server: TestServer): Promise<World> {
     secret: clientSecret,
     grantTypes: ['password', 'refresh_token', 'client_credentials'],
   })
+  const key = await createClientKey()
+  await server.addClient({
+    id: 'worker',
+    authenticationMethods: ['private_key_jwt'],
+    jwks: { keys: [key.jwk] },
+    grantTypes: ['password', 'refresh_token', 'client_credentials'],
+  })
+  const exp = server.clock.now() + 300
+  const assertions = await Promise.all(Array.from({ length: 6 }, () => signAssertion(key, 'worker', { exp })))
   await server.addClient({ id: 'openid', scope: 'openid profile email read' })
   const phone = await server.signIn()
   const tablet = await server.signIn({ client_id: 'openid' })
@@ -117,6 +129,7 @@ async function createWorld(server: TestServer): Promise<World> {
     cookies: [...cookies, endedCookie],
     sessionIds: sessions.map(({ id }) => id),
     userNames: ['alice', 'ALICE', 'bob', 'disabled', 'nobody', markup],
+    assertions,
   }
 }
 
@@ -151,7 +164,7 @@ function valuesOf(name: string, world: World): readonly string[] {
     client_id: ['app', 'app', 'web', 'openid', 'unknown'],
     client_secret: [clientSecret, 'wrong'],
     client_assertion_type: ['urn:ietf:params:oauth:client-assertion-type:jwt-bearer'],
-    client_assertion: ['a.b.c', world.accessTokens[0]!],
+    client_assertion: ['a.b.c', ...world.assertions, world.accessTokens[0]!],
     refresh_token: tokens,
     token: tokens,
     token_type_hint: ['refresh_token', 'access_token'],
@@ -238,7 +251,7 @@ function requestOf(step: Step, world: World): Sent {
   if (etag.roll < 10) set('if-none-match', etag.nasty)
 
   const hasBody = method !== 'GET' && method !== 'HEAD'
-  const pairs = ofOneClient(endpoint, step, headers, pairsOf(step, schemasOf(endpoint), world))
+  const pairs = ofOneClient(endpoint, step, headers, pairsOf(step, schemasOf(endpoint), world), world)
   // Where a query is meant, and sometimes where none is.
   const inQuery = endpoint.body === undefined || step.encoding.roll >= 97
   const search = inQuery && pairs.length > 0 ? `?${new URLSearchParams(pairs)}` : ''
@@ -252,10 +265,14 @@ function ofOneClient(
   step: Step,
   headers: Headers,
   pairs: [string, string][],
+  world: World,
 ): [string, string][] {
   if (caller !== 'client' || step.encoding.pick % 10 === 0) return pairs
   const others = pairs.filter(([name]) => !name.startsWith('client_'))
-  return headers.has('authorization') ? others : [...others, ...pickFrom(clients, step.cookie)]
+  const assertion = Object.entries(withAssertion(pickFrom(world.assertions, step.method)))
+  return headers.has('authorization')
+    ? others
+    : [...others, ...pickFrom([...clients, assertion, assertion], step.cookie)]
 }
 
 function authorizationOf({ caller }: Endpoint, choice: Choice, world: World): string | undefined {
@@ -294,12 +311,14 @@ type Exceptions = Readonly<{
   session?: string | undefined
   /** A person who came with a cookie has been seen, whatever they asked for. */
   lastSeen: boolean
+  /** An assertion is used up, whatever is wrong with the rest of its request (RFC 7523 §3). */
+  assertion: boolean
 }>
 
 type Row = Readonly<Record<string, unknown>>
 
 /** Every row of every table. */
-function stateOf(database: Database.Database, { session, lastSeen }: Exceptions): string {
+function stateOf(database: Database.Database, { session, lastSeen, assertion }: Exceptions): string {
   const tables = database
     .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     .pluck()
@@ -311,6 +330,7 @@ function stateOf(database: Database.Database, { session, lastSeen }: Exceptions)
         .filter(({ id }) => id !== session)
         .map(row => (lastSeen ? { ...row, last_seen_at: 0, idle_expires_at: 0 } : row))
     }
+    if (table === 'remembered_ids' && assertion) return []
     if (table !== 'audit_events') return rows
     return rows.filter(row => session === undefined || row.session_id !== session || row.type !== 'session.reused')
   })
@@ -355,8 +375,17 @@ async function run(steps: readonly Step[], tally: Tally): Promise<void> {
   )
   try {
     const world = await createWorld(server)
-    const { accessTokens, refreshTokens, cookies, superseded } = world
-    const secrets = [...accessTokens, ...refreshTokens, ...cookies, superseded, clientSecret, password, newPassword]
+    const { accessTokens, refreshTokens, cookies, superseded, assertions } = world
+    const secrets = [
+      ...assertions,
+      ...accessTokens,
+      ...refreshTokens,
+      ...cookies,
+      superseded,
+      clientSecret,
+      password,
+      newPassword,
+    ]
     for (const step of steps) {
       server.clock.advance(step.pause)
       const sent = requestOf(step, world)
@@ -364,6 +393,7 @@ async function run(steps: readonly Step[], tally: Tally): Promise<void> {
       const exceptions = {
         session: usesSuperseded ? world.supersededSession : undefined,
         lastSeen: sent.headers.has('cookie'),
+        assertion: assertions.some(one => describe(sent).includes(one)),
       }
       const before = stateOf(database, exceptions)
       const answer = await server.request(sent.path, { ...sent, signal: AbortSignal.timeout(10_000) })
