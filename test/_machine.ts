@@ -6,7 +6,9 @@ import { basename, join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { createFolder, type Environment } from './_process.ts'
 
-const library = join(mkdtempSync(join(tmpdir(), 'latchkey-machine-')), 'machine.so')
+const libraryFolder = mkdtempSync(join(tmpdir(), 'latchkey-machine-'))
+const library = join(libraryFolder, 'machine.so')
+process.once('exit', () => rmSync(libraryFolder, { recursive: true, force: true }))
 
 /** Whether this machine can play another: Linux with a C compiler. */
 export const canPlayMachine =

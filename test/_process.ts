@@ -1,5 +1,5 @@
 /** The real program in a process of its own, on a real file in a folder of its own. Ends with the test. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
+import type { CommandAnswer, CommandRequest } from './_command_host.ts'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
 export const launcher = join(root, 'bin/latchkey.js')
@@ -53,6 +54,38 @@ export async function runCli(
   cwd = root,
 ): Promise<CliResult> {
   return run(process.execPath, [launcher, ...args], environment, stdin, cwd)
+}
+
+let commands = 0
+let startedHost: ReturnType<typeof startCommandHost> | undefined
+
+/** Like {@link runCli}, for tests of what a command does and not of its process: see _command_host.ts. */
+export function runCommand(args: readonly string[], environment: Environment, stdin = ''): Promise<CliResult> {
+  startedHost ??= startCommandHost()
+  return startedHost({ id: commands++, args, environment, stdin })
+}
+
+function startCommandHost() {
+  const host = fork(join(root, 'test/_command_host.ts'), { cwd: root, env: { PATH: process.env.PATH }, execArgv: [] })
+  const waiting = new Map<number, PromiseWithResolvers<CliResult>>()
+  // Only an answer that somebody waits for keeps the test file running; the host ends with it.
+  host.unref()
+  host.channel?.unref()
+  host.on('message', ({ id, ...result }: CommandAnswer) => {
+    waiting.get(id)?.resolve(result)
+    waiting.delete(id)
+    if (waiting.size === 0) host.channel?.unref()
+  })
+  host.on('exit', code => {
+    for (const { reject } of waiting.values()) reject(new Error(`the command host ended with ${code}`))
+  })
+  return (request: CommandRequest) => {
+    const answer = Promise.withResolvers<CliResult>()
+    waiting.set(request.id, answer)
+    host.channel?.ref()
+    host.send(request)
+    return answer.promise
+  }
 }
 
 export async function run(

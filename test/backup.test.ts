@@ -17,7 +17,7 @@ import Database from 'better-sqlite3'
 import { createMasterSecret, parseMasterSecrets } from '../src/oauth/master_secret.ts'
 import { openSqliteStorage } from '../src/storage/sqlite.ts'
 import { backupSqlite } from '../src/storage/sqlite_file.ts'
-import { createFolder, deployment, type Environment, postForm, runCli, startProcess } from './_process.ts'
+import { createFolder, deployment, type Environment, postForm, runCli, runCommand, startProcess } from './_process.ts'
 import { createClock, createTestRandom, startServer } from './_server.ts'
 
 const password = 'a password that will do'
@@ -25,9 +25,9 @@ const password = 'a password that will do'
 async function createDeployment(t: Parameters<typeof createFolder>[0], extra: Environment = {}) {
   const folder = createFolder(t)
   const environment = deployment(folder, { LATCHKEY_BOOTSTRAP: 'off', LATCHKEY_THROTTLE: 'off', ...extra })
-  await runCli(['user', 'add', 'alice', '--password-stdin'], environment, password)
-  await runCli(['client', 'add', 'app', '--public', '--grant', 'password', '--grant', 'refresh_token'], environment)
-  await runCli(['client', 'add', 'web', '--grant', 'password'], environment)
+  await runCommand(['user', 'add', 'alice', '--password-stdin'], environment, password)
+  await runCommand(['client', 'add', 'app', '--public', '--grant', 'password', '--grant', 'refresh_token'], environment)
+  await runCommand(['client', 'add', 'web', '--grant', 'password'], environment)
   return { folder, environment, database: join(folder, 'data/latchkey.db'), secret: join(folder, 'data/secret') }
 }
 
@@ -73,7 +73,7 @@ test('a backup made under load, restored a day later, signs nobody out and the d
   t.deepEqual(readdirSync(dirname(copy)), ['backup.db'], 'nothing is left beside it')
   for (const suffix of ['', '-wal', '-shm']) rmSync(database + suffix, { force: true })
   copyFileSync(copy, database)
-  const doctor = JSON.parse((await runCli(['doctor', '--json'], environment)).stdout)
+  const doctor = JSON.parse((await runCommand(['doctor', '--json'], environment)).stdout)
   t.true(doctor.healthy)
   t.deepEqual(
     doctor.findings
@@ -98,10 +98,13 @@ test('backup never overwrites, leaves nothing behind when it fails, and says in 
   const taken = join(folder, 'taken.db')
   writeFileSync(taken, 'precious')
   const refusals = [
-    [await runCli(['backup', taken], environment), /^latchkey: \S+taken\.db is there already\n$/],
-    [await runCli(['backup', join(folder, 'none/x.db')], environment), /^latchkey: cannot write \S+: ENOENT.*\n$/],
+    [await runCommand(['backup', taken], environment), /^latchkey: \S+taken\.db is there already\n$/],
+    [await runCommand(['backup', join(folder, 'none/x.db')], environment), /^latchkey: cannot write \S+: ENOENT.*\n$/],
     [
-      await runCli(['backup', join(folder, 'x.db')], { ...environment, LATCHKEY_DATABASE_URL: `file:${folder}/no.db` }),
+      await runCommand(['backup', join(folder, 'x.db')], {
+        ...environment,
+        LATCHKEY_DATABASE_URL: `file:${folder}/no.db`,
+      }),
       /^latchkey: cannot back up \S+no\.db: .*\n$/,
     ],
   ] as const
@@ -123,7 +126,7 @@ test('backup never overwrites, leaves nothing behind when it fails, and says in 
 test('a backup of a damaged database is no backup', async t => {
   const { environment, folder, database } = await createDeployment(t)
   damage(database)
-  const { code, stderr } = await runCli(['backup', join(folder, 'x.db')], environment)
+  const { code, stderr } = await runCommand(['backup', join(folder, 'x.db')], environment)
   t.is(code, 1)
   t.regex(stderr, /the copy is damaged: .*; run latchkey doctor on the original/)
   t.deepEqual(readdirSync(folder), ['data'])
@@ -143,7 +146,7 @@ function damage(file: string) {
 type Check = { check: string; state: string; found: string; advice?: string }
 
 async function examine(environment: Environment): Promise<{ code: number | null; findings: Record<string, Check> }> {
-  const { code, stdout, stderr } = await runCli(['doctor', '--json'], environment)
+  const { code, stdout, stderr } = await runCommand(['doctor', '--json'], environment)
   if (stderr !== '') throw new Error(stderr)
   const { findings, healthy } = JSON.parse(stdout) as { findings: Check[]; healthy: boolean }
   if (healthy !== (code === 0)) throw new Error('healthy and the exit code differ')
@@ -173,13 +176,13 @@ test('the doctor finds a deployment well that keeps its secret elsewhere, and ch
     'clock',
   ])
   t.true(readFileSync(database).equals(before))
-  t.regex((await runCli(['doctor'], well)).stdout, /^STATE +CHECK +FOUND\nok +database /)
+  t.regex((await runCommand(['doctor'], well)).stdout, /^STATE +CHECK +FOUND\nok +database /)
 })
 
 test('before the first start the doctor misses no master secret: there is nothing under one yet', async t => {
   const folder = createFolder(t)
   const environment = deployment(folder)
-  await runCli(['migrate'], environment)
+  await runCommand(['migrate'], environment)
 
   const { code, findings } = await examine(environment)
 

@@ -9,12 +9,12 @@ import { auditEvent } from '../src/oauth/audit.ts'
 import { type Client, createClient } from '../src/oauth/client.ts'
 import { openSqliteStorage } from '../src/storage/sqlite.ts'
 import { type ClientKey, createClientKey, signAssertion, withAssertion } from './_client_keys.ts'
-import { createFolder, deployment, launcher, postForm, run, runCli, startProcess } from './_process.ts'
+import { createFolder, deployment, launcher, postForm, run, runCli, runCommand, startProcess } from './_process.ts'
 
-/** A deployment without a server: each call is one `latchkey` command. */
-function startCli(t: ExecutionContext) {
+/** A deployment without a server: each call is one `latchkey` command, in a process of its own when it is given `runCli`. */
+function startCli(t: ExecutionContext, runIt = runCommand) {
   const environment = deployment(createFolder(t), { LATCHKEY_BOOTSTRAP: 'off' })
-  const cli = (args: readonly string[], stdin = '') => runCli(args, environment, stdin)
+  const cli = (args: readonly string[], stdin = '') => runIt(args, environment, stdin)
   return {
     environment,
     cli,
@@ -27,7 +27,7 @@ function startCli(t: ExecutionContext) {
 }
 
 test('user add, show, list, disable, enable, password and remove', async t => {
-  const { json, cli } = startCli(t)
+  const { json, cli } = startCli(t, runCli)
 
   const alice = await json(
     ['user', 'add', 'alice', '--email', 'alice@example.com', '--name', 'Alice', '--password-stdin'],
@@ -49,11 +49,18 @@ test('user add, show, list, disable, enable, password and remove', async t => {
 })
 
 test('a user that is there or is not there is exit code 1 and one line', async t => {
-  const { cli } = startCli(t)
+  const { cli } = startCli(t, runCli)
   const add = () => cli(['user', 'add', 'alice', '--password-stdin'], 'a good password')
   t.is((await add()).code, 0)
   t.deepEqual(await add(), { code: 1, stdout: '', stderr: 'latchkey: the username alice is taken\n' })
   t.deepEqual(await cli(['user', 'remove', 'bob']), { code: 1, stdout: '', stderr: 'latchkey: there is no user bob\n' })
+})
+
+test('a command that has to be given differently is exit code 2', async t => {
+  const { cli } = startCli(t, runCli)
+  t.is((await cli(['user', 'add', 'alice', '--password-stdin'], 'short')).code, 2)
+  t.is((await cli(['user', 'ad'])).code, 2)
+  t.is((await cli(['user', 'add', 'alice', '--password-stdin'], 'long enough')).code, 0)
 })
 
 for (const [args, stdin, expected] of [
@@ -647,6 +654,8 @@ test('session list and revoke: one, those of a user, all', async t => {
   t.deepEqual(await json(['session', 'revoke', '--user', 'bob']), { revoked: 2 })
   t.is((await json(['session', 'list'])).length, 1)
   t.deepEqual(await json(['session', 'revoke', '--all']), { revoked: 1 })
+  const [{ detail }] = await json(['audit', '--type', 'session.revoked'])
+  t.regex(detail, /^operator \S+: revoked_by_operator: 1$/)
   t.regex((await cli(['session', 'list'])).stdout, /^SESSION +USER +CLIENT/)
 })
 
@@ -660,6 +669,10 @@ test('key rotate publishes a key 330 seconds before it signs; the running server
 
   t.is(added.state, 'published')
   t.is(added.signs_at - added.created_at, 330)
+  // The server made the first one by itself.
+  const details = (await json(['audit', '--type', 'key.created'])).map((one: { detail: string }) => one.detail)
+  t.is(details[1], `ES256 ${first.kid}`)
+  t.regex(details[0], new RegExp(`^operator \\S+: ES256 ${added.kid}$`))
   t.deepEqual(
     (await json(['key', 'list'])).map((key: { state: string }) => key.state),
     ['signing', 'published'],

@@ -14,7 +14,7 @@ import { auditEvent } from '../src/oauth/audit.ts'
 import { createKeyRing, createSigningKey, openSigningKey, type SigningKey } from '../src/oauth/keys.ts'
 import { type MasterSecrets, parseMasterSecrets } from '../src/oauth/master_secret.ts'
 import { openSqliteStorage } from '../src/storage/sqlite.ts'
-import { createFolder, deployment, postForm, root, run, runCli, startProcess } from './_process.ts'
+import { createFolder, deployment, postForm, root, run, runCommand, startProcess } from './_process.ts'
 import { createTestSecrets, password, startServerWithAlice } from './_server.ts'
 
 // ---- Resource servers ----
@@ -116,7 +116,7 @@ async function startLatchkey(t: ExecutionContext, folder = createFolder(t)) {
 async function startLatchkeyWithKeys(t: ExecutionContext) {
   const folder = createFolder(t)
   for (const alg of ['ES256', 'ES256', 'RS256']) {
-    const { code, stderr } = await runCli(['key', 'rotate'], deployment(folder, { LATCHKEY_SIGNING_ALG: alg }))
+    const { code, stderr } = await runCommand(['key', 'rotate'], deployment(folder, { LATCHKEY_SIGNING_ALG: alg }))
     if (code !== 0) throw new Error(stderr)
   }
   const latchkey: Latchkey = await startLatchkey(t, folder)

@@ -11,7 +11,7 @@ import { decodeJwt } from 'jose'
 import { firstGeneration } from '../src/oauth/session.ts'
 import { brokenPromises, createFleet, refusedRefreshes, type Tokens, userOf } from './_devices.ts'
 import { canPlayMachine, createMachine } from './_machine.ts'
-import { createFolder, deployment, type Environment, postForm, runCli, startProcess } from './_process.ts'
+import { createFolder, deployment, type Environment, postForm, runCli, runCommand, startProcess } from './_process.ts'
 
 const testMachine = canPlayMachine ? test : test.skip
 
@@ -178,7 +178,7 @@ testMachine('a start on a disk that cannot be written to ends with 1 and one lin
   const folder = createFolder(t)
   const machine = createMachine(t, join(folder, 'data'))
   const environment = deployment(folder, machine.environment)
-  t.is((await runCli(['migrate'], environment)).code, 0)
+  t.is((await runCommand(['migrate'], environment)).code, 0)
 
   machine.failWrites('EROFS')
   const failed = await runCli(['serve'], environment)
@@ -245,7 +245,13 @@ test('10,000 idle connections: sign-ins and refreshes go on beside them', async 
   for (let batch = 0; batch < 100; batch++) {
     const opened = Array.from({ length: 100 }, () => connect(port, '127.0.0.1'))
     sockets.push(...opened)
-    await Promise.all(opened.map(socket => once(socket, 'connect')))
+    // A request each: one on which nothing was ever sent would be closed after ten seconds.
+    await Promise.all(
+      opened.map(socket => {
+        socket.write('GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        return once(socket, 'data')
+      }),
+    )
     // The kill at the end.
     for (const socket of opened) socket.on('error', () => {})
   }

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
-import { createFolder, deployment, postForm, runCli, startProcess } from './_process.ts'
+import { createFolder, deployment, postForm, runCommand, startProcess } from './_process.ts'
 
 test('a password is in the heap while its hash is computed, and in none of it when the next request has been answered', async t => {
   const folder = createFolder(t)
@@ -16,8 +16,8 @@ test('a password is in the heap while its hash is computed, and in none of it wh
   })
   // In letters that are the same in a form, so that a body that is kept shows too.
   const [right, wrong, changed] = ['the-password-of-the-user', 'a-password-that-is-wrong', 'a-password-that-comes-next']
-  await runCli(['user', 'add', 'alice', '--password-stdin'], environment, right)
-  await runCli(['client', 'add', 'app', '--public', '--grant', 'password'], environment)
+  await runCommand(['user', 'add', 'alice', '--password-stdin'], environment, right)
+  await runCommand(['client', 'add', 'app', '--public', '--grant', 'password'], environment)
   const server = await startProcess(t, environment)
   const signIn = (password: string) =>
     postForm(`${server.url}/token`, { grant_type: 'password', client_id: 'app', username: 'alice', password })

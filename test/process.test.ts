@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import test from 'ava'
 import Database from 'better-sqlite3'
-import { createFolder, deployment, postForm, root, run, runCli, startProcess } from './_process.ts'
+import { createFolder, deployment, postForm, root, run, runCli, runCommand, startProcess } from './_process.ts'
 
 /** What the first start wrote for a person. */
 function readFirstSignIn(folder: string) {
@@ -63,11 +63,11 @@ test('the lines for curl that the first start gives work as they are', async t =
 test('the first start creates nothing when bootstrap is off or a user exists', async t => {
   const [off, used] = [createFolder(t), createFolder(t)]
   await startProcess(t, deployment(off, { LATCHKEY_BOOTSTRAP: 'off' }))
-  t.is((await runCli(['user', 'list', '--json'], deployment(off))).stdout, '[]\n')
+  t.is((await runCommand(['user', 'list', '--json'], deployment(off))).stdout, '[]\n')
 
-  await runCli(['user', 'add', 'alice', '--password-stdin'], deployment(used), 'long enough')
+  await runCommand(['user', 'add', 'alice', '--password-stdin'], deployment(used), 'long enough')
   await startProcess(t, deployment(used))
-  t.is((await runCli(['client', 'list', '--json'], deployment(used))).stdout, '[]\n')
+  t.is((await runCommand(['client', 'list', '--json'], deployment(used))).stdout, '[]\n')
 })
 
 test('promise 4 and 5: what was answered holds after kill -9: a logout stays, a sign-in and a rotation live', async t => {
@@ -196,14 +196,14 @@ test('the server notices what the command line changes, without a restart', asyn
   const { password } = readFirstSignIn(folder)
   const { body } = await signInAs(server.url, 'admin', password)
 
-  t.is((await runCli(['user', 'disable', 'admin'], environment)).code, 0)
+  t.is((await runCommand(['user', 'disable', 'admin'], environment)).code, 0)
 
   t.is(
     (await fetch(`${server.url}/users/me`, { headers: { authorization: `Bearer ${body.access_token}` } })).status,
     401,
   )
   t.is((await signInAs(server.url, 'admin', password)).status, 400)
-  await runCli(['user', 'enable', 'admin'], environment)
+  await runCommand(['user', 'enable', 'admin'], environment)
   t.is((await signInAs(server.url, 'admin', password)).status, 200)
 })
 

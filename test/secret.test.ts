@@ -8,7 +8,16 @@ import { longestAccessTokenLifetime, publicationLead } from '../src/oauth/keys.t
 import { createMasterSecret, digestClientSecret, masterSecretOfDigest } from '../src/oauth/master_secret.ts'
 import { openSqliteStorage } from '../src/storage/sqlite.ts'
 import { noteMasterSecret, reloadKeys, rotateKey } from '../src/upkeep.ts'
-import { createFolder, deployment, postForm, type RunningServer, runCli, startProcess } from './_process.ts'
+import {
+  createFolder,
+  deployment,
+  launcher,
+  postForm,
+  type RunningServer,
+  runCli,
+  runCommand,
+  startProcess,
+} from './_process.ts'
 import { createTestRandom, createTestSecrets, startServerWithAlice, startTime, type TestServer } from './_server.ts'
 
 const password = 'a password that will do'
@@ -101,8 +110,8 @@ async function startWithUser(
   extra: Record<string, string> = {},
 ) {
   const environment = deployment(folder, { LATCHKEY_BOOTSTRAP: 'off', ...extra })
-  await runCli(['user', 'add', 'alice', '--password-stdin'], environment, password)
-  await runCli(['client', 'add', 'app', '--public', '--grant', 'password', '--grant', 'refresh_token'], environment)
+  await runCommand(['user', 'add', 'alice', '--password-stdin'], environment, password)
+  await runCommand(['client', 'add', 'app', '--public', '--grant', 'password', '--grant', 'refresh_token'], environment)
   return { environment, server: await startProcess(t, environment) }
 }
 
@@ -128,7 +137,7 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
 test('secret rotate: the running server takes the new secret over, nobody is signed out, and the old one can go when it is not needed', async t => {
   const folder = createFolder(t)
   const { environment, server } = await startWithUser(t, folder)
-  const cli = async (...args: string[]) => runCli(['secret', ...args], environment)
+  const cli = async (...args: string[]) => runCommand(['secret', ...args], environment)
   const json = async (...args: string[]) => JSON.parse((await cli(...args, '--json')).stdout)
   const file = join(folder, 'data/secret')
   const before = readFileSync(file, 'utf8').trim()
@@ -182,7 +191,7 @@ test('with LATCHKEY_SECRET the operator puts the new value first; secret rotate 
   const { environment, server } = await startWithUser(t, folder, { LATCHKEY_SECRET: older })
   const session = await signIn(server)
   await server.stop()
-  const wrong = await runCli(['secret', 'rotate'], environment)
+  const wrong = await runCommand(['secret', 'rotate'], environment)
   t.is(wrong.code, 1)
   t.regex(wrong.stderr, /put a new one and a comma before it/)
 
@@ -196,7 +205,7 @@ test('with LATCHKEY_SECRET the operator puts the new value first; secret rotate 
     78,
     'the keys are still under the old one',
   )
-  t.like(JSON.parse((await runCli(['secret', 'rotate', '--json'], both)).stdout), { reencrypted_keys: 1 })
+  t.like(JSON.parse((await runCommand(['secret', 'rotate', '--json'], both)).stdout), { reencrypted_keys: 1 })
 
   const after = await startProcess(t, { ...environment, LATCHKEY_SECRET: newer })
   t.is((await refresh(after, refreshed.body.refresh_token)).status, 200)
@@ -211,6 +220,23 @@ test('a secret put into the file by mistake signs nobody out: the server says so
   await until(() => server.log.some(({ msg }) => msg === 'upkeep failed; it will be tried again'))
 
   t.is((await refresh(server, session.refresh_token)).status, 200)
+})
+
+test('.env with the master secret in it is told at the start when others can read it', async t => {
+  const folder = createFolder(t)
+  const file = join(folder, '.env')
+  const environment = deployment(folder)
+  const loose = async (text: string, mode: number) => {
+    writeFileSync(file, text)
+    chmodSync(file, mode)
+    const server = await startProcess(t, environment, ['sh', '-c', `cd "$HOME" && exec node "${launcher}" serve`])
+    await server.stop()
+    return server.log.filter(({ mode }) => mode !== undefined).map(({ file, mode }) => [file, mode])
+  }
+  const secret = `LATCHKEY_SECRET=${createMasterSecret(createTestRandom('a'))}\n`
+
+  t.deepEqual(await loose(secret, 0o644), [['.env', '0644']])
+  t.deepEqual(await loose(secret, 0o600), [])
 })
 
 test('a file that others can read is told at the start', async t => {
