@@ -48,12 +48,14 @@ export async function serve(config: Config): Promise<void> {
   const stopRequested = waitForSignal()
   const server = createServer(httpLimits)
   try {
-    // The first hash is computed while the keys are opened.
-    const hashing = createPasswords(config.passwordHashing, randomBytes)
     let secrets = await readMasterSecrets(config.secret, storage)
     for (const loose of looseFiles(privateFiles(config))) log.warn(loose, 'others can read this file: chmod 600')
-    const keyRing = createKeyRing(await openSigningKeys(storage, secrets, config.signingAlg))
-    const passwords = await hashing
+    // The first hash is computed while the keys are opened.
+    const [keys, passwords] = await Promise.all([
+      openSigningKeys(storage, secrets, config.signingAlg),
+      createPasswords(config.passwordHashing, randomBytes),
+    ])
+    const keyRing = createKeyRing(keys)
     // The first hash has started the pool.
     lowerPoolPriority()
     const throttle = await createThrottle(config.throttle, { storage, secrets, now, randomBytes })

@@ -75,10 +75,8 @@ export async function readMasterSecrets(source: MasterSecretSource, storage: Sto
   if (text !== undefined) {
     return parseMasterSecrets(text) ?? fail(`the master secret in ${source.path} cannot be used; it takes ${takes}`)
   }
-  const hasKeys = (await storage.listSigningKeys()).length > 0
-  const isFresh = !hasKeys && (await storage.listClients()).every(client => client.secretDigests.length === 0)
   if (source.kind === 'file') fail('LATCHKEY_SECRET_FILE names a file that does not exist')
-  if (!isFresh) {
+  if (!(await needsNoSecret(storage))) {
     fail(
       `the master secret ${source.path} is missing, and this database was made with one; bring it back or set LATCHKEY_SECRET_FILE`,
     )
@@ -87,6 +85,12 @@ export async function readMasterSecrets(source: MasterSecretSource, storage: Sto
   return (
     parseMasterSecrets(readSecretFile(source.path) ?? '') ?? fail(`the master secret in ${source.path} cannot be used`)
   )
+}
+
+/** Whether nothing in a database has been made under a master secret yet. */
+export async function needsNoSecret(storage: Storage): Promise<boolean> {
+  if ((await storage.listSigningKeys()).length > 0) return false
+  return (await storage.listClients()).every(({ secretDigests }) => secretDigests.length === 0)
 }
 
 /**

@@ -153,7 +153,7 @@ test("all randomness is node:crypto's, through setup.ts", t => {
   t.deepEqual(filesWith(/\bMath\.random\b|\bgetRandomValues\b|\bcrypto\.random/), [])
 })
 
-test('a server that is ready has not loaded fetch, which costs 12 MiB (src/http/commonjs.ts)', t => {
+test('what the server is made of loads no fetch, which costs 12 MiB (src/http/commonjs.ts)', t => {
   const loaded = (module: string) => {
     const script = `await import(${JSON.stringify(new URL(module, import.meta.url).href)})
       console.log(process.moduleLoadList.some(name => name.includes('undici')))`

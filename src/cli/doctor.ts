@@ -6,7 +6,7 @@ import { type Config, readConfig, readEnvironment } from '../config.ts'
 import { keyState, openSigningKey } from '../oauth/keys.ts'
 import { type MasterSecrets, masterSecretOfDigest } from '../oauth/master_secret.ts'
 import type { Storage } from '../oauth/storage.ts'
-import { firstSignInFile, looseFiles, now, privateFiles, readMasterSecrets } from '../setup.ts'
+import { firstSignInFile, looseFiles, needsNoSecret, now, privateFiles, readMasterSecrets } from '../setup.ts'
 import { openSqliteStorage } from '../storage/sqlite.ts'
 import { inspectSqlite } from '../storage/sqlite_file.ts'
 import { formatTime, output, table } from './run.ts'
@@ -111,12 +111,6 @@ async function examineSecrets(config: Config, storage: Storage): Promise<Finding
     ...(await examineKeys(config, storage, secrets)),
     await examineClients(storage, secrets),
   ]
-}
-
-/** Whether nothing in a database has been made under a master secret yet. */
-async function needsNoSecret(storage: Storage): Promise<boolean> {
-  if ((await storage.listSigningKeys()).length > 0) return false
-  return (await storage.listClients()).every(({ secretDigests }) => secretDigests.length === 0)
 }
 
 function examineSecret({ secret: source, databaseFile }: Config, secrets: MasterSecrets): Finding {

@@ -17,8 +17,9 @@ const mostWrites = 32
 type Write = { run: () => unknown; resolve: (result: unknown) => void; reject: (error: unknown) => void }
 
 /**
- * Collects writes until the turn of the event loop ends and commits them together. A write that throws takes no other
- * with it: the group is rolled back and each write runs in a transaction of its own, so writes touch nothing but the database.
+ * Collects writes until the turn of the event loop ends, or until there are {@link mostWrites}, and commits them together. A write
+ * that throws takes no other with it: the group is rolled back and each write runs in a transaction of its own, so writes touch
+ * nothing but the database.
  *
  * @param confirm runs after each commit and throws when what was committed is not where it should be
  */
