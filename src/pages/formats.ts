@@ -5,9 +5,14 @@ import type { Language } from './language.ts'
 // Day before month: with the month as a word it can't be misread anywhere.
 const locales = { en: 'en-GB', ko: 'ko-KR' } as const
 
-const formats = { en: createFormats(locales.en), ko: createFormats(locales.ko) }
+const formats: Partial<Record<Language, ReturnType<typeof createFormats>>> = {}
 
-/** Creating one costs more than a page: once for each language. */
+/** Creating them costs more than a page, and more than a start should wait for: once for each language, when it is read. */
+function formatsOf(language: Language) {
+  formats[language] ??= createFormats(locales[language])
+  return formats[language]
+}
+
 function createFormats(locale: string) {
   const unit = (name: string) => new Intl.NumberFormat(locale, { style: 'unit', unit: name, unitDisplay: 'long' })
   return {
@@ -32,12 +37,12 @@ function createFormats(locale: string) {
 /** @param instant seconds since the epoch */
 export function formatInstant(instant: number, language: Language): Html {
   const date = new Date(instant * 1000)
-  return html`<time datetime="${date.toISOString().replace('.000', '')}">${formats[language].instant.format(date)}</time>`
+  return html`<time datetime="${date.toISOString().replace('.000', '')}">${formatsOf(language).instant.format(date)}</time>`
 }
 
 /** How long before `now`, roughly: “3 hours ago”; undefined for less than a minute. Seconds since the epoch. */
 export function formatAgo(instant: number, now: number, language: Language): string | undefined {
-  const { ago } = formats[language]
+  const { ago } = formatsOf(language)
   const seconds = now - instant
   if (seconds < 60) return undefined
   if (seconds < 3600) return ago.format(-Math.floor(seconds / 60), 'minute')
@@ -49,7 +54,7 @@ export function formatAgo(instant: number, now: number, language: Language): str
 
 /** A wait in seconds, rounded up: whoever waits for as long is not too early. */
 export function formatWait(seconds: number, language: Language): string {
-  const { second, minute, hour } = formats[language]
+  const { second, minute, hour } = formatsOf(language)
   const whole = Math.max(1, Math.ceil(seconds))
   if (whole < 120) return second.format(whole)
   if (whole < 7200) return minute.format(Math.ceil(whole / 60))
@@ -57,7 +62,7 @@ export function formatWait(seconds: number, language: Language): string {
 }
 
 export function formatNumber(value: number, language: Language): string {
-  return formats[language].number.format(value)
+  return formatsOf(language).number.format(value)
 }
 
 /** At most that many characters, with an ellipsis where some are left out. */
