@@ -23,7 +23,7 @@ import {
   readMasterSecrets,
 } from './setup.ts'
 import { openSqliteStorage } from './storage/sqlite.ts'
-import { noteMasterSecret, startUpkeep } from './upkeep.ts'
+import { learnHashKinds, noteMasterSecret, startUpkeep } from './upkeep.ts'
 
 /** In milliseconds. What is slower is an attack or a dead connection: it is answered with 408 and closed. */
 const httpLimits = {
@@ -59,8 +59,11 @@ export async function serve(config: Config): Promise<void> {
     // The first hash has started the pool.
     lowerPoolPriority()
     const throttle = await createThrottle(config.throttle, { storage, secrets, now, randomBytes })
+    await noteMasterSecret({ storage, secrets, now })
+    await learnHashKinds({ storage, passwords }, 0)
     await listen(server, config)
 
+    // Nothing is awaited until there is a listener: a request that comes before it would never be answered.
     const url = urlOf(server, config.host)
     const issuer = config.issuer ?? `http://localhost:${(server.address() as AddressInfo).port}`
     const oauth = { ...config.oauth, issuer, audience: [config.audience ?? issuer] }
@@ -82,7 +85,6 @@ export async function serve(config: Config): Promise<void> {
       randomBytes,
     }
     const { corsOrigins, trustProxy, docs } = config
-    await noteMasterSecret(deps)
     server.on('request', createApp(deps, { log, corsOrigins, trustProxy, docs }).callback())
 
     if (config.bootstrap) {

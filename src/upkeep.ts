@@ -13,6 +13,8 @@ const reloadInterval = 10_000
 const flushInterval = 1000
 /** Milliseconds between two looks at the database. */
 const checkInterval = 1000
+/** Stored password hashes looked at in one go: two milliseconds. */
+const hashSample = 500
 /** Milliseconds between two pruning steps of 500 sessions: a million sessions are walked in nine hours. */
 const pruneInterval = 15_000
 /** Seconds that ended sessions are kept: longer than any clock error, so that a clock set forward removes nobody. */
@@ -29,6 +31,7 @@ export function startUpkeep(
 ): { stop: () => Promise<void> } {
   const { storage, now } = deps
   let position = ''
+  let turn = 1
   const jobs = [
     repeat(reloadInterval, log, async () => {
       const before = deps.secrets[0].name
@@ -38,6 +41,8 @@ export function startUpkeep(
       await rotateKey(deps, config, log)
       await reloadKeys(deps)
     }),
+    // Users may be imported while the server runs.
+    repeat(reloadInterval, log, () => learnHashKinds(deps, turn++)),
     // Notices files that somebody has deleted or replaced, even when nobody writes.
     repeat(checkInterval, log, () => storage.check()),
     repeat(flushInterval, log, () => deps.throttle.flush()),
@@ -53,10 +58,22 @@ export function startUpkeep(
 }
 
 /** Writes down since when tokens are made under the newest master secret: `latchkey secret` counts from then. */
-export async function noteMasterSecret({ storage, secrets, now }: Deps): Promise<void> {
+export async function noteMasterSecret({
+  storage,
+  secrets,
+  now,
+}: Pick<Deps, 'storage' | 'secrets' | 'now'>): Promise<void> {
   const { name } = secrets[0]
   if ((await storage.masterSecretSince(name)) !== undefined) return
   await storage.noteMasterSecret(name, auditEvent('secret.in_use', now(), {}, { detail: name }))
+}
+
+/** Learns how long imported password hashes take, from some of them: others at each turn. */
+export async function learnHashKinds(
+  { storage, passwords }: Pick<Deps, 'storage' | 'passwords'>,
+  turn: number,
+): Promise<void> {
+  await passwords.learn(await storage.samplePasswordHashes(hashSample, turn))
 }
 
 /** Adds a signing key when the newest is old enough. Of several nodes one does. */

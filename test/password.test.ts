@@ -99,6 +99,35 @@ test('a bcrypt hash that was made from an NFD or an NFC password takes the passw
   t.false(await passwords.verify('cafe\u0301 au lait', await bcrypt.hash('cafe au lait', 4)))
 })
 
+test('promise 7: what is refused waits for a dear kind of hash once one of it was learnt, and what is let in does not', async t => {
+  const passwords = await createPasswords(cheapHashing, createTestRandom())
+  const time = async (storedHash: string | undefined, isRight: boolean) => {
+    const began = performance.now()
+    t.is(await passwords.verify(password, storedHash), isRight)
+    return performance.now() - began
+  }
+  const least = async (storedHash: string | undefined, isRight = false) =>
+    Math.min(...[await time(storedHash, isRight), await time(storedHash, isRight), await time(storedHash, isRight)])
+  const dear = await bcrypt.hash('their password', 10)
+  const began = performance.now()
+  await bcrypt.compare(password, dear)
+  const duration = performance.now() - began
+  const own = await passwords.hash(password)
+
+  t.true((await least(undefined)) < duration / 2)
+  await passwords.learn([own, 'no hash', dear, dear])
+
+  t.true((await least(undefined)) > duration / 2)
+  t.true((await least(own, true)) < duration / 2)
+})
+
+test('learn leaves a full queue to sign-ins and learns another time', async t => {
+  const passwords = await createPasswords(slowHashing, createTestRandom())
+  const signIn = passwords.verify(password, undefined)
+  await passwords.learn([await bcrypt.hash('their password', 4)])
+  t.false(await signIn)
+})
+
 for (const concurrency of [1, 2, 3]) {
   test(`at most ${concurrency} hashes run at once, whatever waits`, async t => {
     const random = createTestRandom()

@@ -3,11 +3,13 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import test from 'ava'
+import bcrypt from 'bcrypt'
 import Database from 'better-sqlite3'
 import { createFolder, deployment, postForm, root, run, runCli, runCommand, startProcess } from './_process.ts'
 
@@ -21,6 +23,26 @@ function readFirstSignIn(folder: string) {
 
 const signInAs = (url: string, username: string, password: string) =>
   postForm(`${url}/token`, { grant_type: 'password', client_id: 'app', username, password })
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  return port
+}
+
+async function isOpen(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
 
 test('npm start on an empty database serves, and the first sign-in works over TCP', async t => {
   const folder = createFolder(t)
@@ -207,6 +229,38 @@ test('the server notices what the command line changes, without a restart', asyn
   t.is((await signInAs(server.url, 'admin', password)).status, 200)
 })
 
+test('promise 7: how long imported hashes take is known before the first request, and ten seconds after an import', async t => {
+  const folder = createFolder(t)
+  const port = await freePort()
+  const environment = deployment(folder, { LATCHKEY_THROTTLE: 'off', LATCHKEY_PORT: String(port) })
+  const hashed_password = await bcrypt.hash('their password', 12)
+  const began = performance.now()
+  await bcrypt.compare('wrong', hashed_password)
+  const duration = performance.now() - began
+  const isSlow = async () => {
+    const began = performance.now()
+    t.is((await signInAs(`http://127.0.0.1:${port}`, 'nobody', 'wrong')).status, 400)
+    return performance.now() - began > duration / 2
+  }
+
+  const server = await startProcess(t, environment)
+  t.false((await isSlow()) && (await isSlow()) && (await isSlow()))
+  writeFileSync(join(folder, 'users'), JSON.stringify({ username: 'johndoe', hashed_password }))
+  t.is((await runCommand(['user', 'import', join(folder, 'users')], environment)).code, 0)
+  const imported = performance.now()
+  while (!(await isSlow())) {
+    t.true(performance.now() - imported < 20_000)
+    await setTimeout(250)
+  }
+  await server.stop()
+
+  // As soon as the port is open, and not when the server says that it is ready.
+  const started = startProcess(t, environment)
+  while (!(await isOpen(port))) await setImmediate()
+  t.true(await isSlow())
+  await started
+})
+
 test('the packed package installs elsewhere and runs as plain JavaScript on Node 24', async t => {
   const folder = createFolder(t)
   const environment = { ...deployment(folder), npm_config_cache: process.env.npm_config_cache ?? '' }
@@ -300,7 +354,7 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     for (let i = 0; i < 11; i++) t.is((await signInAs(first.url, 'nobody', `wrong ${i}`)).status, 400)
     for (let i = 0; i < 6; i++) t.not((await signInAs(first.url, 'nobody', `wrong again ${i}`)).status, 200)
     // The batch of the last second.
-    if (signal === 'SIGKILL') await new Promise(resolve => setTimeout(resolve, 1500))
+    if (signal === 'SIGKILL') await setTimeout(1500)
     await first.stop(signal)
 
     const second = await startProcess(t, environment)

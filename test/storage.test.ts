@@ -203,6 +203,21 @@ contract('listUsers goes page by page', async (t, storage) => {
   t.deepEqual(await page('anybody who was removed', 1), ['Bob'])
 })
 
+contract('samplePasswordHashes gives others at each turn, and in the end all', async (t, storage) => {
+  t.deepEqual(await storage.samplePasswordHashes(3, 0), [])
+  const hashes = Array.from({ length: 8 }, (_, i) => `hash ${i}`)
+  const users = hashes.map((passwordHash, i) => user(`user${i}`, { passwordHash }))
+  await storage.createUsers(users, event('user.created'))
+  await storage.removeUser('usr_user4', event('user.removed'))
+  const left = hashes.filter(hash => hash !== 'hash 4')
+
+  t.deepEqual((await storage.samplePasswordHashes(8, 5)).toSorted(), left)
+  const turns = await Promise.all([0, 1, 2].map(turn => storage.samplePasswordHashes(3, turn)))
+  for (const sample of turns) t.true(sample.length > 0 && sample.length <= 3)
+  t.deepEqual(turns.flat().toSorted(), left)
+  t.deepEqual(await storage.samplePasswordHashes(3, 3), turns[0])
+})
+
 contract('changePassword sets the hash, raises the version and ends the sessions', async (t, storage) => {
   await populate(storage, session('a'), session('b'), session('other', { userId: 'usr_bob' }))
 

@@ -103,6 +103,45 @@ test.serial('promise 7: nor can a user whose hash was imported, cheaper or deare
   for (const [kind, value] of Object.entries(told)) t.true(value < toldApart, `${kind}: ${value}`)
 })
 
+/** Times the first refusal that a server gives to each kind of user after a start; `start` may learn from stored hashes. */
+async function timeFirstRefusals(start: (storedHashes: string[]) => Promise<Passwords>) {
+  const stored: Record<string, string | undefined> = {
+    'an unknown user': undefined,
+    'a wrong password': await (await start([])).hash('their password'),
+    'cheap bcrypt': await bcrypt.hash('their password', 4),
+    'dear bcrypt': await bcrypt.hash('their password', 8),
+  }
+  const samples: Samples = Object.fromEntries(Object.keys(stored).map(kind => [kind, []]))
+  const storedHashes = Object.values(stored).filter(hash => hash !== undefined)
+  for (let round = 0; round < 60; round++) {
+    for (const kind of shuffled(Object.keys(stored))) {
+      const passwords = await start(storedHashes)
+      const began = performance.now()
+      await passwords.verify('wrong', stored[kind])
+      samples[kind]!.push(performance.now() - began)
+    }
+  }
+  return compare(samples)
+}
+
+test.serial('promise 7: nor the first time after a start', async t => {
+  t.timeout(240_000)
+  const told = await timeFirstRefusals(async storedHashes => {
+    const passwords = await createPasswords(hashing, createTestRandom())
+    await passwords.learn(storedHashes)
+    return passwords
+  })
+  t.log(told)
+  for (const [kind, value] of Object.entries(told)) t.true(value < toldApart, `${kind}: ${value}`)
+})
+
+test.serial('the test of the first time can fail: a server that has learnt nothing tells a dear hash', async t => {
+  t.timeout(240_000)
+  const told = await timeFirstRefusals(() => createPasswords(hashing, createTestRandom()))
+  t.log(told)
+  t.true(told['dear bcrypt']! > toldApart)
+})
+
 test.serial(
   'the test of promise 7 can fail: a server that hashes nothing for an unknown user is told apart',
   async t => {

@@ -4,7 +4,7 @@
  */
 import argon2 from 'argon2'
 import { OAuthError } from './error.ts'
-import { openPasswordHash } from './password_formats.ts'
+import { openPasswordHash, type PasswordHash } from './password_formats.ts'
 
 /** Memory in KiB, passes, lanes; how many hashes are under way at once, how many may wait for that. */
 export type PasswordHashing = Readonly<{
@@ -26,6 +26,11 @@ export type Passwords = Readonly<{
    * @param isRefused  true when a right password is refused as well
    */
   verify: (password: string, storedHash: string | undefined, isRefused?: boolean) => Promise<boolean>
+  /**
+   * Computes one hash of each kind among stored ones that is new here: how long it takes is then known before the first password
+   * is refused. Leaves it for another time when the queue is full.
+   */
+  learn: (storedHashes: readonly string[]) => Promise<void>
   /** Throws at once what {@link Passwords.verify} would: before anything else is spent on an attempt that a flood turns away. */
   insistOnRoom: () => void
   /** True when a hash is of another kind or cost than new ones. */
@@ -50,22 +55,40 @@ export async function createPasswords(
   const nobodysHash = await hash(randomBytes(32).toString('base64url'))
   const durations = createDurations(openPasswordHash(nobodysHash)!.kind, performance.now() - began)
 
+  /** @returns whether one of the forms of a password is right, and how long one took */
+  async function check(candidate: PasswordHash, forms: readonly string[]) {
+    const { matches, elapsed } = await limited.run(async () => {
+      const began = performance.now()
+      let matches = false
+      // All of them, so that no time tells which was right.
+      for (const form of forms) matches = (await candidate.verify(form)) || matches
+      return { matches, elapsed: performance.now() - began }
+    })
+    durations.add(candidate.kind, elapsed / forms.length)
+    return { matches, elapsed }
+  }
+
   return {
     hash,
     insistOnRoom: limited.insistOnRoom,
+    async learn(storedHashes) {
+      const unknown = new Map<string, PasswordHash>()
+      for (const text of storedHashes) {
+        const stored = openPasswordHash(text)
+        if (stored !== undefined && !durations.has(stored.kind)) unknown.set(stored.kind, stored)
+      }
+      const somePassword = [randomBytes(12).toString('base64url')]
+      for (const stored of unknown.values()) {
+        if (!limited.hasRoom()) return
+        await check(stored, somePassword)
+      }
+    },
     async verify(password, storedHash, isRefused = false) {
       const candidate = openPasswordHash(storedHash ?? nobodysHash)
       if (candidate === undefined) throw new Error('a stored password hash cannot be read')
       // Where an imported hash comes from, passwords were hashed as typed; here they are in NFC.
       const forms = [...new Set([password.normalize('NFC'), password])]
-      const { matches, elapsed } = await limited.run(async () => {
-        const began = performance.now()
-        let matches = false
-        // All of them, so that no time tells which was right.
-        for (const form of forms) matches = (await candidate.verify(form)) || matches
-        return { matches, elapsed: performance.now() - began }
-      })
-      durations.add(candidate.kind, elapsed / forms.length)
+      const { matches, elapsed } = await check(candidate, forms)
       const isRight = matches && storedHash !== undefined
       const padding = durations.longest() * forms.length - elapsed
       if ((!isRight || isRefused) && padding > 0) await new Promise(resolve => setTimeout(resolve, padding))
@@ -85,6 +108,7 @@ const longestPadding = 2_000
 function createDurations(ownKind: string, ownDuration: number) {
   const durations = new Map([[ownKind, ownDuration]])
   return {
+    has: (kind: string) => durations.has(kind),
     add(kind: string, milliseconds: number) {
       const known = durations.get(kind) ?? 0
       // Up at once, down slowly: a wait that most hashes stay below.
@@ -104,12 +128,15 @@ function createLimit(concurrency: number, queue: number) {
   const waiting: (() => void)[] = []
   let running = 0
 
+  const hasRoom = () => running < concurrency || waiting.length < queue
+
   function insistOnRoom() {
-    if (running < concurrency || waiting.length < queue) return
+    if (hasRoom()) return
     throw new OAuthError('temporarily_unavailable', 'too many sign-ins at the moment', { retryAfter: 2 })
   }
 
   return {
+    hasRoom,
     insistOnRoom,
     async run<T>(task: () => Promise<T>): Promise<T> {
       insistOnRoom()

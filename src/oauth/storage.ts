@@ -19,6 +19,12 @@ export interface Storage {
   /** By username. @param page at most `limit` users, after a username */
   listUsers(page?: Readonly<{ after?: string | undefined; limit: number }>): Promise<User[]>
   /**
+   * Stored password hashes of users spread over all of them: at most `most`, others at each turn, and in the end those of all.
+   *
+   * @param turn 0, 1, 2 …
+   */
+  samplePasswordHashes(most: number, turn: number): Promise<string[]>
+  /**
    * Creates all of the users or none.
    *
    * @param options.dryRun creates none, and only looks

@@ -261,6 +261,17 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
           .all()
           .map(userFromRow)
       }),
+    samplePasswordHashes: (most, turn) =>
+      read(() => {
+        const last = statements.findLastUserRow.get({})?.row ?? 0
+        const step = Math.ceil(last / most)
+        const hashes: string[] = []
+        for (let row = (turn % step) + 1; row <= last; row += step) {
+          const found = statements.findPasswordHash.get({ row })
+          if (found !== undefined) hashes.push(found.passwordHash)
+        }
+        return hashes
+      }),
     createUsers: (newUsers, event, { dryRun } = {}) =>
       write(() => {
         const [keys, ids] = [new Set<string>(), new Set<string>()]

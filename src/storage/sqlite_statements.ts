@@ -56,6 +56,19 @@ export function prepareStatements(db: Orm) {
         .from(users)
         .where(eq(users.usernameKey, value('usernameKey'))),
     ),
+    findLastUserRow: select(
+      db
+        .select({ row: sql<number>`rowid`.as('row') })
+        .from(users)
+        .orderBy(desc(sql`rowid`))
+        .limit(1),
+    ),
+    findPasswordHash: select(
+      db
+        .select({ passwordHash: users.passwordHash })
+        .from(users)
+        .where(eq(sql`rowid`, value('row'))),
+    ),
     insertUser: run(
       db.insert(users).values({
         id: value('id'),
