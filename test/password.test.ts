@@ -101,24 +101,26 @@ test('a bcrypt hash that was made from an NFD or an NFC password takes the passw
 
 test('promise 7: what is refused waits for a dear kind of hash once one of it was learnt, and what is let in does not', async t => {
   const passwords = await createPasswords(cheapHashing, createTestRandom())
-  const time = async (storedHash: string | undefined, isRight: boolean) => {
-    const began = performance.now()
-    t.is(await passwords.verify(password, storedHash), isRight)
-    return performance.now() - began
+  // Whatever else this machine does meanwhile makes times longer: the least is nearest to what is measured.
+  const least = async (task: () => Promise<unknown>) => {
+    const times: number[] = []
+    for (let i = 0; i < 3; i++) {
+      const began = performance.now()
+      await task()
+      times.push(performance.now() - began)
+    }
+    return Math.min(...times)
   }
-  const least = async (storedHash: string | undefined, isRight = false) =>
-    Math.min(...[await time(storedHash, isRight), await time(storedHash, isRight), await time(storedHash, isRight)])
-  const dear = await bcrypt.hash('their password', 10)
-  const began = performance.now()
-  await bcrypt.compare(password, dear)
-  const duration = performance.now() - began
+  const refuse = async () => t.false(await passwords.verify(password, undefined))
   const own = await passwords.hash(password)
+  const dear = await bcrypt.hash('their password', 10)
+  const duration = await least(() => bcrypt.compare(password, dear))
 
-  t.true((await least(undefined)) < duration / 2)
+  t.true((await least(refuse)) < duration / 4)
   await passwords.learn([own, 'no hash', dear, dear])
 
-  t.true((await least(undefined)) > duration / 2)
-  t.true((await least(own, true)) < duration / 2)
+  t.true((await least(refuse)) > duration / 4)
+  t.true((await least(async () => t.true(await passwords.verify(password, own)))) < duration / 4)
 })
 
 test('learn leaves a full queue to sign-ins and learns another time', async t => {

@@ -234,14 +234,16 @@ test('promise 7: how long imported hashes take is known before the first request
   const port = await freePort()
   const environment = deployment(folder, { LATCHKEY_THROTTLE: 'off', LATCHKEY_PORT: String(port) })
   const hashed_password = await bcrypt.hash('their password', 12)
-  const began = performance.now()
-  await bcrypt.compare('wrong', hashed_password)
-  const duration = performance.now() - began
-  const isSlow = async () => {
+  const time = async (task: () => Promise<unknown>) => {
     const began = performance.now()
-    t.is((await signInAs(`http://127.0.0.1:${port}`, 'nobody', 'wrong')).status, 400)
-    return performance.now() - began > duration / 2
+    await task()
+    return performance.now() - began
   }
+  // Whatever else this machine does meanwhile makes times longer: the least is nearest to what is measured.
+  let duration = Number.POSITIVE_INFINITY
+  for (let i = 0; i < 3; i++) duration = Math.min(duration, await time(() => bcrypt.compare('wrong', hashed_password)))
+  const refuse = async () => t.is((await signInAs(`http://127.0.0.1:${port}`, 'nobody', 'wrong')).status, 400)
+  const isSlow = async () => (await time(refuse)) > duration / 4
 
   const server = await startProcess(t, environment)
   t.false((await isSlow()) && (await isSlow()) && (await isSlow()))
