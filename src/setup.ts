@@ -18,7 +18,8 @@ import {
 import { constants, setPriority } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type Config, ConfigError, envFile, type MasterSecretSource, readEnvFile, settings } from './config.ts'
-import { auditEvent } from './oauth/audit.ts'
+import { type AuditEvent, auditEvent } from './oauth/audit.ts'
+import type { Deps } from './oauth/deps.ts'
 import {
   createSigningKey,
   keyState,
@@ -103,7 +104,7 @@ export async function openSigningKeys(storage: Storage, secrets: MasterSecrets, 
   const newest = stored.at(-1)
   if (newest?.alg !== alg) {
     // The first key signs at once: nobody can have missed it. Any other is published first.
-    await addSigningKey(storage, secrets, alg, newest, newest === undefined ? 0 : newAlgLead)
+    await addSigningKey({ storage, secrets, now }, { alg, newest, lead: newest === undefined ? 0 : newAlgLead })
     return openSigningKeys(storage, secrets, alg)
   }
   return openKeys(stored, secrets)
@@ -118,26 +119,29 @@ export async function openKeys(stored: readonly SigningKey[], secrets: MasterSec
   return opened as OpenedKey[]
 }
 
-/**
- * @param createEvent of a key that an operator asked for; any other is nobody's
- * @returns the new key, or undefined when another process has just added one
- */
+export type NewSigningKey = Readonly<{
+  alg: SigningAlg
+  /** The key made last, which it follows. */
+  newest: SigningKey | undefined
+  /** Seconds from now until it signs. */
+  lead: number
+  /** Of a key that an operator asked for; any other is nobody's. */
+  createEvent?: (detail: string) => AuditEvent
+}>
+
+/** @returns the new key, or undefined when another process has just added one */
 export async function addSigningKey(
-  storage: Storage,
-  secrets: MasterSecrets,
-  alg: SigningAlg,
-  newest: SigningKey | undefined,
-  lead: number,
-  currentTime = now,
-  createEvent = (detail: string) => auditEvent('key.created', currentTime(), {}, { detail }),
+  { storage, secrets, now }: Pick<Deps, 'storage' | 'secrets' | 'now'>,
+  { alg, newest, lead, createEvent }: NewSigningKey,
 ): Promise<SigningKey | undefined> {
   // Never before the key it follows, or that one would sign again when it activates.
-  const activatesAt = Math.max(currentTime() + lead, newest?.activatesAt ?? 0)
+  const activatesAt = Math.max(now() + lead, newest?.activatesAt ?? 0)
   // Later than the newest, so that the order of keys is that of their making even within one second.
-  const createdAt = Math.max(currentTime(), newest === undefined ? 0 : newest.createdAt + 1)
+  const createdAt = Math.max(now(), newest === undefined ? 0 : newest.createdAt + 1)
   const key = await createSigningKey(alg, secrets, createdAt, activatesAt)
-  const added = await storage.addSigningKey(key, newest?.kid, createEvent(`${alg} ${key.kid}`))
-  return added ? key : undefined
+  const detail = `${alg} ${key.kid}`
+  const event = createEvent?.(detail) ?? auditEvent('key.created', now(), {}, { detail })
+  return (await storage.addSigningKey(key, newest?.kid, event)) ? key : undefined
 }
 
 /** Creates a master secret file, whole and on disk before anything is made under it; one that is there already stays. */

@@ -78,13 +78,13 @@ export async function learnHashKinds(
 
 /** Adds a signing key when the newest is old enough. Of several nodes one does. */
 export async function rotateKey(
-  { storage, secrets, now }: Pick<Deps, 'storage' | 'secrets' | 'now'>,
+  deps: Pick<Deps, 'storage' | 'secrets' | 'now'>,
   { keyRotation, signingAlg }: Pick<Config, 'keyRotation' | 'signingAlg'>,
   log: Logger,
 ): Promise<void> {
-  const newest = (await storage.listSigningKeys()).at(-1)
-  if (keyRotation === 0 || newest === undefined || now() < newest.activatesAt + keyRotation) return
-  const added = await addSigningKey(storage, secrets, signingAlg, newest, publicationLead, now)
+  const newest = (await deps.storage.listSigningKeys()).at(-1)
+  if (keyRotation === 0 || newest === undefined || deps.now() < newest.activatesAt + keyRotation) return
+  const added = await addSigningKey(deps, { alg: signingAlg, newest, lead: publicationLead })
   if (added !== undefined) log.info({ kid: added.kid, signsAt: added.activatesAt }, 'signing key rotated')
 }
 

@@ -39,13 +39,13 @@ export function keyCommand(): Command {
         await openKeys(before, secrets)
         const newest = before.at(-1)
         const added = await addSigningKey(
-          storage,
-          secrets,
-          config.signingAlg,
-          newest,
-          newest === undefined ? 0 : publicationLead,
-          now,
-          detail => operatorEvent('key.created', { detail }),
+          { storage, secrets, now },
+          {
+            alg: config.signingAlg,
+            newest,
+            lead: newest === undefined ? 0 : publicationLead,
+            createEvent: detail => operatorEvent('key.created', { detail }),
+          },
         )
         if (added === undefined) throw new Error('another process has just added a key; look at key list')
         const document = describeKey(added, [...before, added])
