@@ -7,7 +7,7 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { setImmediate, setTimeout } from 'node:timers/promises'
+import { setTimeout } from 'node:timers/promises'
 import test from 'ava'
 import bcrypt from 'bcrypt'
 import Database from 'better-sqlite3'
@@ -229,39 +229,49 @@ test('the server notices what the command line changes, without a restart', asyn
   t.is((await signInAs(server.url, 'admin', password)).status, 200)
 })
 
-test('promise 7: how long imported hashes take is known before the first request, and ten seconds after an import', async t => {
-  const folder = createFolder(t)
-  const port = await freePort()
-  const environment = deployment(folder, { LATCHKEY_THROTTLE: 'off', LATCHKEY_PORT: String(port) })
-  const hashed_password = await bcrypt.hash('their password', 12)
-  const time = async (task: () => Promise<unknown>) => {
-    const began = performance.now()
-    await task()
-    return performance.now() - began
-  }
-  // Whatever else this machine does meanwhile makes times longer: the least is nearest to what is measured.
-  let duration = Number.POSITIVE_INFINITY
-  for (let i = 0; i < 3; i++) duration = Math.min(duration, await time(() => bcrypt.compare('wrong', hashed_password)))
-  const refuse = async () => t.is((await signInAs(`http://127.0.0.1:${port}`, 'nobody', 'wrong')).status, 400)
-  const isSlow = async () => (await time(refuse)) > duration / 4
+test.serial(
+  'promise 7: how long imported hashes take is known before the first request, and ten seconds after an import',
+  async t => {
+    t.timeout(120_000)
+    const folder = createFolder(t)
+    const port = await freePort()
+    const environment = deployment(folder, { LATCHKEY_THROTTLE: 'off', LATCHKEY_PORT: String(port) })
+    const hashed_password = await bcrypt.hash('their password', 12)
+    // What the tests beside this one do makes times longer, and waiting for them most: this does not wait, and the least counts.
+    const durations = [0, 1, 2].map(() => {
+      const began = performance.now()
+      bcrypt.compareSync('wrong', hashed_password)
+      return performance.now() - began
+    })
+    const limit = Math.min(...durations) / 8
+    const refuse = async () => {
+      const began = performance.now()
+      t.is((await signInAs(`http://127.0.0.1:${port}`, 'nobody', 'wrong')).status, 400)
+      return performance.now() - began
+    }
+    const isSlow = async () => {
+      for (let i = 0; i < 5; i++) if ((await refuse()) < limit) return false
+      return true
+    }
 
-  const server = await startProcess(t, environment)
-  t.false((await isSlow()) && (await isSlow()) && (await isSlow()))
-  writeFileSync(join(folder, 'users'), JSON.stringify({ username: 'johndoe', hashed_password }))
-  t.is((await runCommand(['user', 'import', join(folder, 'users')], environment)).code, 0)
-  const imported = performance.now()
-  while (!(await isSlow())) {
-    t.true(performance.now() - imported < 20_000)
-    await setTimeout(250)
-  }
-  await server.stop()
+    const server = await startProcess(t, environment)
+    t.false(await isSlow())
+    writeFileSync(join(folder, 'users'), JSON.stringify({ username: 'johndoe', hashed_password }))
+    t.is((await runCommand(['user', 'import', join(folder, 'users')], environment)).code, 0)
+    const imported = performance.now()
+    while (!(await isSlow())) {
+      t.true(performance.now() - imported < 40_000)
+      await setTimeout(250)
+    }
+    await server.stop()
 
-  // As soon as the port is open, and not when the server says that it is ready.
-  const started = startProcess(t, environment)
-  while (!(await isOpen(port))) await setImmediate()
-  t.true(await isSlow())
-  await started
-})
+    // As soon as the port is open, and not when the server says that it is ready.
+    const started = startProcess(t, environment)
+    while (!(await isOpen(port))) await setTimeout(1)
+    t.true((await refuse()) > limit)
+    await started
+  },
+)
 
 test('the packed package installs elsewhere and runs as plain JavaScript on Node 24', async t => {
   const folder = createFolder(t)
