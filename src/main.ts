@@ -60,7 +60,9 @@ export async function serve(config: Config): Promise<void> {
     lowerPoolPriority()
     const throttle = await createThrottle(config.throttle, { storage, secrets, now, randomBytes })
     await noteMasterSecret({ storage, secrets, now })
-    await learnHashKinds({ storage, passwords }, 0)
+    await learnHashKinds({ storage, passwords }, 0).catch(error =>
+      log.warn({ err: error }, 'how long some stored password hashes take is not known'),
+    )
     await listen(server, config)
 
     // Nothing is awaited until there is a listener: a request that comes before it would never be answered.

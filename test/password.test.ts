@@ -128,9 +128,23 @@ test.serial(
 
 test('learn leaves a full queue to sign-ins and learns another time', async t => {
   const passwords = await createPasswords(slowHashing, createTestRandom())
+  const brought = [await bcrypt.hash('their password', 10)]
+  /** Whether there is a place for a hash while something goes on. */
+  const leavesRoom = async (task: Promise<unknown>) => {
+    const isRefused = await passwords.hash(password).then(
+      () => false,
+      error => error instanceof OAuthError,
+    )
+    await task
+    return !isRefused
+  }
+
   const signIn = passwords.verify(password, undefined)
-  await passwords.learn([await bcrypt.hash('their password', 4)])
+  await passwords.learn(brought)
   t.false(await signIn)
+
+  t.false(await leavesRoom(passwords.learn(brought)), 'it is not learnt yet')
+  t.true(await leavesRoom(passwords.learn(brought)), 'nothing is left to learn')
 })
 
 for (const concurrency of [1, 2, 3]) {

@@ -95,6 +95,11 @@ for (const [limit, most, tooMuch] of [
   })
 }
 
+test('scrypt with an N of 2^(128·r/8) or more is refused: nobody can compute it (RFC 7914 §2)', async t => {
+  t.is(passwordHashProblem(werkzeug.replace(':1024:8:', ':65536:1:')), 'is not a whole scrypt hash')
+  t.false(await openPasswordHash(werkzeug.replace(':1024:8:', ':32768:1:'))?.verify(password))
+})
+
 test('what is cut short, changed or of another kind is refused in words that do not show it', t => {
   for (const [text, problem] of [
     ['', 'is not a hash of bcrypt, argon2i, argon2id, scrypt or PBKDF2'],

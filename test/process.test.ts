@@ -11,7 +11,17 @@ import { setTimeout } from 'node:timers/promises'
 import test from 'ava'
 import bcrypt from 'bcrypt'
 import Database from 'better-sqlite3'
-import { createFolder, deployment, postForm, root, run, runCli, runCommand, startProcess } from './_process.ts'
+import {
+  createFolder,
+  deployment,
+  launcher,
+  postForm,
+  root,
+  run,
+  runCli,
+  runCommand,
+  startProcess,
+} from './_process.ts'
 
 /** What the first start wrote for a person. */
 function readFirstSignIn(folder: string) {
@@ -232,7 +242,6 @@ test('the server notices what the command line changes, without a restart', asyn
 test.serial(
   'promise 7: how long imported hashes take is known before the first request, and ten seconds after an import',
   async t => {
-    t.timeout(120_000)
     const folder = createFolder(t)
     const port = await freePort()
     const environment = deployment(folder, { LATCHKEY_THROTTLE: 'off', LATCHKEY_PORT: String(port) })
@@ -272,6 +281,29 @@ test.serial(
     await started
   },
 )
+
+test('a stored hash that this machine has not the memory for stops no start; other users sign in', async t => {
+  const folder = createFolder(t)
+  const environment = deployment(folder)
+  const hashed_password = `$argon2id$v=19$m=1048576,t=1,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
+  await runCommand(['client', 'add', 'app', '--public', '--grant', 'password'], environment)
+  await runCommand(['user', 'add', 'alice', '--password-stdin'], environment, 'long enough')
+  writeFileSync(join(folder, 'users'), JSON.stringify({ username: 'johndoe', hashed_password }))
+  t.is((await runCommand(['user', 'import', join(folder, 'users')], environment)).code, 0)
+  const message = 'how long some stored password hashes take is not known'
+
+  const start = async () => {
+    const command = `ulimit -v 2400000 && exec "${process.execPath}" "${launcher}" serve`
+    const server = await startProcess(t, environment, ['sh', '-c', command])
+    t.is((await signInAs(server.url, 'alice', 'long enough')).status, 200)
+    await server.stop()
+    return server.log.some(({ msg }) => msg === message)
+  }
+
+  t.true(await start())
+  t.is((await runCommand(['user', 'remove', 'johndoe'], environment)).code, 0)
+  t.false(await start())
+})
 
 test('the packed package installs elsewhere and runs as plain JavaScript on Node 24', async t => {
   const folder = createFolder(t)

@@ -29,6 +29,8 @@ export type Passwords = Readonly<{
   /**
    * Computes one hash of each kind among stored ones that is new here: how long it takes is then known before the first password
    * is refused. Leaves it for another time when the queue is full.
+   *
+   * @throws Error when one cannot be computed, such as for want of memory; the others are then known
    */
   learn: (storedHashes: readonly string[]) => Promise<void>
   /** Throws at once what {@link Passwords.verify} would: before anything else is spent on an attempt that a flood turns away. */
@@ -78,10 +80,12 @@ export async function createPasswords(
         if (stored !== undefined && !durations.has(stored.kind)) unknown.set(stored.kind, stored)
       }
       const somePassword = [randomBytes(12).toString('base64url')]
+      let failure: unknown
       for (const stored of unknown.values()) {
-        if (!limited.hasRoom()) return
-        await check(stored, somePassword)
+        if (!limited.hasRoom()) break
+        await check(stored, somePassword).catch(error => (failure ??= error))
       }
+      if (failure !== undefined) throw failure
     },
     async verify(password, storedHash, isRefused = false) {
       const candidate = openPasswordHash(storedHash ?? nobodysHash)

@@ -197,6 +197,8 @@ function openScrypt(
 ) {
   if (!salt || !digest || digest.length < 16 || r < 1 || p < 1 || N < 2 || !Number.isInteger(Math.log2(N)))
     return undefined
+  // RFC 7914 §2.
+  if (N >= 2 ** (16 * r)) return undefined
   if (N * r * p > 2 ** 23) return 'N·r·p = 2^23'
   const options = { N, r, p, maxmem: 128 * r * (N + p + 2) + 65_536 }
   return {

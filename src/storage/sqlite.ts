@@ -264,7 +264,7 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
     samplePasswordHashes: (most, turn) =>
       read(() => {
         const last = statements.findLastUserRow.get({})?.row ?? 0
-        const step = Math.ceil(last / most)
+        const step = Math.max(1, Math.ceil(last / most))
         const hashes: string[] = []
         for (let row = (turn % step) + 1; row <= last; row += step) {
           const found = statements.findPasswordHash.get({ row })
