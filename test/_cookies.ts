@@ -1,25 +1,27 @@
 /** What a browser sends and keeps, for tests over HTTP: its headers, the forms of our own pages, the session cookie. */
-import { type Answer, password, type TestServer } from './_server.ts'
+import { cookieName } from '../src/http/session_cookie.ts'
+import { type Answer, issuer, password, type TestServer } from './_server.ts'
 
 /** What Chromium sends for a page. */
 export const browserAccept =
   'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7'
 
-/** The name for an https issuer, as that of the tests is. */
-export const cookieName = '__Host-latchkey'
-
 /** A browser that opens a page, or sends a form, of this site. */
 export const ofPage = { accept: browserAccept, 'sec-fetch-site': 'same-origin' }
 
-export function withCookie(value: string) {
-  return { cookie: `${cookieName}=${value}` }
+export function withCookie(value: string, name = cookieName(issuer)) {
+  return { cookie: `${name}=${value}` }
+}
+
+function cookieOf({ deps }: TestServer, value: string) {
+  return withCookie(value, cookieName(deps.config.issuer))
 }
 
 /** @returns the value that an answer sets; '' where it clears the cookie; undefined where it leaves it alone */
 export function setCookieValue({ headers }: Answer): string | undefined {
   const [cookie] = headers.getSetCookie()
   if (cookie === undefined) return undefined
-  const value = new RegExp(`^${cookieName}=([^;]*);`).exec(cookie)?.[1]
+  const value = /^(?:__Host-)?latchkey-[0-9a-f]{8}=([^;]*);/.exec(cookie)?.[1]
   if (value === undefined || (value === '') !== / Max-Age=0;/.test(cookie))
     throw new Error(`no session cookie: ${cookie}`)
   return value
@@ -35,7 +37,7 @@ export async function signInByCookie(server: TestServer, params: Record<string, 
 
 /** Sends a request with the cookie, as a program unless `headers` say otherwise. */
 export function getByCookie(server: TestServer, path: string, cookie: string, headers: Record<string, string> = {}) {
-  return server.request(path, { headers: { ...withCookie(cookie), ...headers } })
+  return server.request(path, { headers: { ...cookieOf(server, cookie), ...headers } })
 }
 
 /** Posts a form of our own pages. */
@@ -46,7 +48,7 @@ export function postFromPage(
   cookie?: string,
   headers: Record<string, string> = {},
 ) {
-  return server.post(path, params, { ...ofPage, ...(cookie !== undefined && withCookie(cookie)), ...headers })
+  return server.post(path, params, { ...ofPage, ...(cookie !== undefined && cookieOf(server, cookie)), ...headers })
 }
 
 /** Whether the cookie signs somebody in. */

@@ -1,9 +1,9 @@
 /** Signing in with a cookie, over HTTP: POST /login, GET /profile, /logout. RFC 6265; OWASP session management and CSRF. */
 import test from 'ava'
 import fc from 'fast-check'
+import { cookieName } from '../src/http/session_cookie.ts'
 import {
   browserAccept,
-  cookieName,
   getByCookie,
   isSignedIn,
   liveSessions,
@@ -14,7 +14,7 @@ import {
   stateOf,
   withCookie,
 } from './_cookies.ts'
-import { createTestSecrets, password, startServerWithAlice } from './_server.ts'
+import { createTestSecrets, issuer, password, startServerWithAlice } from './_server.ts'
 
 for (const [type, body] of Object.entries({
   'application/x-www-form-urlencoded': new URLSearchParams({ username: 'alice', password }).toString(),
@@ -62,13 +62,73 @@ test('on https the cookie is __Host-, Secure, HttpOnly, SameSite=Lax and lives a
   const { headers } = await server.post('/login', { username: 'alice', password })
   const [cookie = '', ...more] = headers.getSetCookie()
   t.deepEqual(more, [])
-  t.regex(cookie, /^__Host-latchkey=lkc_[\w-]+; Path=\/; Max-Age=2592000; HttpOnly; SameSite=Lax; Secure$/)
+  t.regex(cookie, /^__Host-latchkey-1ce18487=lkc_[\w-]+; Path=\/; Max-Age=2592000; HttpOnly; SameSite=Lax; Secure$/)
 })
 
 test('on http, which is loopback only, the cookie is neither __Host- nor Secure', async t => {
   const server = await startServerWithAlice(t, { oauth: { issuer: 'http://localhost:3000' } })
   const { headers } = await server.post('/login', { username: 'alice', password })
-  t.regex(headers.getSetCookie()[0] ?? '', /^latchkey=lkc_[\w-]+; Path=\/; Max-Age=\d+; HttpOnly; SameSite=Lax$/)
+  t.regex(
+    headers.getSetCookie()[0] ?? '',
+    /^latchkey-f1de9e48=lkc_[\w-]+; Path=\/; Max-Age=\d+; HttpOnly; SameSite=Lax$/,
+  )
+})
+
+/** Two servers on two ports of one host: a browser sends the cookies of both to each (RFC 6265 §8.5). */
+test('two servers on two ports of one host leave each other’s cookie alone, in every answer (RFC 6265 §8.5)', async t => {
+  const start = (port: number, seed: string) =>
+    startServerWithAlice(t, {
+      oauth: { issuer: `http://localhost:${port}` },
+      secrets: createTestSecrets(seed),
+    })
+  const [one, two] = await Promise.all([start(3000, 'one'), start(3001, 'two')])
+  const jar = new Map<string, string>()
+  const ask = async (server: typeof one, path: string, params?: Record<string, string>) => {
+    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
+    const init = params && { method: 'POST', body: new URLSearchParams(params) }
+    const { status, headers } = await server.request(path, { ...init, headers: { cookie } })
+    for (const line of headers.getSetCookie()) {
+      const [, name = '', value = '', maxAge] = /^([^=]+)=([^;]*);.* Max-Age=(\d+)/.exec(line)!
+      if (maxAge === '0') jar.delete(name)
+      else jar.set(name, value)
+    }
+    return status
+  }
+  const credentials = { username: 'alice', password }
+
+  t.deepEqual([await ask(one, '/login', credentials), await ask(two, '/login', credentials)], [200, 200])
+  t.is(jar.size, 2)
+  t.deepEqual([await ask(one, '/profile'), await ask(two, '/profile')], [200, 200])
+  t.is(await ask(one, '/logout', {}), 200)
+  t.deepEqual([await ask(one, '/profile'), await ask(two, '/profile')], [401, 200])
+  t.deepEqual([...jar.keys()], [cookieName('http://localhost:3001')])
+})
+
+test('a cookie of the name before the issuer was in it goes on, and gets the name of today', async t => {
+  const server = await startServerWithAlice(t)
+  const cookie = await signInByCookie(server)
+  const answer = await server.request('/profile', { headers: withCookie(cookie, '__Host-latchkey') })
+  t.is(answer.status, 200)
+  t.is(setCookieValue(answer), cookie)
+  t.regex(
+    answer.headers.getSetCookie()[1] ?? '',
+    /^__Host-latchkey=; Path=\/; Max-Age=0; HttpOnly; SameSite=Lax; Secure$/,
+  )
+
+  const signedOut = await server.post('/logout', {}, withCookie(cookie, '__Host-latchkey'))
+  t.deepEqual([signedOut.status, setCookieValue(signedOut), signedOut.headers.getSetCookie().length], [200, '', 2])
+  t.false(await isSignedIn(server, cookie))
+})
+
+test('a cookie of the former name that another server made, or that is there twice, is nobody’s and stays', async t => {
+  const server = await startServerWithAlice(t)
+  const foreign = await startServerWithAlice(t, { secrets: createTestSecrets('another') })
+  const own = await signInByCookie(server)
+  for (const value of [await signInByCookie(foreign), 'x', `${own}; __Host-latchkey=${own}`]) {
+    const answer = await server.request('/profile', { headers: withCookie(value, '__Host-latchkey') })
+    t.deepEqual([answer.status, answer.headers.getSetCookie()], [401, []], value)
+  }
+  t.true(await isSignedIn(server, own))
 })
 
 test('each sign-in makes another value; one that was there before is not adopted, and its session ends', async t => {
@@ -187,8 +247,8 @@ test('a cookie that is there twice, of another server, a refresh token or nonsen
   const cookie = await signInByCookie(server)
   const { refresh_token } = await server.signIn()
   const values = [
-    `${cookie}; ${cookieName}=${cookie}`,
-    `${cookie}; ${cookieName}=x`,
+    `${cookie}; ${cookieName(issuer)}=${cookie}`,
+    `${cookie}; ${cookieName(issuer)}=x`,
     await signInByCookie(foreign),
     refresh_token,
     refresh_token.replace('lkr_', 'lkc_'),

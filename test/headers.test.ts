@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import test from 'ava'
 import helmet from 'helmet'
-import { ofPage, signInByCookie } from './_cookies.ts'
+import { ofPage, signInByCookie, withCookie } from './_cookies.ts'
 import { startServer, startServerWithAlice } from './_server.ts'
 
 /** Headers of Helmet that no page here has, and why. */
@@ -70,7 +70,7 @@ test('links and metadata come from the issuer, whatever Host or forwarding heade
   for (const path of ['/', '/login', '/profile', '/openapi.json', '/docs', '/.well-known/openid-configuration']) {
     for (const accept of ['application/json', ofPage.accept]) {
       const { headers, body } = await server.request(path, {
-        headers: { ...evil, accept, cookie: `__Host-latchkey=${cookie}` },
+        headers: { ...evil, accept, ...withCookie(cookie) },
       })
       t.notRegex(JSON.stringify([body, ...headers]), /evil\.example/, path)
     }

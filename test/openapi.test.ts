@@ -75,7 +75,7 @@ test('the document describes the password flow with /token (OpenAPI 3.1 §4.8.29
   t.is(components.securitySchemes.signIn.flows.password.tokenUrl, `${issuer}/token`)
   t.deepEqual(servers, [{ url: issuer }])
   t.deepEqual(paths['/users/me'].get.security[0], { signIn: [] })
-  t.is(components.securitySchemes.sessionCookie.name, '__Host-latchkey')
+  t.is(components.securitySchemes.sessionCookie.name, '__Host-latchkey-1ce18487')
 })
 
 function schemasOf({ answers, body, errors }: Endpoint) {

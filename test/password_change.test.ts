@@ -1,6 +1,6 @@
 /** Changing the password, by token and by the form of the account page. NIST SP 800-63B §3.1.1.2. */
 import test from 'ava'
-import { getByCookie, isSignedIn, ofPage, postFromPage, signInByCookie, stateOf } from './_cookies.ts'
+import { getByCookie, isSignedIn, ofPage, postFromPage, signInByCookie, stateOf, withCookie } from './_cookies.ts'
 import { password, startServerWithAlice, type TestServer } from './_server.ts'
 
 const newPassword = 'seven lamps over the harbour'
@@ -80,7 +80,7 @@ test('PUT /users/me/password needs an access token: a cookie will not do', async
   const { status } = await server.request('/users/me/password', {
     method: 'PUT',
     body: new URLSearchParams({ current_password: password, new_password: newPassword }),
-    headers: { cookie: `__Host-latchkey=${cookie}` },
+    headers: withCookie(cookie),
   })
   t.is(status, 401)
   t.true(await isSignedIn(server, cookie))

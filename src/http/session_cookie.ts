@@ -1,7 +1,9 @@
 /**
  * The session cookie of a browser: how it is set, read and cleared. RFC 6265, and the `__Host-` prefix of its successor.
- * Only a dead session clears a cookie, never a request that lost a race.
+ * Only a dead session clears a cookie, never a request that lost a race. Cookies are kept for a host whatever the port (RFC 6265
+ * §8.5), so the name of ours has the issuer in it: of two servers on one host neither meets the cookie of the other.
  */
+import { createHash } from 'node:crypto'
 import type { Context } from 'koa'
 import { browserClientId } from '../oauth/browser_client.ts'
 import type { Deps } from '../oauth/deps.ts'
@@ -27,7 +29,9 @@ export function clearSessionCookie(deps: Deps, ctx: Context): void {
 
 /** @returns who is signed in by the cookie of a request; one that is forged, dead or there twice is nobody's, and cleared */
 export async function readSessionCookie(deps: Deps, ctx: Context): Promise<SignedIn | undefined> {
-  const values = cookieValues(ctx.headers.cookie ?? '', cookieName(deps.config.issuer))
+  const { issuer } = deps.config
+  const values = cookieValues(ctx.headers.cookie ?? '', cookieName(issuer))
+  if (values.length === 0) values.push(...formerValues(deps, ctx))
   if (values.length === 0) return undefined
   const sessionId = values.length === 1 ? parseSessionCookie(values[0]!, deps.secrets) : undefined
   const found = sessionId === undefined ? undefined : await deps.storage.findLiveSession(sessionId, deps.now())
@@ -36,8 +40,20 @@ export async function readSessionCookie(deps: Deps, ctx: Context): Promise<Signe
     clearSessionCookie(deps, ctx)
     return undefined
   }
+  if (ctx.state.hasFormerCookie) setSessionCookie(deps, ctx, found.session)
   if (needsTouch(found.session, deps.now())) await touch(deps, ctx, found.session)
   return found
+}
+
+/**
+ * The cookie as it was called before its name had the issuer in it. Another server of this host may have set it: it is ours only if
+ * our secret made it, and then it is replaced by one of today's name.
+ */
+function formerValues(deps: Deps, ctx: Context): string[] {
+  const values = cookieValues(ctx.headers.cookie ?? '', formerCookieName(deps.config.issuer))
+  if (values.length !== 1 || parseSessionCookie(values[0]!, deps.secrets) === undefined) return []
+  ctx.state.hasFormerCookie = true
+  return values
 }
 
 async function touch(deps: Deps, ctx: Context, { id }: Session): Promise<void> {
@@ -59,14 +75,20 @@ async function touch(deps: Deps, ctx: Context, { id }: Session): Promise<void> {
 
 /** With `__Host-` no other host, not even one below the same domain, can set it. */
 export function cookieName(issuer: string): string {
+  return `${formerCookieName(issuer)}-${createHash('sha256').update(issuer).digest('hex').slice(0, 8)}`
+}
+
+function formerCookieName(issuer: string): string {
   return isHttps(issuer) ? '__Host-latchkey' : 'latchkey'
 }
 
 function writeCookie(deps: Deps, ctx: Context, value: string, maxAge: number): void {
-  const secure = isHttps(deps.config.issuer) ? '; Secure' : ''
-  const cookie = `${cookieName(deps.config.issuer)}=${value}; Path=/; Max-Age=${maxAge}; HttpOnly; SameSite=Lax${secure}`
+  const { issuer } = deps.config
+  const attributes = `HttpOnly; SameSite=Lax${isHttps(issuer) ? '; Secure' : ''}`
+  const cookies = [`${cookieName(issuer)}=${value}; Path=/; Max-Age=${maxAge}; ${attributes}`]
+  if (ctx.state.hasFormerCookie) cookies.push(`${formerCookieName(issuer)}=; Path=/; Max-Age=0; ${attributes}`)
   // The last word counts: a request that touches its session may end it too.
-  ctx.set('Set-Cookie', cookie)
+  ctx.set('Set-Cookie', cookies)
 }
 
 function isHttps(issuer: string): boolean {

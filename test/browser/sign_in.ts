@@ -1,4 +1,5 @@
 /** Signing in, as a person does it. */
+import { cookieName } from '../../src/http/session_cookie.ts'
 import { password } from '../_server.ts'
 import { browserTest, countPosts, firstSight, signIn, startSite, typedFields } from './_chromium.ts'
 
@@ -129,12 +130,14 @@ for (const [title, returnTo] of Object.entries({
 }
 
 browserTest('no script reads the cookie, and no other site sends it along', async (t, open) => {
-  const page = await open(await startSite(t))
+  const server = await startSite(t)
+  const page = await open(server)
 
   await signIn(page)
 
   t.is(await page.evaluate('document.cookie'), '')
-  t.like(await page.context().cookies(), [{ name: 'latchkey', path: '/', httpOnly: true, sameSite: 'Lax' }])
+  const name = cookieName(server.issuer)
+  t.like(await page.context().cookies(), [{ name, path: '/', httpOnly: true, sameSite: 'Lax' }])
 })
 
 browserTest('signing in anew replaces the cookie and ends the session before', async (t, open) => {
