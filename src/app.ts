@@ -28,7 +28,7 @@ export function createApp(deps: Deps, { log, corsOrigins, trustProxy, docs: hasD
   const app = new Koa()
   app.use(answerErrors(log, deps.randomBytes(6).toString('base64url'), deps.config.issuer))
   app.use(identifyCaller(trustProxy, log))
-  app.use(allowOrigins(deps, corsOrigins))
+  app.use(allowOrigins(deps, corsOrigins, log))
 
   // Every method that Node knows, or the router answers the unusual ones with 501 where 404 or 405 is meant. One path has
   // one spelling, here as in the CORS rules.

@@ -10,6 +10,7 @@ import { parseEnv } from 'node:util'
 import type { ThrottleSettings } from './oauth/attempts.ts'
 import type { OAuthConfig } from './oauth/deps.ts'
 import { longestAccessTokenLifetime, type SigningAlg, signingAlgs } from './oauth/keys.ts'
+import { originProblem, parseOrigin } from './oauth/origin.ts'
 import type { PasswordHashing } from './oauth/password.ts'
 
 export type Config = Readonly<{
@@ -49,7 +50,14 @@ export class ConfigError extends Error {
   static readonly exitCode = 78
 }
 
-type Setting<T> = { default: string; takes: string; secret?: true; parse: (text: string) => T | undefined }
+type Setting<T> = {
+  default: string
+  takes: string
+  secret?: true
+  parse: (text: string) => T | undefined
+  /** Says more of a value that cannot be used. */
+  explain?: (text: string) => string | undefined
+}
 
 const defineSetting = <T>(setting: Setting<T>): Setting<T> => setting
 
@@ -90,8 +98,9 @@ export const settings = {
   LATCHKEY_BOOTSTRAP: defineSetting({ default: 'on', takes: 'on or off', parse: parseSwitch }),
   LATCHKEY_CORS_ORIGINS: defineSetting({
     default: '',
-    takes: 'origins separated by commas, such as https://app.example.com',
+    takes: 'origins separated by commas, such as https://app.example.com or capacitor://localhost',
     parse: text => parseList(text, parseOrigin),
+    explain: text => text.split(',').flatMap(item => originProblem(item.trim()) ?? [])[0],
   }),
   LATCHKEY_AUDIENCE: defineSetting({
     default: '',
@@ -230,8 +239,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     const text = given === undefined || given === '' ? setting.default : given
     const value = text === '' ? undefined : setting.parse(text)
     if (value === undefined && text !== '') {
+      const why = setting.explain?.(text)
       problems.push(
-        `${name} ${setting.secret ? 'has a value that' : `is ${JSON.stringify(given)}, which`} cannot be used; it takes ${setting.takes}`,
+        `${name} ${setting.secret ? 'has a value that' : `is ${JSON.stringify(given)}, which`} cannot be used; it takes ${setting.takes}${why === undefined ? '' : `; ${why}`}`,
       )
     }
     return value as SettingValue<N>
@@ -355,11 +365,6 @@ function parseIssuer(text: string): string | undefined {
   // Compared letter by letter by clients (RFC 8414 §3.3), so it is kept as it was written, without the slash that
   // would double in the endpoints' URLs.
   return text.replace(/\/$/, '')
-}
-
-export function parseOrigin(text: string): string | undefined {
-  const url = URL.parse(text)
-  return url !== null && url.origin !== 'null' && url.origin === text.toLowerCase() ? url.origin : undefined
 }
 
 function parseNetworks(text: string): BlockList | undefined {

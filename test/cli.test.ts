@@ -212,7 +212,7 @@ test('client add takes every option and shows it under its registered name (RFC 
       '--auth-method private_key_jwt --auth-method client_secret_post --auth-method client_secret_post',
       `--jwks ${jwks} --audience https://api.example.com --audience urn:b --audience urn:b`,
       '--access-token-ttl 5m --refresh-idle-ttl 30d --refresh-absolute-ttl 12h --cors-origin https://app.example.com',
-      '--cors-origin http://localhost:8080',
+      '--cors-origin http://localhost:8080 --cors-origin capacitor://localhost',
     ]
       .join(' ')
       .split(' ')
@@ -234,7 +234,7 @@ test('client add takes every option and shows it under its registered name (RFC 
     access_token_ttl: 300,
     refresh_idle_ttl: 2_592_000,
     refresh_absolute_ttl: 43_200,
-    cors_origins: ['https://app.example.com', 'http://localhost:8080'],
+    cors_origins: ['https://app.example.com', 'http://localhost:8080', 'capacitor://localhost'],
     disabled_at: null,
   })
   t.deepEqual(await json(['client', 'show', 'web']), { ...web, created_at })
@@ -376,7 +376,15 @@ test('usage: client update says what is wrong with a value, and changes nothing'
     [['--audience', 'a b'], /^latchkey: --audience a b: it takes an absolute URI/],
     [
       ['--cors-origin', 'https://a.example/'],
-      /^latchkey: --cors-origin https:\/\/a.example\/: it takes an origin, such as/,
+      /^latchkey: --cors-origin https:\/\/a.example\/: it takes an origin, such as .*; browsers send it as https:\/\/a\.example/,
+    ],
+    [
+      ['--cors-origin', 'https://*.a.example'],
+      /^latchkey: --cors-origin https:\/\/\*\.a\.example: it takes an origin, such as .*; there are no wildcards: /,
+    ],
+    [
+      ['--cors-origin', 'null'],
+      /^latchkey: --cors-origin null: it takes an origin, such as .*; null is what local files/,
     ],
     [
       ['--cors-origin', 'none', '--cors-origin', 'https://a.example'],

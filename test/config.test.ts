@@ -84,6 +84,21 @@ const good: [Environment, Partial<Config>][] = [
     { LATCHKEY_CORS_ORIGINS: 'https://app.example.com, http://localhost:5173' },
     { corsOrigins: ['https://app.example.com', 'http://localhost:5173'] },
   ],
+  [
+    {
+      LATCHKEY_CORS_ORIGINS:
+        'capacitor://localhost,Ionic://localhost, app://., tauri://localhost:1420, http://[::1]:8080',
+    },
+    {
+      corsOrigins: [
+        'capacitor://localhost',
+        'ionic://localhost',
+        'app://.',
+        'tauri://localhost:1420',
+        'http://[::1]:8080',
+      ],
+    },
+  ],
   [{ LATCHKEY_AUDIENCE: 'https://api.example.com' }, { audience: 'https://api.example.com' }],
   [{ LATCHKEY_SIGNING_ALG: 'EdDSA' }, { signingAlg: 'EdDSA' }],
   [{ LATCHKEY_SIGNING_ALG: 'RS256' }, { signingAlg: 'RS256' }],
@@ -113,12 +128,12 @@ const bad: [keyof typeof settings, string][] = [
   ['LATCHKEY_PORT', '1e3'],
   ['LATCHKEY_BOOTSTRAP', 'yes'],
   ['LATCHKEY_BOOTSTRAP', 'OFF'],
-  ['LATCHKEY_CORS_ORIGINS', '*'],
-  ['LATCHKEY_CORS_ORIGINS', 'null'],
-  ['LATCHKEY_CORS_ORIGINS', 'https://app.example.com/'],
-  ['LATCHKEY_CORS_ORIGINS', 'https://app.example.com/path'],
   ['LATCHKEY_CORS_ORIGINS', 'https://app.example.com,'],
   ['LATCHKEY_CORS_ORIGINS', 'app.example.com'],
+  ['LATCHKEY_CORS_ORIGINS', 'capacitor://'],
+  ['LATCHKEY_CORS_ORIGINS', 'capacitor:localhost'],
+  ['LATCHKEY_CORS_ORIGINS', 'app://host/path'],
+  ['LATCHKEY_CORS_ORIGINS', 'file:///'],
   ['LATCHKEY_AUDIENCE', 'two words'],
   ['LATCHKEY_SIGNING_ALG', 'HS256'],
   ['LATCHKEY_SIGNING_ALG', 'none'],
@@ -168,6 +183,25 @@ for (const [name, value] of bad) {
       problem({ [name]: value }),
       `${name} is ${JSON.stringify(value)}, which cannot be used; it takes ${settings[name].takes}`,
     )
+  })
+}
+
+for (const [value, why] of [
+  ['*', /there are no wildcards: /],
+  ['https://*.example.com', /there are no wildcards: /],
+  ['https://app.example.com, http://localhost:*', /there are no wildcards: /],
+  ['null', /null is what local files and sandboxed frames of anybody send$/],
+  ['https://app.example.com/', /browsers send it as https:\/\/app\.example\.com$/],
+  ['https://app.example.com/path', /browsers send it as https:\/\/app\.example\.com$/],
+  ['https://app.example.com:443', /browsers send it as https:\/\/app\.example\.com$/],
+  ['https://b\u00fccher.example', /browsers send it as https:\/\/xn--bcher-kva\.example$/],
+] as const) {
+  test(`LATCHKEY_CORS_ORIGINS=${value} is refused with the reason`, t => {
+    const given = JSON.stringify(value)
+    const expected = `LATCHKEY_CORS_ORIGINS is ${given}, which cannot be used; it takes ${settings.LATCHKEY_CORS_ORIGINS.takes}; `
+    const text = problem({ LATCHKEY_CORS_ORIGINS: value })
+    t.true(text?.startsWith(expected))
+    t.regex(text ?? '', why)
   })
 }
 

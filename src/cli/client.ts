@@ -1,7 +1,7 @@
 /** `latchkey client`. */
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { type Config, parseDuration, parseOrigin } from '../config.ts'
+import { type Config, parseDuration } from '../config.ts'
 import {
   addSecretDigest,
   type Client,
@@ -17,6 +17,7 @@ import {
 import { grants } from '../oauth/grants/index.ts'
 import { longestAccessTokenLifetime } from '../oauth/keys.ts'
 import { digestClientSecret } from '../oauth/master_secret.ts'
+import { originProblem, parseOrigin } from '../oauth/origin.ts'
 import { parseScope } from '../oauth/scope.ts'
 import type { Storage } from '../oauth/storage.ts'
 import { now, randomBytes, readMasterSecrets } from '../setup.ts'
@@ -144,7 +145,11 @@ function addSettings(command: Command): Command {
     .option('--access-token-ttl <duration>', 'such as 5m; "default" for the server\'s')
     .option('--refresh-idle-ttl <duration>', 'such as 30d; "default" for the server\'s')
     .option('--refresh-absolute-ttl <duration>', 'such as 365d; "default" for the server\'s')
-    .option('--cors-origin <origin>', 'an origin of its browser app; repeat for several, "none" for none', collect)
+    .option(
+      '--cors-origin <origin>',
+      'an origin of its browser app, or web view (capacitor://localhost); repeat for several, "none" for none',
+      collect,
+    )
 }
 
 /** The members of a client that the options name. */
@@ -210,9 +215,10 @@ function readLifetime(member: keyof Client, option: string, text: string | undef
 
 function readOrigins(texts: string[]): string[] {
   if (texts.length === 1 && texts[0] === 'none') return []
-  return texts.map(
-    text => parseOrigin(text) ?? usage(`--cors-origin ${text}: it takes an origin, such as https://app.example.com`),
-  )
+  return texts.map(text => {
+    const takes = 'it takes an origin, such as https://app.example.com'
+    return parseOrigin(text) ?? usage(`--cors-origin ${text}: ${[takes, originProblem(text) ?? []].flat().join('; ')}`)
+  })
 }
 
 type AddOptions = Json & SecretOption & SettingOptions & { public?: true }
