@@ -1,7 +1,6 @@
 /** Resource indicators: what an access token is for. RFC 8707; its `aud`: RFC 9068 §2.2, RFC 7519 §4.1.3. */
 import test, { type ExecutionContext } from 'ava'
 import { decodeJwt } from 'jose'
-import { auditEvent } from '../src/oauth/audit.ts'
 import {
   type Answer,
   issuer,
@@ -190,20 +189,6 @@ test('reuse is reuse, whatever resource it names (RFC 9700 §4.14.2)', async t =
 
   t.deepEqual(refusal(reuse), refused(400, 'invalid_grant'))
   t.is((await request(server, refreshForm(third.refresh_token), api)).body.error, 'invalid_grant')
-})
-
-test('a session keeps the audience of its sign-in when that of the client changes; the next sign-in has the new one', async t => {
-  const server = await startServerWithAudiences(t)
-  const { refresh_token } = (await request(server, signInForm)).body
-
-  await server.deps.storage.changeClient(
-    'phone',
-    client => ({ ...client, audience: [batch] }),
-    auditEvent('client.updated', startTime, {}),
-  )
-
-  t.deepEqual(audOf(await request(server, refreshForm(refresh_token))), audience)
-  t.is(audOf(await request(server, signInForm)), batch)
 })
 
 test('resource and scope narrow each on their own', async t => {

@@ -91,7 +91,7 @@ test('rotate: the live token advances the session and extends its idle lifetime,
 })
 
 test('rotate: near its end a session idles no longer than it lives', t => {
-  const session = rotatedSession({ idleExpiresAt: start + 4900 })
+  const session = rotatedSession({ lastSeenAt: start + 3900, idleExpiresAt: start + 4900 })
   t.like(decideRefresh(session, present(10), start + 4800, policy), {
     kind: 'rotated',
     session: { idleExpiresAt: start + 5000, expiresAt: start + 5000 },
@@ -223,7 +223,7 @@ test('dead: from its idle expiry on, a session gives nothing', t => {
 })
 
 test('dead: from its absolute expiry on, a session gives nothing', t => {
-  const session = rotatedSession({ idleExpiresAt: start + 9000 })
+  const session = rotatedSession({ lastSeenAt: start + 4500, idleExpiresAt: start + 9000 })
   for (const generation of [8, 9, 10, 11]) {
     t.deepEqual(decideRefresh(session, present(generation), start + 5000, policy), { kind: 'expired' })
     t.true('session' in decideRefresh(session, present(generation), start + 4999, policy))

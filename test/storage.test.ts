@@ -693,6 +693,33 @@ contract('findLiveSession gives the session with its user until either expiry', 
   t.is(await storage.findLiveSession('nobody', start), undefined)
 })
 
+contract("a session of the server's own audience stays one", async (t, storage) => {
+  await populate(storage, session('a', { audience: [] }))
+  t.deepEqual((await storage.findSession('a'))?.audience, [])
+})
+
+contract(
+  'countLiveSessionsByGrant counts the live sessions of one client by scope and audience',
+  async (t, storage) => {
+    const own = { audience: [] }
+    await populate(
+      storage,
+      session('a', own),
+      session('b', own),
+      session('narrow', { ...own, scope: 'read' }),
+      session('other', { ...own, clientId: 'web' }),
+      session('dead', { ...own, idleExpiresAt: start }),
+      session('named'),
+    )
+    const byCount = (await storage.countLiveSessionsByGrant('app', start)).toSorted((x, y) => y.count - x.count)
+    t.deepEqual(byCount[0], { scope: 'read write', audience: [], count: 2 })
+    t.deepEqual(
+      new Set(byCount.slice(1).map(({ scope, audience, count }) => [scope, ...audience, count].join())),
+      new Set(['read,1', 'read write,https://api.example.com,https://files.example.com,1']),
+    )
+  },
+)
+
 contract('findLiveSession gives none that was revoked', async (t, storage) => {
   await populate(storage, session('a'), session('b'))
   await storage.revokeSessions({ id: 'a' }, 'logout', event('session.revoked'))

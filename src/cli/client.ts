@@ -21,6 +21,7 @@ import { originProblem, parseOrigin } from '../oauth/origin.ts'
 import { parseScope } from '../oauth/scope.ts'
 import type { Storage } from '../oauth/storage.ts'
 import { now, randomBytes, readMasterSecrets } from '../setup.ts'
+import { countTouchedSessions, describeTouched } from './client_sessions.ts'
 import { formatTime, operatorEvent, output, readSecret, table, UsageError, withStorage } from './run.ts'
 
 /** Of a secret that was made elsewhere: with the throttle, as much as a password needs not to be found by trying (RFC 6749 §10.10). */
@@ -39,7 +40,7 @@ export function clientCommand(): Command {
     .option('--json', 'print one JSON document')
     .action(addClient)
   addSettings(client.command('update <id>'))
-    .description('change what is named by options; sessions live on')
+    .description('change what is named by options; sessions live on, from their next refresh with what is left')
     .option('--json', 'print one JSON document')
     .action(updateClient)
   client
@@ -276,8 +277,9 @@ async function updateClient(id: string, options: Json & SettingOptions): Promise
       },
       operatorEvent('client.updated', { clientId: id, detail: Object.keys(settings).join(' ') }),
     )
-    const document = { ...describeClient(changed ?? before), ...secret?.shown }
-    output(options, document, `changed the client ${id}${showSecret(secret)}`)
+    const touched = changed === undefined ? 0 : await countTouchedSessions(storage, config, before, changed)
+    const document = { ...describeClient(changed ?? before), ...secret?.shown, sessions_touched: touched }
+    output(options, document, `changed the client ${id}; ${describeTouched(touched)}${showSecret(secret)}`)
   })
 }
 

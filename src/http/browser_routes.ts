@@ -205,7 +205,7 @@ export function isByCookie(ctx: Context): boolean {
 async function signInByCookie(deps: Deps, ctx: Context, username: string, password: string): Promise<Session> {
   const client = await ensureBrowserClient(deps)
   if (client.disabledAt !== undefined) throw new OAuthError('forbidden', 'signing in here is switched off')
-  const request = { username, password, clientId: client.id, scope: '', audience: deps.config.audience }
+  const request = { username, password, clientId: client.id, scope: '', audience: [] }
   try {
     return await signIn(deps, { ...request, lifetimes: refreshPolicy(deps.config, client) }, callerOf(ctx))
   } catch (error) {

@@ -8,7 +8,8 @@ import type { Context } from 'koa'
 import { browserClientId } from '../oauth/browser_client.ts'
 import type { Deps } from '../oauth/deps.ts'
 import { OAuthError } from '../oauth/error.ts'
-import { decideTouch, needsTouch, type Session } from '../oauth/session.ts'
+import { refreshPolicy } from '../oauth/lifetimes.ts'
+import { decideTouch, expiryOf, isLive, type Lifetimes, needsTouch, type Session } from '../oauth/session.ts'
 import { formatSessionCookie, parseSessionCookie } from '../oauth/session_cookie.ts'
 import type { User } from '../oauth/user.ts'
 import { callerOf } from './caller.ts'
@@ -16,8 +17,8 @@ import { callerOf } from './caller.ts'
 export type SignedIn = Readonly<{ session: Session; user: User }>
 
 /** Lets the browser keep a session as long as it may rest. */
-export function setSessionCookie(deps: Deps, ctx: Context, session: Session): void {
-  const maxAge = Math.min(session.idleExpiresAt, session.expiresAt) - deps.now()
+export function setSessionCookie(deps: Deps, ctx: Context, session: Session, lifetimes?: Lifetimes): void {
+  const maxAge = expiryOf(session, lifetimes) - deps.now()
   writeCookie(deps, ctx, formatSessionCookie(session.id, deps.secrets), maxAge)
 }
 
@@ -27,21 +28,30 @@ export function clearSessionCookie(deps: Deps, ctx: Context): void {
   ctx.set('Clear-Site-Data', '"cache"')
 }
 
-/** @returns who is signed in by the cookie of a request; one that is forged, dead or there twice is nobody's, and cleared */
+/**
+ * @returns who is signed in by the cookie of a request; one that is forged, dead or there twice is nobody's, and cleared. While the
+ *          operator has switched signing in here off it is nobody's either, but stays
+ */
 export async function readSessionCookie(deps: Deps, ctx: Context): Promise<SignedIn | undefined> {
   const { issuer } = deps.config
   const values = cookieValues(ctx.headers.cookie ?? '', cookieName(issuer))
   if (values.length === 0) values.push(...formerValues(deps, ctx))
   if (values.length === 0) return undefined
   const sessionId = values.length === 1 ? parseSessionCookie(values[0]!, deps.secrets) : undefined
-  const found = sessionId === undefined ? undefined : await deps.storage.findLiveSession(sessionId, deps.now())
+  const now = deps.now()
+  const found = sessionId === undefined ? undefined : await deps.storage.findLiveSession(sessionId, now)
   // A session of another client has no cookie: whatever its id, it is not for here.
-  if (found === undefined || found.session.clientId !== browserClientId) {
+  const client =
+    found?.session.clientId === browserClientId ? await deps.storage.findClient(browserClientId) : undefined
+  if (found === undefined || client === undefined) {
     clearSessionCookie(deps, ctx)
     return undefined
   }
-  if (ctx.state.hasFormerCookie) setSessionCookie(deps, ctx, found.session)
-  if (needsTouch(found.session, deps.now())) await touch(deps, ctx, found.session)
+  // Both may come back with what the operator took away.
+  const lifetimes = refreshPolicy(deps.config, client)
+  if (client.disabledAt !== undefined || !isLive(found.session, now, lifetimes)) return undefined
+  if (ctx.state.hasFormerCookie) setSessionCookie(deps, ctx, found.session, lifetimes)
+  if (needsTouch(found.session, now, lifetimes)) await touch(deps, ctx, found.session, lifetimes)
   return found
 }
 
@@ -56,17 +66,11 @@ function formerValues(deps: Deps, ctx: Context): string[] {
   return values
 }
 
-async function touch(deps: Deps, ctx: Context, { id }: Session): Promise<void> {
-  const { idleLifetime } = deps.config.refresh
+async function touch(deps: Deps, ctx: Context, { id }: Session, lifetimes: Lifetimes): Promise<void> {
   try {
     const now = deps.now()
-    const decision = await deps.storage.refreshSession(
-      id,
-      row => decideTouch(row, now, idleLifetime),
-      now,
-      callerOf(ctx),
-    )
-    if (decision.kind === 'touched') setSessionCookie(deps, ctx, decision.session)
+    const decision = await deps.storage.refreshSession(id, row => decideTouch(row, now, lifetimes), now, callerOf(ctx))
+    if (decision.kind === 'touched') setSessionCookie(deps, ctx, decision.session, lifetimes)
   } catch (error) {
     // To be seen a minute later is no reason to turn somebody away.
     if (!(error instanceof OAuthError)) throw error

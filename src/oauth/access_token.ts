@@ -3,8 +3,8 @@ import type { Client } from './client.ts'
 import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
 import type { Granted } from './grants/index.ts'
-import { accessTokenLifetime } from './lifetimes.ts'
-import type { Session } from './session.ts'
+import { accessTokenLifetime, refreshPolicy } from './lifetimes.ts'
+import { expiryOf, type Session } from './session.ts'
 import type { User } from './user.ts'
 
 /**
@@ -40,7 +40,7 @@ export function issueAccessToken(
   const random = deps.randomBytes(20)
   const lifetime = spreadLifetime(accessTokenLifetime(deps.config, client), random.readUInt32BE(16))
   const expiresIn =
-    session === undefined ? lifetime : Math.min(lifetime, session.idleExpiresAt - now, session.expiresAt - now)
+    session === undefined ? lifetime : Math.min(lifetime, expiryOf(session, refreshPolicy(deps.config, client)) - now)
   const claims: AccessTokenClaims = {
     iss: deps.config.issuer,
     aud: audience.length === 1 ? audience[0]! : audience,

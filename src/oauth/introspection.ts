@@ -6,7 +6,9 @@ import { OAuthError } from './error.ts'
 import { refreshPolicy } from './lifetimes.ts'
 import { parseRefreshToken } from './refresh_token.ts'
 import { introspectionParams, readParams } from './request_params.ts'
-import { decideRefresh } from './session.ts'
+import { remainingAudience } from './resource.ts'
+import { remainingScope } from './scope.ts'
+import { decideRefresh, expiryOf } from './session.ts'
 
 /** RFC 7662 §2.2. A token that is not active tells nothing else. */
 export type Introspection = Readonly<{ active: false } | ({ active: true } & Record<string, unknown>)>
@@ -61,18 +63,22 @@ async function introspectRefreshToken(deps: Deps, token: string): Promise<Intros
   if (!client.grantTypes.includes('refresh_token')) return inactive
   const { session, user } = found
   const presented = { ...refreshToken!, clientId: client.id }
-  const { kind } = decideRefresh(session, presented, now, refreshPolicy(deps.config, client))
-  if (kind === 'reused') return inactive
+  const policy = refreshPolicy(deps.config, client)
+  const decision = decideRefresh(session, presented, now, policy)
+  if (!('session' in decision) || decision.kind === 'reused') return inactive
+  const scope = remainingScope(session.scope, client.scope)
+  const audience = remainingAudience(session.audience, deps.config, client)
+  if ((scope === '' && session.scope !== '') || audience.length === 0) return inactive
   return {
     active: true,
     iss: deps.config.issuer,
     sub: user.id,
     username: user.username,
     client_id: client.id,
-    scope: session.scope,
-    aud: session.audience.length === 1 ? session.audience[0] : session.audience,
+    scope,
+    aud: audience.length === 1 ? audience[0] : audience,
     iat: session.rotatedAt,
-    exp: Math.min(session.idleExpiresAt, session.expiresAt),
+    exp: expiryOf(session, policy),
     sid: session.id,
     auth_time: session.authTime,
     amr: session.amr,

@@ -1,5 +1,23 @@
 /** Resource indicators: what an access token is for. RFC 8707. */
+import type { Client } from './client.ts'
+import type { OAuthConfig } from './deps.ts'
 import { OAuthError } from './error.ts'
+
+/** The most that access tokens of a client may be for. */
+export function audienceOf(config: Pick<OAuthConfig, 'audience'>, client: Client): readonly string[] {
+  return client.audience ?? config.audience
+}
+
+/** @returns what of a session's audience its client may have still; a session of the server's own follows that when it is renamed */
+export function remainingAudience(
+  granted: readonly string[],
+  config: Pick<OAuthConfig, 'audience'>,
+  client: Client,
+): readonly string[] {
+  const allowed = audienceOf(config, client)
+  if (granted.length > 0) return granted.filter(one => allowed.includes(one))
+  return client.audience === undefined ? allowed : config.audience.filter(one => allowed.includes(one))
+}
 
 /**
  * Narrows what is allowed to what is requested: the whole of it when nothing was requested.

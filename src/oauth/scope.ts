@@ -23,6 +23,16 @@ export function narrowScope(requested: string | undefined, allowed: string): str
   return tokens?.every(token => within.has(token)) ? tokens.join(' ') : undefined
 }
 
+/** @returns what of a granted scope may be granted still, in its order: all of it as long as nothing was taken from the client */
+export function remainingScope(granted: string, allowed: string): string {
+  if (granted === allowed) return granted
+  const within = new Set(allowed.split(' '))
+  return granted
+    .split(' ')
+    .filter(token => within.has(token))
+    .join(' ')
+}
+
 export function hasScope(scope: string, token: string): boolean {
   return scope.includes(token) && scope.split(' ').includes(token)
 }

@@ -14,6 +14,7 @@ export type Session = Readonly<{
   clientId: string
   /** Space-separated; what a refresh can at most be granted. */
   scope: string
+  /** Empty for the server's own, whatever that is called by then. */
   audience: readonly string[]
   /** The generation of the one live refresh token. */
   generation: number
@@ -56,6 +57,8 @@ export type RefreshPolicy = Readonly<{
   lateRetryWindow: number
 }>
 
+export type Lifetimes = Pick<RefreshPolicy, 'idleLifetime' | 'absoluteLifetime'>
+
 export type PresentedRefreshToken = RefreshToken & Readonly<{ clientId: string }>
 
 /** `session` is the row as it is to be from now on; kinds without one write nothing. */
@@ -73,7 +76,7 @@ export const firstGeneration = 2 ** 24
 export function createSession(
   signIn: Pick<Session, 'id' | 'userId' | 'clientId' | 'scope' | 'audience' | 'amr' | 'device' | 'ip' | 'userAgent'>,
   now: number,
-  lifetimes: Pick<RefreshPolicy, 'idleLifetime' | 'absoluteLifetime'>,
+  lifetimes: Lifetimes,
 ): Session {
   const expiresAt = now + lifetimes.absoluteLifetime
   return {
@@ -90,8 +93,22 @@ export function createSession(
   }
 }
 
-export function isLive(session: Session, now: number): boolean {
-  return session.revokedAt === undefined && now < session.idleExpiresAt && now < session.expiresAt
+/**
+ * When a session ends if nothing happens: by what it got at its sign-in, or by what its client gives now where that is sooner. The row
+ * keeps what it got, so a lifetime that an operator took away and gives back comes back.
+ *
+ * @param lifetimes of its client now; without them only the row is asked
+ */
+export function expiryOf(session: Session, lifetimes?: Lifetimes): number {
+  const own = Math.min(session.idleExpiresAt, session.expiresAt)
+  if (lifetimes === undefined) return own
+  const { idleLifetime, absoluteLifetime } = lifetimes
+  return Math.min(own, session.lastSeenAt + idleLifetime, session.createdAt + absoluteLifetime)
+}
+
+/** @param lifetimes as for {@link expiryOf} */
+export function isLive(session: Session, now: number, lifetimes?: Lifetimes): boolean {
+  return session.revokedAt === undefined && now < expiryOf(session, lifetimes)
 }
 
 /**
@@ -116,7 +133,7 @@ export function decideRefresh(
   if (session === undefined) return { kind: 'unknown' }
   // The order matters: a retry never revives what was ended, and a token in the wrong hands changes nothing.
   if (session.revokedAt !== undefined) return { kind: 'revoked' }
-  if (!isLive(session, now)) return { kind: 'expired' }
+  if (!isLive(session, now, policy)) return { kind: 'expired' }
   if (presented.clientId !== session.clientId) return { kind: 'foreign' }
 
   if (presented.generation === session.generation) {
@@ -137,20 +154,21 @@ export function decideRefresh(
 
 export type TouchDecision = { kind: 'touched'; session: Session } | { kind: 'unknown' | 'revoked' | 'expired' }
 
-/** Seconds between two times that the use of a cookie is written down: pages are opened more often than that matters. */
+/** The most seconds between two times that the use of a cookie is written down: pages are opened more often than that matters. */
 const touchInterval = 60
 
 /** Decides what the use of a session's cookie means for its row: it lives on from now. Pure, as {@link decideRefresh}. */
-export function decideTouch(session: Session | undefined, now: number, idleLifetime: number): TouchDecision {
+export function decideTouch(session: Session | undefined, now: number, lifetimes: Lifetimes): TouchDecision {
   if (session === undefined) return { kind: 'unknown' }
   if (session.revokedAt !== undefined) return { kind: 'revoked' }
-  if (!isLive(session, now)) return { kind: 'expired' }
-  const idleExpiresAt = Math.min(now + idleLifetime, session.expiresAt)
+  if (!isLive(session, now, lifetimes)) return { kind: 'expired' }
+  const idleExpiresAt = Math.min(now + lifetimes.idleLifetime, session.expiresAt)
   return { kind: 'touched', session: { ...session, lastSeenAt: now, idleExpiresAt } }
 }
 
-export function needsTouch(session: Session, now: number): boolean {
-  return now - session.lastSeenAt >= touchInterval
+/** Well within the idle lifetime, so that a session that is used does not end. */
+export function needsTouch(session: Session, now: number, { idleLifetime }: Lifetimes): boolean {
+  return now - session.lastSeenAt >= Math.min(touchInterval, idleLifetime / 4)
 }
 
 /** What the audit trail calls a decision; undefined for the ordinary ones, which leave no trace and cost no storage. */

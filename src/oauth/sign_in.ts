@@ -3,7 +3,7 @@ import { auditEvent, type Caller } from './audit.ts'
 import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
 import { isRefusal } from './refusals.ts'
-import { createSession, type RefreshPolicy, type Session } from './session.ts'
+import { createSession, type Lifetimes, type Session } from './session.ts'
 import { refuseSignIn, type User } from './user.ts'
 
 /** Characters; what is longer is cut, so that a session row stays small. */
@@ -17,7 +17,7 @@ export type SignIn = Readonly<{
   scope: string
   audience: readonly string[]
   device?: string | undefined
-  lifetimes: Pick<RefreshPolicy, 'idleLifetime' | 'absoluteLifetime'>
+  lifetimes: Lifetimes
 }>
 
 /** @throws OAuthError `invalid_grant`, `too_many_attempts`, or `temporarily_unavailable` when too many sign-ins wait */

@@ -100,6 +100,11 @@ export interface Storage {
   findLiveSession(id: string, now: number): Promise<{ session: Session; user: User } | undefined>
   /** Sessions that are live at `now`, last seen first. */
   listLiveSessions(which: SessionFilter, now: number, limit: number): Promise<Session[]>
+  /** The sessions of a client that are live at `now`, by what they were granted: few kinds, however many sessions. */
+  countLiveSessionsByGrant(
+    clientId: string,
+    now: number,
+  ): Promise<(Pick<Session, 'scope' | 'audience'> & { count: number })[]>
   /**
    * Ends the live sessions that fit every part of the filter: one update.
    *

@@ -31,6 +31,7 @@ import {
 } from './drizzle.ts'
 import { createGroupCommit, oncePerTurn, read } from './group_commit.ts'
 import {
+  audienceFromText,
   auditEventFromRow,
   auditRow,
   clientFromRow,
@@ -382,6 +383,16 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
           .limit(limit)
           .all()
           .map(sessionFromRow),
+      ),
+    countLiveSessionsByGrant: (clientId, now) =>
+      read(() =>
+        db
+          .select({ scope: sessions.scope, audience: sessions.audience, count: sql<number>`count(*)` })
+          .from(sessions)
+          .where(and(liveAt(now), eq(sessions.clientId, clientId)))
+          .groupBy(sessions.scope, sessions.audience)
+          .all()
+          .map(({ audience, ...row }) => ({ ...row, audience: audienceFromText(audience) })),
       ),
     revokeSessions: (which, reason, event) =>
       write(() => {

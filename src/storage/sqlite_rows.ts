@@ -67,10 +67,15 @@ export function clientRow(client: Client) {
   }
 }
 
+/** Of a session: none is the server's own. */
+export function audienceFromText(text: string): readonly string[] {
+  return text === '' ? [] : text.split(' ')
+}
+
 export function sessionFromRow(row: typeof sessions.$inferSelect): Session {
   return {
     ...row,
-    audience: row.audience.split(' '),
+    audience: audienceFromText(row.audience),
     amr: row.amr.split(' '),
     revokedAt: row.revokedAt ?? undefined,
     revokedReason: (row.revokedReason as Session['revokedReason'] | null) ?? undefined,

@@ -53,7 +53,7 @@ export const sessions = sqliteTable(
       .notNull()
       .references(() => clients.id, { onDelete: 'cascade' }),
     scope: text('scope').notNull(),
-    /** Space-separated. */
+    /** Space-separated; empty for the server's own. */
     audience: text('audience').notNull(),
     generation: integer('generation').notNull(),
     parentGeneration: integer('parent_generation').notNull(),

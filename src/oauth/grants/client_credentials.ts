@@ -3,7 +3,7 @@ import { type Client, isPublic, type TokenParams } from '../client.ts'
 import type { Deps } from '../deps.ts'
 import { OAuthError } from '../error.ts'
 import { clientCredentialsParams, readParams } from '../request_params.ts'
-import { grantAudience } from '../resource.ts'
+import { audienceOf, grantAudience } from '../resource.ts'
 import { grantScope } from '../scope.ts'
 import type { Granted } from './index.ts'
 
@@ -13,6 +13,6 @@ export async function clientCredentialsGrant(deps: Deps, client: Client, request
   const { scope } = readParams(clientCredentialsParams, request.params)
   return {
     scope: grantScope(scope, client.scope),
-    audience: grantAudience(request.resources, client.audience ?? deps.config.audience),
+    audience: grantAudience(request.resources, audienceOf(deps.config, client)),
   }
 }

@@ -4,7 +4,7 @@ import type { Client, TokenParams } from '../client.ts'
 import type { Deps } from '../deps.ts'
 import { accessTokenLifetime, refreshPolicy } from '../lifetimes.ts'
 import { passwordParams, readParams } from '../request_params.ts'
-import { grantAudience } from '../resource.ts'
+import { audienceOf, grantAudience } from '../resource.ts'
 import { grantScope } from '../scope.ts'
 import { signIn } from '../sign_in.ts'
 import type { Granted } from './index.ts'
@@ -17,10 +17,22 @@ export async function passwordGrant(
 ): Promise<Granted> {
   const { username, password, device, scope: requestedScope } = readParams(passwordParams, params)
   const scope = grantScope(requestedScope, client.scope)
-  const audience = grantAudience(resources, client.audience ?? deps.config.audience)
-  const lifetimes = sessionLifetimes(deps, client)
-  const request = { username, password, clientId: client.id, scope, audience, device, lifetimes }
-  return { session: await signIn(deps, request, caller), scope, audience }
+  const audience = grantAudience(resources, audienceOf(deps.config, client))
+  const isServersOwn = client.audience === undefined && resources.length === 0
+  const session = await signIn(
+    deps,
+    {
+      username,
+      password,
+      clientId: client.id,
+      scope,
+      audience: isServersOwn ? [] : audience,
+      device,
+      lifetimes: sessionLifetimes(deps, client),
+    },
+    caller,
+  )
+  return { session, scope, audience }
 }
 
 /** A session that nothing can refresh ends with its access token. */

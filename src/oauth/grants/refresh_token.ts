@@ -1,4 +1,7 @@
-/** The refresh_token grant. RFC 6749 §6, RFC 9700 §4.14; what a token means is decided in `session.ts`. */
+/**
+ * The refresh_token grant. RFC 6749 §6, RFC 9700 §4.14; what a token means is decided in `session.ts`. What is granted is what the
+ * sign-in was granted, as far as the client may have it now and the request asks for it.
+ */
 import type { Caller } from '../audit.ts'
 import type { Client, TokenParams } from '../client.ts'
 import type { Deps } from '../deps.ts'
@@ -6,8 +9,8 @@ import { OAuthError } from '../error.ts'
 import { refreshPolicy } from '../lifetimes.ts'
 import { parseRefreshToken } from '../refresh_token.ts'
 import { readParams, refreshTokenParams } from '../request_params.ts'
-import { grantAudience, narrowAudience } from '../resource.ts'
-import { grantScope, narrowScope } from '../scope.ts'
+import { narrowAudience, remainingAudience } from '../resource.ts'
+import { narrowScope, remainingScope } from '../scope.ts'
 import { decideRefresh, type RefreshDecision } from '../session.ts'
 import type { Granted } from './index.ts'
 
@@ -24,14 +27,19 @@ export async function refreshTokenGrant(
   const now = deps.now()
   const policy = refreshPolicy(deps.config, client)
   const presented = { ...refreshToken, clientId: client.id }
+  let granted: Pick<Granted, 'scope' | 'audience'> | undefined
   const decision = await deps.storage.refreshSession(
     refreshToken.sessionId,
     (session): RefreshDecision => {
       const decided = decideRefresh(session, presented, now, policy)
       if (!('session' in decided) || decided.kind === 'reused') return decided
       // Before anything is written: a scope or resource that is refused must not use the token up.
-      if (narrowScope(scope, decided.session.scope) === undefined) return { kind: 'scope_exceeded' }
-      if (narrowAudience(resources, decided.session.audience) === undefined) return { kind: 'target_exceeded' }
+      const narrowed = narrowScope(scope, decided.session.scope)
+      const remaining = narrowed && remainingScope(narrowed, client.scope)
+      if (remaining === undefined || (remaining === '' && narrowed !== '')) return { kind: 'scope_exceeded' }
+      const audience = narrowAudience(resources, remainingAudience(decided.session.audience, deps.config, client))
+      if (audience === undefined || audience.length === 0) return { kind: 'target_exceeded' }
+      granted = { scope: remaining, audience }
       return decided
     },
     now,
@@ -42,15 +50,17 @@ export async function refreshTokenGrant(
     case 'retried':
     case 'late_retried':
     case 'healed':
-      return {
-        session: decision.session,
-        scope: grantScope(scope, decision.session.scope),
-        audience: grantAudience(resources, decision.session.audience),
-      }
+      return { ...granted!, session: decision.session }
     case 'scope_exceeded':
-      throw new OAuthError('invalid_scope', 'the scope is malformed or asks for more than was granted at sign-in')
+      throw new OAuthError(
+        'invalid_scope',
+        'the scope is malformed, asks for more than was granted at sign-in, or nothing of it is left to the client',
+      )
     case 'target_exceeded':
-      throw new OAuthError('invalid_target', 'the resource is malformed, given twice or not one of the sign-in')
+      throw new OAuthError(
+        'invalid_target',
+        'the resource is malformed, given twice, not one of the sign-in or no longer one of the client',
+      )
     case 'reused':
     case 'unknown':
     case 'revoked':
