@@ -15,6 +15,7 @@ import { createPasswords } from '../src/oauth/password.ts'
 import { formatRefreshToken } from '../src/oauth/refresh_token.ts'
 import { createSession, decideRefresh, firstGeneration, type RefreshPolicy } from '../src/oauth/session.ts'
 import type { Storage } from '../src/oauth/storage.ts'
+import { usernameKey } from '../src/oauth/text.ts'
 import { openSqliteStorage } from '../src/storage/sqlite.ts'
 import { cheapHashing, createTestRandom, password, startTime as start } from './_server.ts'
 
@@ -215,6 +216,32 @@ test('migration 0001 keeps every client, user and session; clients without a sec
   const second = openSqliteStorage(file)
   await second.storage.close()
   t.is(second.migrated, 0)
+})
+
+test('names of before they were compared in NFKC_Casefold stay each their own; a new one is like none of them', async t => {
+  const file = await temporaryFile(t)
+  const old = createOldDatabase(file, 5)
+  const names = ['admin', 'admin\u3164', 'ａｄｍｉｎ', 'ｅｖｅ', '\u3164', 'ｊｏｅ', 'jo\u3164e', '김철수']
+  const insert = old.prepare("INSERT INTO users VALUES (?, ?, ?, NULL, NULL, 'hash', 1, 0, NULL)")
+  for (const [i, name] of names.entries()) insert.run(`usr_${i}`, name, usernameKey(name))
+  old.close()
+
+  const { storage } = openSqliteStorage(file)
+  t.teardown(() => storage.close())
+
+  const find = async (username: string) => (await storage.findUserByUsername(username))?.username
+  for (const name of names) t.is(await find(name), name)
+  t.is(await find('Ａdmin'), 'admin')
+  t.is(await find('Eve'), 'ｅｖｅ')
+  t.is(await find('joe'), undefined, 'one of two')
+  for (const nobody of ['', ' ', '\u115f']) t.is(await find(nobody), undefined)
+  const user = { passwordHash: 'hash', credentialVersion: 1, createdAt: start }
+  const event = auditEvent('user.created', start, {})
+  const isFree = async (username: string) =>
+    (await storage.createUsers([{ ...user, id: 'usr_new', username }], event, { dryRun: true })).length === 0
+  for (const taken of [...names.filter(name => name !== '\u3164'), 'eve', 'joe', 'ADMIN'])
+    t.false(await isFree(taken), taken)
+  t.true(await isFree('joel'))
 })
 
 test('a migration that fails half-way leaves the database as it was', async t => {

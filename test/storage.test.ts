@@ -177,6 +177,31 @@ contract('usernames are compared in NFC and without case', async (t, storage) =>
   t.is(await storage.findUserByUsername('zoe'), undefined)
 })
 
+contract(
+  'a new name is free only if none looks like it (NFKC_Casefold); every spelling finds its user',
+  async (t, storage) => {
+    const add = async (username: string, id: string) =>
+      (await storage.createUsers([user(username, { id })], event('user.created'))).length === 0
+    t.true(await add('admin', 'usr_a'))
+    t.true(await add('علی\u200cرضا', 'usr_b'))
+    for (const alike of ['admin\u3164', 'ＡＤＭＩＮ', 'a\u00addmin', ' admin', 'علیرضا'])
+      t.false(await add(alike, 'usr_c'), alike)
+    t.true(await add('admin2', 'usr_c'))
+    for (const [spelling, id] of [
+      ['admin', 'usr_a'],
+      ['ａｄｍｉｎ\u3000', 'usr_a'],
+      ['\u00a0Admin ', 'usr_a'],
+      ['علی\u200cرضا', 'usr_b'],
+      ['علیرضا', 'usr_b'],
+    ] as const)
+      t.is((await storage.findUserByUsername(spelling))?.id, id, JSON.stringify(spelling))
+    for (const other of ['admin1', '', ' ', '\u3164']) t.is(await storage.findUserByUsername(other), undefined)
+    // Of one request as of two.
+    const [one, two] = [user('ﬁve', { id: 'usr_x' }), user('five', { id: 'usr_y' })]
+    t.deepEqual(await storage.createUsers([one, two], event('user.created')), [two])
+  },
+)
+
 contract('of two concurrent sign-ups with one name, one is made', async (t, storage) => {
   const outcomes = await Promise.all(
     ['a', 'b'].map(id => storage.createUsers([user('alice', { id: `usr_${id}` })], event('user.created'))),

@@ -161,6 +161,13 @@ test('spellings of a username are one account (usernames are compared in NFC and
   t.is((await signInFrom('203.0.113.8', 'aLiCe')).status, 200)
 })
 
+test('nor do characters that nobody sees, full-width letters and outer white space make another account to guess at', async t => {
+  const { guess } = await start(t)
+  const spellings = ['alice', 'alice\u3164', 'ａｌｉｃｅ', ' alice', 'alice\u3000', 'al\u00adice', '\u200balice']
+  for (let i = 0; i < 11; i++) t.is((await guess(home, spellings[i % spellings.length])).status, 400)
+  for (const spelling of spellings) t.is((await guess(home, spelling)).status, 429, JSON.stringify(spelling))
+})
+
 test('guesses at once are no more than one after the other: those under way count as failures (CWE-362)', async t => {
   const cheap = await createPasswords(cheapHashing, createTestRandom(t.title))
   const { promise: released, resolve: release } = Promise.withResolvers<void>()

@@ -6,7 +6,8 @@ import type { Config } from '../config.ts'
 import { createPasswords } from '../oauth/password.ts'
 import { passwordProblem, passwordProblemTexts } from '../oauth/password_rules.ts'
 import type { Storage } from '../oauth/storage.ts'
-import { createUserId, parseUsername, type User, usernameKey } from '../oauth/user.ts'
+import { type Reading, readEmail, readFullName, readUsername, usernameFold } from '../oauth/text.ts'
+import { createUserId, type User } from '../oauth/user.ts'
 import { now, randomBytes } from '../setup.ts'
 import { formatTime, operatorEvent, output, readSecret, table, UsageError, withStorage } from './run.ts'
 import type { Problem, UserFile } from './user_file.ts'
@@ -103,16 +104,15 @@ async function addUser(
   name: string,
   options: Json & PasswordOption & { email?: string; name?: string },
 ): Promise<void> {
-  const username = parseUsername(name)
-  if (username === undefined) {
-    throw new UsageError('a username has 1 to 128 characters, no control characters and no white space around it')
-  }
+  const username = insistOn(readUsername(name), 'the username')
+  const email = options.email?.trim() ? insistOn(readEmail(options.email), '--email') : undefined
+  const fullName = options.name?.trim() ? insistOn(readFullName(options.name), '--name') : undefined
   await withStorage(async (storage, config) => {
     const user = {
       id: createUserId(randomBytes),
       username,
-      email: options.email,
-      fullName: options.name,
+      email,
+      fullName,
       passwordHash: await readAndHashPassword(config, options),
       credentialVersion: 1,
       createdAt: now(),
@@ -121,6 +121,11 @@ async function addUser(
     if (taken.length > 0) throw new Error(`the username ${username} is taken`)
     output(options, describeUser(user), `added the user ${username}`)
   })
+}
+
+function insistOn({ text, problem }: Reading, what: string): string {
+  if (text === undefined) throw new UsageError(`${what} ${problem}`)
+  return text
 }
 
 async function importUsers(path: string, options: Json & { dryRun?: true }): Promise<void> {
@@ -160,7 +165,7 @@ async function takenProblems(storage: Storage, users: UserFile['users'], taken: 
   const before = new Set<string>()
   const problems: Problem[] = []
   for (const { place, user } of users) {
-    const name = usernameKey(user.username)
+    const name = usernameFold(user.username)
     if (taken.has(user)) {
       const isName = before.has(name) || (await storage.findUserByUsername(user.username)) !== undefined
       const problem = 'is taken, by a user who exists or one before in the file'

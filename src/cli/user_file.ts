@@ -6,7 +6,8 @@
 import { CsvError, parse as parseCsv } from 'csv-parse/sync'
 import { z } from 'zod'
 import { passwordHashProblem } from '../oauth/password_formats.ts'
-import { createUserId, isUserId, parseUsername, type User } from '../oauth/user.ts'
+import { type Reading, readEmail, readFullName, readUsername } from '../oauth/text.ts'
+import { createUserId, isUserId, type User } from '../oauth/user.ts'
 
 /** Where something stands in the file, for messages: `line 3`, `entry 3`, `user "alice"`. */
 type Entry = Readonly<{ place: string; value: unknown }>
@@ -32,16 +33,27 @@ const instant = z
   .union([z.int(), time], hasKind('seconds since 1970 or a time of ISO 8601'))
   .refine(at => at >= 0 && at <= latest, 'is not a time from 1970 to 9999, in seconds')
 
+/** What a person typed, as the rules of `oauth/text.ts` have it. */
+const textBy = (read: (given: string) => Reading) =>
+  z.string(hasKind('text')).transform((given, context) => {
+    const { text, problem } = read(given)
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
+    return text ?? z.NEVER
+  })
+/** White space alone is nothing. */
+const optionalTextBy = (read: (given: string) => Reading) =>
+  textBy(given => (given.trim() === '' ? { text: '' } : read(given))).nullish()
+
 const members = {
   // One of another kind is replaced.
   id: z.string().refine(isUserId).optional().catch(undefined),
-  username: z.string(hasKind('text')).refine(text => parseUsername(text) !== undefined, 'cannot be a username'),
+  username: textBy(readUsername),
   hashed_password: z.string(hasKind('text')).superRefine((text, context) => {
     const problem = passwordHashProblem(text)
     if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
   }),
-  email: z.string(hasKind('text')).nullish(),
-  full_name: z.string(hasKind('text')).nullish(),
+  email: optionalTextBy(readEmail),
+  full_name: optionalTextBy(readFullName),
   disabled: z.boolean(hasKind('true or false')).nullish(),
   created_at: instant.nullish(),
   disabled_at: instant.nullish(),
@@ -77,9 +89,9 @@ export function parseUserFile(text: string, now: number, randomBytes: (size: num
       place,
       user: {
         id: id ?? createUserId(randomBytes),
-        username: username.normalize('NFC'),
-        email: email ?? undefined,
-        fullName: fullName ?? undefined,
+        username,
+        email: email || undefined,
+        fullName: fullName || undefined,
         passwordHash,
         credentialVersion: 1,
         createdAt: at.created_at ?? now,

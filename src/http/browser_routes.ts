@@ -15,7 +15,7 @@ import { longestPassword, passwordProblemTexts, shortestPassword } from '../oaut
 import type { Session } from '../oauth/session.ts'
 import { signIn } from '../oauth/sign_in.ts'
 import type { SessionFilter } from '../oauth/storage.ts'
-import { longestUsername } from '../oauth/user.ts'
+import { longestUsername } from '../oauth/text.ts'
 import { type AccountNotice, accountPage, parseAccountNotice } from '../pages/account.ts'
 import { type ChangePasswordView, changePasswordPage } from '../pages/change_password.ts'
 import { homePage } from '../pages/home.ts'

@@ -94,6 +94,8 @@ export function bodyParams(ctx: Context): TokenParams {
 
 /** @throws OAuthError `invalid_request` for anything but an object of strings */
 function parseJson(text: string): TokenParams['params'] {
+  // Bytes that are not UTF-8 have become this character by now.
+  if (text.includes('\ufffd')) throw new OAuthError('invalid_request', 'the body is not UTF-8')
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -107,6 +109,10 @@ function parseJson(text: string): TokenParams['params'] {
   for (const [name, member] of Object.entries(value)) {
     if (typeof member !== 'string' || member.includes('\0')) {
       throw new OAuthError('invalid_request', 'a member of the JSON object is not a text')
+    }
+    // "\ud800", half a character, which JSON can write and UTF-8 cannot: two of them would become one and the same.
+    if (!name.isWellFormed() || !member.isWellFormed()) {
+      throw new OAuthError('invalid_request', 'a member of the JSON object is not Unicode')
     }
     if (member !== '') params[name] = member
   }

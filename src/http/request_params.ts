@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { longestPassword, shortestPassword } from '../oauth/password_rules.ts'
-import { longestUsername } from '../oauth/user.ts'
+import { longestUsername } from '../oauth/text.ts'
 
 export const logoutQuery = z.object({
   scope: z.enum(['others', 'all']).optional().meta({
@@ -19,7 +19,10 @@ export const sessionPath = z.object({
 /** For `POST /login`, as a form or as JSON. */
 export const loginParams = z
   .object({
-    username: text(longestUsername).meta({ description: 'In any case.', examples: ['alice'] }),
+    username: text(longestUsername).meta({
+      description: 'In any case; white space around it is ignored.',
+      examples: ['alice'],
+    }),
     password: text(longestPassword).meta({ examples: ['correct horse battery staple'] }),
     return_to: z
       .string()

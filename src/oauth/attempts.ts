@@ -12,8 +12,8 @@ import { OAuthError } from './error.ts'
 import type { MasterSecrets } from './master_secret.ts'
 import { networksOf } from './network.ts'
 import type { KnownNetwork, Storage, StoredCounter } from './storage.ts'
+import { usernameFold } from './text.ts'
 import { type Counter, countFailure, decideAttempt, emptyCounter, failures, type Limit } from './throttle.ts'
-import { usernameKey } from './user.ts'
 
 /** Allowances are failures that nobody waits for; times are seconds. */
 export type ThrottleSettings = Readonly<{
@@ -313,7 +313,8 @@ export async function createThrottle(
 
   return {
     signIn({ username, password }, { ip }, check) {
-      const account = usernameKey(username)
+      // One counter for all spellings.
+      const account = usernameFold(username)
       const { network, site, neighbourhood } = networksOf(ip)
       const others: Subject[] = [
         ['elsewhere', account],

@@ -2,6 +2,8 @@
  * The rules for a new password: 8 to 1,024 characters of any kind, none of the commonest ones, nothing about what it is made
  * of. NIST SP 800-63B §3.1.1.2.
  */
+import { isTypeable } from './text.ts'
+
 export const shortestPassword = 8
 export const longestPassword = 1024
 
@@ -20,8 +22,8 @@ export async function passwordProblem(password: string): Promise<PasswordProblem
   const length = [...password.normalize('NFC')].length
   if (length < shortestPassword) return 'too_short'
   if (length > longestPassword) return 'too_long'
-  // A form or a terminal cannot send these, so such a password could be set and never used.
-  if (/[\0\r\n]/.test(password) || !password.isWellFormed()) return 'not_typeable'
+  // It could be set and never used.
+  if (!isTypeable(password)) return 'not_typeable'
   return (await commonPasswords()).has(password.toLowerCase()) ? 'too_common' : undefined
 }
 

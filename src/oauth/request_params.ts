@@ -19,7 +19,7 @@ const scope = z
 
 export const passwordParams = z.object({
   grant_type: z.literal('password'),
-  username: required.meta({ description: 'In any case.', examples: ['alice'] }),
+  username: required.meta({ description: 'In any case; white space around it is ignored.', examples: ['alice'] }),
   password: required.meta({ examples: ['correct horse battery staple'] }),
   scope,
   device: z

@@ -4,11 +4,8 @@ import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
 import { isRefusal } from './refusals.ts'
 import { createSession, type Lifetimes, type Session } from './session.ts'
+import { longestDevice, longestUserAgent, readLabel } from './text.ts'
 import { refuseSignIn, type User } from './user.ts'
-
-/** Characters; what is longer is cut, so that a session row stays small. */
-const longestDevice = 64
-const longestUserAgent = 160
 
 export type SignIn = Readonly<{
   username: string
@@ -49,9 +46,9 @@ async function openSession(deps: Deps, request: SignIn, caller: Caller): Promise
       scope,
       audience,
       amr: ['pwd'],
-      device: device?.slice(0, longestDevice).toWellFormed(),
+      device: readLabel(device, longestDevice),
       ip: caller.ip,
-      userAgent: caller.userAgent?.slice(0, longestUserAgent),
+      userAgent: readLabel(caller.userAgent, longestUserAgent),
     },
     deps.now(),
     lifetimes,

@@ -14,7 +14,7 @@ import type { User } from './user.ts'
 
 export interface Storage {
   findUser(id: string): Promise<User | undefined>
-  /** @param username in any spelling: compared by `usernameKey` */
+  /** @param username in any spelling: compared by `usernameKey`, and then, where that is clear, by `usernameFold` */
   findUserByUsername(username: string): Promise<User | undefined>
   /** By username. @param page at most `limit` users, after a username */
   listUsers(page?: Readonly<{ after?: string | undefined; limit: number }>): Promise<User[]>
@@ -28,7 +28,7 @@ export interface Storage {
    * Creates all of the users or none.
    *
    * @param options.dryRun creates none, and only looks
-   * @returns those whose id or username is taken, by stored users or by one another; empty when all can be created
+   * @returns those whose id or username, as `usernameFold` compares it, is taken, by stored users or by one another; empty when all can be created
    */
   createUsers(users: readonly User[], event: AuditEvent, options?: { dryRun?: boolean | undefined }): Promise<User[]>
   /**

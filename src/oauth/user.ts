@@ -1,4 +1,4 @@
-/** Users: their record, and the forms in which usernames and passwords are compared. */
+/** Users: their record, their ids, and the refusal of a sign-in. */
 import { OAuthError } from './error.ts'
 
 export type User = Readonly<{
@@ -21,29 +21,6 @@ export const isUserId = (text: string) => /^usr_[A-Za-z0-9_-]{22}$/.test(text)
 
 export function createUserId(randomBytes: (size: number) => Buffer): string {
   return userIdPrefix + randomBytes(16).toString('base64url')
-}
-
-/**
- * The form in which usernames are compared: NFC, without case. To lower case, to upper and back, so that letters with
- * several forms of one case (σ and ς, ß and ẞ) fall together.
- */
-export function usernameKey(username: string): string {
-  return username.normalize('NFC').toLowerCase().toUpperCase().toLowerCase().normalize('NFC')
-}
-
-/** Characters. */
-export const longestUsername = 128
-
-/**
- * @returns the username in NFC, or undefined when it is empty, too long, has outer white space or what cannot be seen:
- *          control and format characters, but for the joiners that some scripts need
- */
-export function parseUsername(text: string): string | undefined {
-  const username = text.normalize('NFC')
-  if (username === '' || [...username].length > longestUsername || !username.isWellFormed()) return undefined
-  return /^(?:[^\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}]|[\u200c\u200d])+$/u.test(username) && username.trim() === username
-    ? username
-    : undefined
 }
 
 /** @throws OAuthError `invalid_grant`, in the same words for an unknown user, a wrong password and a disabled user */

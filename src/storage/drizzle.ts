@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 
 const require = createRequire(import.meta.url)
 
-export const { and, asc, desc, eq, gt, gte, inArray, is, isNull, lt, lte, ne, or, Param, Placeholder, sql } =
+export const { and, asc, desc, eq, gt, gte, inArray, is, isNotNull, isNull, lt, lte, ne, or, Param, Placeholder, sql } =
   require('drizzle-orm') as typeof import('drizzle-orm')
 export const { drizzle } = require('drizzle-orm/better-sqlite3') as typeof import('drizzle-orm/better-sqlite3')
 export const { readMigrationFiles } = require('drizzle-orm/migrator') as typeof import('drizzle-orm/migrator')

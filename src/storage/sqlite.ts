@@ -9,7 +9,7 @@ import Database from 'better-sqlite3'
 import type { AuditEvent, AuditFilter } from '../oauth/audit.ts'
 import { isLive, refreshAuditType } from '../oauth/session.ts'
 import { mostKnownNetworks, type SessionFilter, type Storage } from '../oauth/storage.ts'
-import { usernameKey } from '../oauth/user.ts'
+import { usernameFold, usernameKey } from '../oauth/text.ts'
 import {
   and,
   asc,
@@ -172,6 +172,8 @@ function openDatabase(file: string): Database.Database {
 
 /** Applies what is missing in one transaction, so that a failure leaves the database as it was. */
 function migrate(database: Database.Database, file: string): number {
+  // For the migration that fills users.username_fold: no SQL has Unicode's forms.
+  database.function('username_fold', { deterministic: true }, key => usernameFold(String(key)))
   const migrations = readMigrationFiles({ migrationsFolder })
   const newestKnown = migrations.at(-1)?.folderMillis ?? 0
   const apply = database.transaction(() => {
@@ -210,6 +212,18 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
   const db = drizzle({ client: database })
   const statements = prepareStatements(db)
   const { write, check, drain } = createGroupCommit(database, confirmCommit)
+
+  /** All look-ups in every case: their time tells nothing. */
+  const lookUp = (username: string) => {
+    const fold = usernameFold(username)
+    const exact = statements.findUserByKey.get({ usernameKey: usernameKey(username) })
+    const plain = statements.findUserByKey.get({ usernameKey: fold })
+    const alike = statements.findUsersByFold.all({ usernameFold: fold })
+    return {
+      user: exact ?? plain ?? (alike.length === 1 ? alike[0] : undefined),
+      isTaken: (exact ?? plain ?? alike[0]) !== undefined,
+    }
+  }
 
   const record = (event: AuditEvent) => statements.insertAuditEvent.run(auditRow(event))
   /** Runs a change and, when it changed a row, writes the event. */
@@ -250,8 +264,7 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
 
   return {
     findUser: id => read(() => optional(statements.findUser.get({ id }), userFromRow)),
-    findUserByUsername: username =>
-      read(() => optional(statements.findUserByKey.get({ usernameKey: usernameKey(username) }), userFromRow)),
+    findUserByUsername: username => read(() => optional(lookUp(username).user, userFromRow)),
     listUsers: page =>
       read(() => {
         const after = page?.after === undefined ? undefined : gt(users.usernameKey, usernameKey(page.after))
@@ -275,15 +288,12 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
       }),
     createUsers: (newUsers, event, { dryRun } = {}) =>
       write(() => {
-        const [keys, ids] = [new Set<string>(), new Set<string>()]
+        const [names, ids] = [new Set<string>(), new Set<string>()]
         const taken = newUsers.filter(({ id, username }) => {
-          const key = usernameKey(username)
+          const name = usernameFold(username)
           const isTaken =
-            keys.has(key) ||
-            ids.has(id) ||
-            statements.findUserByKey.get({ usernameKey: key }) !== undefined ||
-            statements.findUser.get({ id }) !== undefined
-          keys.add(key)
+            names.has(name) || ids.has(id) || lookUp(username).isTaken || statements.findUser.get({ id }) !== undefined
+          names.add(name)
           ids.add(id)
           return isTaken
         })

@@ -3,14 +3,15 @@ import type { AuditEvent } from '../oauth/audit.ts'
 import type { Client } from '../oauth/client.ts'
 import type { SigningKey } from '../oauth/keys.ts'
 import type { Session } from '../oauth/session.ts'
-import { type User, usernameKey } from '../oauth/user.ts'
+import { usernameFold, usernameKey } from '../oauth/text.ts'
+import type { User } from '../oauth/user.ts'
 import type { auditEvents, clients, sessions, signingKeys, users } from './sqlite_schema.ts'
 
 export function optional<Row, T>(row: Row | undefined, convert: (row: Row) => T): T | undefined {
   return row === undefined ? undefined : convert(row)
 }
 
-export function userFromRow({ usernameKey: _, ...row }: typeof users.$inferSelect): User {
+export function userFromRow({ usernameKey: _, usernameFold: __, ...row }: typeof users.$inferSelect): User {
   return {
     ...row,
     email: row.email ?? undefined,
@@ -20,9 +21,11 @@ export function userFromRow({ usernameKey: _, ...row }: typeof users.$inferSelec
 }
 
 export function userRow(user: User) {
+  const [key, fold] = [usernameKey(user.username), usernameFold(user.username)]
   return {
     ...user,
-    usernameKey: usernameKey(user.username),
+    usernameKey: key,
+    usernameFold: fold === key || fold === '' ? null : fold,
     email: user.email ?? null,
     fullName: user.fullName ?? null,
     disabledAt: user.disabledAt ?? null,

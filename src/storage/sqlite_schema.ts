@@ -2,21 +2,27 @@
  * The tables in SQLite. Instants and durations are integer seconds. Column names are the same in every dialect.
  * What is nullable here is `null` in a row and absent in the records of `oauth/`.
  */
-import { index, integer, primaryKey, sqliteTable, text } from './drizzle.ts'
+import { index, integer, isNotNull, primaryKey, sqliteTable, text } from './drizzle.ts'
 
-export const users = sqliteTable('users', {
-  id: text('id').primaryKey(),
-  username: text('username').notNull(),
-  /** The form that is compared: NFC, without case. */
-  usernameKey: text('username_key').notNull().unique(),
-  email: text('email'),
-  fullName: text('full_name'),
-  passwordHash: text('password_hash').notNull(),
-  /** Raised by everything that invalidates a verified password: a new password, disabling. */
-  credentialVersion: integer('credential_version').notNull(),
-  createdAt: integer('created_at').notNull(),
-  disabledAt: integer('disabled_at'),
-})
+export const users = sqliteTable(
+  'users',
+  {
+    id: text('id').primaryKey(),
+    username: text('username').notNull(),
+    /** The form in which usernames are looked up: NFC, without case. */
+    usernameKey: text('username_key').notNull().unique(),
+    email: text('email'),
+    fullName: text('full_name'),
+    passwordHash: text('password_hash').notNull(),
+    /** Raised by everything that invalidates a verified password: a new password, disabling. */
+    credentialVersion: integer('credential_version').notNull(),
+    createdAt: integer('created_at').notNull(),
+    disabledAt: integer('disabled_at'),
+    /** The form in which a new username must be free, where it is another: NFKC, without case and what nobody sees. Not unique: older names were not compared in it. */
+    usernameFold: text('username_fold'),
+  },
+  table => [index('users_username_fold').on(table.usernameFold).where(isNotNull(table.usernameFold))],
+)
 
 export const clients = sqliteTable('clients', {
   id: text('id').primaryKey(),

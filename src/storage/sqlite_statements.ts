@@ -56,6 +56,14 @@ export function prepareStatements(db: Orm) {
         .from(users)
         .where(eq(users.usernameKey, value('usernameKey'))),
     ),
+    // One is who is meant; of two neither is.
+    findUsersByFold: select(
+      db
+        .select()
+        .from(users)
+        .where(eq(users.usernameFold, value('usernameFold')))
+        .limit(2),
+    ),
     findLastUserRow: select(
       db
         .select({ row: sql<number>`rowid`.as('row') })
@@ -74,6 +82,7 @@ export function prepareStatements(db: Orm) {
         id: value('id'),
         username: value('username'),
         usernameKey: value('usernameKey'),
+        usernameFold: value('usernameFold'),
         email: value('email'),
         fullName: value('fullName'),
         passwordHash: value('passwordHash'),
