@@ -12,6 +12,7 @@ import type { OAuthConfig } from './oauth/deps.ts'
 import { longestAccessTokenLifetime, type SigningAlg, signingAlgs } from './oauth/keys.ts'
 import { originProblem, parseOrigin } from './oauth/origin.ts'
 import type { PasswordHashing } from './oauth/password.ts'
+import { isAudience } from './oauth/resource.ts'
 
 export type Config = Readonly<{
   host: string
@@ -104,8 +105,8 @@ export const settings = {
   }),
   LATCHKEY_AUDIENCE: defineSetting({
     default: '',
-    takes: 'an absolute URI, or any text without spaces',
-    parse: text => (/^\S+$/.test(text) ? text : undefined),
+    takes: 'an absolute URI, or a name without colons and spaces',
+    parse: text => (isAudience(text) ? text : undefined),
   }),
   LATCHKEY_SIGNING_ALG: defineSetting({
     default: 'ES256',

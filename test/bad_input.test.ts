@@ -249,7 +249,7 @@ test('promise 8: nonsense beside a good access token at /userinfo is a 4xx or th
 test('promise 8: nonsense from a client that authenticates is {"active":false} or a 4xx at /introspect, and changes nothing', async t => {
   const server = await startServerWithAlice(t)
   await server.addClient({ id: 'web', secret: 'lks_secret' })
-  const { access_token, refresh_token } = await server.signIn()
+  const { access_token, refresh_token } = await server.signIn({ client_id: 'web', client_secret: 'lks_secret' })
   const authorization = `Basic ${Buffer.from('web:lks_secret').toString('base64')}`
   const before = await stateOf(server)
   const nearToken = fc
@@ -265,7 +265,7 @@ test('promise 8: nonsense from a client that authenticates is {"active":false} o
       nastyText.map(text => text.toWellFormed()),
     )
     .map(token => {
-      return new URLSearchParams({ token }).toString()
+      return new URLSearchParams({ token, token_type_hint: 'refresh_token' }).toString()
     })
   const accept = fc.oneof(headerText, fc.constantFrom('application/token-introspection+jwt', 'application/json', '*/*'))
 
@@ -286,7 +286,8 @@ test('promise 8: nonsense from a client that authenticates is {"active":false} o
 
   t.deepEqual(await stateOf(server), before)
   for (const token of [access_token, refresh_token]) {
-    t.true((await server.post('/introspect', { token }, { authorization })).body.active)
+    const form = { token, token_type_hint: 'refresh_token' }
+    t.true((await server.post('/introspect', form, { authorization })).body.active)
   }
 })
 
@@ -351,6 +352,54 @@ for (const [rule, status, parts] of rawRequests) {
     t.truthy(await server.signIn())
   })
 }
+
+for (const [name, value, other] of [
+  ['Authorization', 'Basic YXBwOg==', 'Basic YXBwOg=='],
+  ['Authorization', 'Basic YXBwOg==', 'Bearer x'],
+  ['Content-Type', formType, formType],
+  ['Content-Type', formType, 'application/json'],
+  ['Host', 'localhost', 'other.example.com'],
+] as const) {
+  test(`two headers ${name}, ${value} and ${other}, are invalid_request: Node would drop one (RFC 9110 §5.3, RFC 9112 §3.2)`, async t => {
+    const server = await startServerWithAlice(t)
+    const all = { Host: 'localhost', 'Content-Type': formType, Connection: 'close' }
+    const send = (extra: readonly string[]) => {
+      const lines = Object.entries({ ...all, 'Content-Length': signInForm.length, [name]: value })
+      const header = [...lines.map(line => line.join(': ')), ...extra].join('\r\n')
+      return sendRaw(server, `POST /token HTTP/1.1\r\n${header}\r\n\r\n${signInForm}`)
+    }
+    const before = await stateOf(server)
+
+    for (const spelling of [name, name.toLowerCase(), name.toUpperCase()]) {
+      const { status, body } = await send([`${spelling}: ${other}`])
+      t.is(status, 400)
+      t.like(JSON.parse(body), {
+        error: 'invalid_request',
+        error_description: `the header ${name.toLowerCase()} is given twice`,
+      })
+    }
+    t.deepEqual(await stateOf(server), before)
+    t.is((await send([])).status, 200)
+  })
+}
+
+test('what Node joins instead is a value that nothing takes: two Origins, two Sec-Fetch-Sites (RFC 9110 §5.3)', async t => {
+  const origin = 'https://app.example.com'
+  const server = await startServerWithAlice(t, { http: { corsOrigins: [origin] } })
+  const login = JSON.stringify({ username: 'alice', password: 'correct horse battery staple' })
+  const signIn = (...headers: string[]) =>
+    sendRaw(
+      server,
+      head('POST /login', 'Content-Type: application/json', `Content-Length: ${login.length}`, ...headers),
+      login,
+    )
+
+  t.is((await signIn('Sec-Fetch-Site: same-origin')).status, 200)
+  t.is((await signIn('Sec-Fetch-Site: same-origin', 'Sec-Fetch-Site: cross-site')).status, 403)
+  t.is((await signIn('Sec-Fetch-Site: same-origin', 'Sec-Fetch-Site: same-origin')).status, 403)
+  t.is((await signIn('Origin: https://auth.example.com')).status, 200)
+  t.is((await signIn('Origin: https://auth.example.com', 'Origin: https://evil.example.com')).status, 403)
+})
 
 test('promise 8: a request that says more than it sends is no sign-in', async t => {
   const server = await startServerWithAlice(t)

@@ -210,7 +210,8 @@ test('client add takes every option and shows it under its registered name (RFC 
     [
       'client add web --grant password --grant refresh_token --grant password',
       '--auth-method private_key_jwt --auth-method client_secret_post --auth-method client_secret_post',
-      `--jwks ${jwks} --audience https://api.example.com --audience urn:b --audience urn:b`,
+      `--jwks ${jwks} --audience https://api.example.com --audience urn:b --audience urn:b --audience rabbitmq`,
+      '--resource https://api.example.com --resource mail',
       '--access-token-ttl 5m --refresh-idle-ttl 30d --refresh-absolute-ttl 12h --cors-origin https://app.example.com',
       '--cors-origin http://localhost:8080 --cors-origin capacitor://localhost',
     ]
@@ -230,7 +231,8 @@ test('client add takes every option and shows it under its registered name (RFC 
     jwks_uri: null,
     grant_types: ['password', 'refresh_token'],
     scope: 'read write',
-    audience: ['https://api.example.com', 'urn:b'],
+    audience: ['https://api.example.com', 'urn:b', 'rabbitmq'],
+    resources: ['https://api.example.com', 'mail'],
     access_token_ttl: 300,
     refresh_idle_ttl: 2_592_000,
     refresh_absolute_ttl: 43_200,
@@ -258,12 +260,16 @@ test('client add: what is not said is as the server has it, and how the client a
     grant_types: ['password'],
     scope: '',
     audience: null,
+    resources: null,
     access_token_ttl: null,
     refresh_idle_ttl: null,
     refresh_absolute_ttl: null,
     cors_origins: [],
     disabled_at: null,
   })
+  const api = await json(['client', 'add', 'api', '--resource', 'https://api.example.com'])
+  t.like(api, { grant_types: [], resources: ['https://api.example.com'], public: false, secrets: 1 })
+  t.like(await json(['client', 'update', 'api', '--resource', 'any']), { resources: null })
   for (const [id, options, expected] of [
     ['phone', ['--public'], { token_endpoint_auth_methods: ['none'], public: true, secrets: 0 }],
     ['tablet', ['--auth-method', 'none'], { token_endpoint_auth_methods: ['none'], public: true, secrets: 0 }],
@@ -374,7 +380,7 @@ test('usage: client update says what is wrong with a value, and changes nothing'
     [['--access-token-ttl', '86401'], /^latchkey: --access-token-ttl 86401: it takes a duration/],
     [['--refresh-idle-ttl', '5x'], /^latchkey: --refresh-idle-ttl 5x: it takes a duration/],
     [['--refresh-absolute-ttl', ''], /^latchkey: --refresh-absolute-ttl : it takes a duration/],
-    [['--audience', 'a b'], /^latchkey: --audience a b: it takes an absolute URI/],
+    [['--audience', 'a b'], /^latchkey: --audience a b: it takes an absolute URI or a name/],
     [
       ['--cors-origin', 'https://a.example/'],
       /^latchkey: --cors-origin https:\/\/a.example\/: it takes an origin, such as .*; browsers send it as https:\/\/a\.example/,
@@ -416,14 +422,14 @@ for (const [what, args, expected] of [
     /the keys of a client are for private_key_jwt/,
   ],
   [
-    'an audience that is no URI',
-    ['client', 'update', 'web', '--audience', 'foo'],
-    /--audience foo: it takes an absolute URI/,
+    'an audience that is neither a URI nor a name',
+    ['client', 'update', 'web', '--audience', ':foo'],
+    /--audience :foo: it takes an absolute URI or a name/,
   ],
   [
     '"default" beside an audience',
     ['client', 'update', 'web', '--audience', 'default', '--audience', 'urn:a'],
-    /--audience default: it takes an absolute URI/,
+    /--audience default: it takes an absolute URI or a name/,
   ],
   [
     'a jwks_uri of plain http, which the server refuses',

@@ -97,6 +97,30 @@ test('of several keys each one authenticates, with its kid and without any (RFC 
   }
 })
 
+test('an assertion with a kid is tried with the keys that were registered without one, and with no key of another name (RFC 7517 §4.5)', async t => {
+  const [first, second, named, stranger] = await Promise.all(
+    ['ES256', 'ES256', 'ES256', 'ES256'].map(alg => createClientKey(alg)),
+  )
+  const server = await startWatchedServer(t)
+  await server.addKeyClient({ id: 'one', jwks: { keys: [first!.jwk] } })
+  const mixed = [first!.jwk, second!.jwk, { ...named!.jwk, kid: 'named' }]
+  await server.addKeyClient({ id: 'several', jwks: { keys: mixed } })
+
+  const sign = (key: ClientKey, id: string, kid: string) => signAssertion(key, id, {}, { kid })
+  assertToken(t, await server.tokenBy(await sign(first!, 'one', 'mine')))
+  for (const key of [first!, second!]) assertToken(t, await server.tokenBy(await sign(key, 'several', 'mine')))
+  assertToken(t, await server.tokenBy(await sign(named!, 'several', 'named')))
+  for (const [key, id, kid] of [
+    [stranger!, 'one', 'mine'],
+    [stranger!, 'several', 'mine'],
+    [named!, 'several', 'mine'],
+    [first!, 'several', 'named'],
+  ] as const) {
+    const assertion = await sign(key, id, kid)
+    await assertRefused(t, server, () => server.tokenBy(assertion))
+  }
+})
+
 test('of several keys the right one still has to sign the right claims', async t => {
   const keys = await Promise.all([createClientKey(), createClientKey()])
   const server = await startWatchedServer(t)
@@ -108,21 +132,23 @@ test('of several keys the right one still has to sign the right claims', async t
 })
 
 for (const [path, params] of endpoints) {
-  test(`an assertion authenticates at ${path}: aud is the issuer or an endpoint, alone or in a list (RFC 7523 §3)`, async t => {
+  test(`an assertion authenticates at ${path}: aud is the issuer or an endpoint, alone or in a list that names no other server (RFC 7523 §3, CVE-2025-27370)`, async t => {
     const server = await startServerWithWorker(t)
 
-    for (const aud of [
-      issuer,
-      `${issuer}/token`,
-      `${issuer}${path}`,
-      [issuer],
-      ['https://other.example.com', `${issuer}/token`],
-    ]) {
+    for (const aud of [issuer, `${issuer}/token`, `${issuer}${path}`, [issuer], [`${issuer}/token`, issuer]]) {
       const answer = await server.post(path, { ...params, ...withAssertion(await server.sign({ aud })) })
       t.is(answer.status, 200, JSON.stringify(aud))
     }
-    const misdirected = await server.sign({ aud: 'https://other.example.com' })
-    await assertRefused(t, server, () => server.post(path, { ...params, ...withAssertion(misdirected) }))
+    for (const aud of [
+      'https://other.example.com',
+      ['https://other.example.com', `${issuer}/token`],
+      [issuer, 'https://other.example.com'],
+      [issuer, `${issuer}/token`, `${issuer}.example.com`],
+      [],
+    ]) {
+      const misdirected = await server.sign({ aud })
+      await assertRefused(t, server, () => server.post(path, { ...params, ...withAssertion(misdirected) }))
+    }
   })
 
   test(`an assertion works once, at ${path} as anywhere (RFC 7523 §3, jti)`, async t => {

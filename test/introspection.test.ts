@@ -12,37 +12,55 @@ import {
   refused,
   type ServerOptions,
   startServer,
-  startServerWithAlice,
   startTime,
   type TestServer,
 } from './_server.ts'
 
 type Tokens = { access_token: string; refresh_token: string; id_token?: string }
-type AliceServer = TestServer & { aliceId: string }
+type AliceServer = Awaited<ReturnType<typeof startServerWithApi>>
 
 const { retryWindow, idleLifetime } = oauthConfig.refresh
 const challenge = 'Basic realm="latchkey", charset="UTF-8"'
 const api = { client_id: 'api', client_secret: 'lks_api' }
 const jwtType = 'application/token-introspection+jwt'
-const openid = { id: 'openid', scope: 'openid profile email' }
+const app = { client_id: 'app', client_secret: 'lks_app' }
+const asRefreshToken = { ...app, token_type_hint: 'refresh_token' }
 
-/** Beside the public `app` and `alice`: the resource server `api`, which asks, and the confidential `web`. */
+/**
+ * With `alice`, the confidential `app` by which she signs in, the resource server `api`, which asks, the confidential `web`, and the
+ * public `phone`.
+ */
 async function startServerWithApi(t: ExecutionContext, options?: ServerOptions) {
-  const server = await startServerWithAlice(t, options)
+  const server = await startServer(t, options)
+  await server.addClient({ id: 'app', secret: 'lks_app', scope: 'read write openid profile email' })
   await server.addClient({ id: 'api', secret: 'lks_api', grantTypes: [] })
   await server.addClient({ id: 'web', secret: 'lks_web' })
-  return server
+  await server.addClient({ id: 'phone' })
+  const aliceId = await server.addUser({ email: 'alice@example.com', fullName: 'Alice' })
+  return {
+    ...server,
+    aliceId,
+    signIn: (params: Record<string, string> = app) =>
+      server.signIn({ ...('client_id' in params ? {} : app), ...params }),
+    refresh: (refreshToken: string) => server.refresh(refreshToken, app),
+  }
 }
 
+/** The resource server asks about access tokens, and the client itself about its refresh tokens. */
 function introspect(server: TestServer, token: string, params: Record<string, string> = {}) {
-  return server.post('/introspect', { token, ...api, ...params })
+  const asker = token.startsWith('lkr_') ? asRefreshToken : api
+  return server.post('/introspect', { token, ...asker, ...params })
 }
 
 /** @returns whether each token is active; an inactive one must tell nothing else (RFC 7662 §2.2) */
 async function areActive(t: ExecutionContext, server: TestServer, ...tokens: string[]): Promise<boolean[]> {
   const bodies = await Promise.all(tokens.map(async token => (await introspect(server, token)).body))
-  for (const body of bodies) if (body.active !== true) t.deepEqual(body, { active: false })
-  return bodies.map(body => body.active)
+  for (const { error, ...body } of bodies) {
+    // A client that is disabled or gone cannot even ask about its refresh tokens.
+    if (error !== undefined) t.is(error, 'invalid_client')
+    else if (body.active !== true) t.deepEqual(body, { active: false })
+  }
+  return bodies.map(body => body.active === true)
 }
 
 const both = (tokens: Tokens) => [tokens.access_token, tokens.refresh_token] as const
@@ -72,6 +90,7 @@ test('an active access token shows its claims, its type and the username, and no
       body: {
         active: true,
         token_type: 'Bearer',
+        token_use: 'access_token',
         iss: issuer,
         aud: issuer,
         sub: server.aliceId,
@@ -100,6 +119,7 @@ test('an active refresh token shows the sign-in, and the session as it is now (R
   t.is(status, 200)
   t.deepEqual(body, {
     active: true,
+    token_use: 'refresh_token',
     iss: issuer,
     aud: issuer,
     sub: server.aliceId,
@@ -134,6 +154,7 @@ test("a client's own access token shows the client as sub, and no user (RFC 7662
   t.deepEqual((await introspect(server, access_token)).body, {
     active: true,
     token_type: 'Bearer',
+    token_use: 'access_token',
     iss: issuer,
     aud: issuer,
     sub: 'worker',
@@ -173,11 +194,11 @@ const endings: [rule: string, end: (server: AliceServer, tokens: Tokens, tablet:
   ],
   [
     'the revocation of the refresh token',
-    (server, tokens) => server.post('/revoke', { client_id: 'app', token: tokens.refresh_token }),
+    (server, tokens) => server.post('/revoke', { ...app, token: tokens.refresh_token }),
   ],
   [
     'the revocation of the access token',
-    (server, tokens) => server.post('/revoke', { client_id: 'app', token: tokens.access_token }),
+    (server, tokens) => server.post('/revoke', { ...app, token: tokens.access_token }),
   ],
   [
     'latchkey session revoke',
@@ -391,8 +412,7 @@ const inactiveTokens: [rule: string, of: (server: TestServer, tokens: Tokens) =>
 for (const [rule, tokenOf] of inactiveTokens) {
   test(`${rule} is {"active":false}, and no error (RFC 7662 §2.2)`, async t => {
     const server = await startServerWithApi(t)
-    await server.addClient(openid)
-    const tokens = await server.signIn({ client_id: 'openid' })
+    const tokens = await server.signIn()
     const token = await tokenOf(server, tokens)
     const before = await stateOf(server)
 
@@ -439,11 +459,11 @@ test('an access token of a key that is retired is {"active":false}, and before t
   t.deepEqual(await areActive(t, server, eternal), [false])
 })
 
-test("any confidential client may ask about any client's tokens, in every way it may authenticate (RFC 7662 §2.1)", async t => {
+test("a confidential client that is no resource server may ask about any client's access tokens, in every way it may authenticate (RFC 7662 §2.1)", async t => {
   const server = await startServerWithApi(t)
   const web = { client_id: 'web', client_secret: 'lks_web' }
   const basic = { authorization: `Basic ${Buffer.from('api:lks_api').toString('base64')}` }
-  const tokens = [...both(await server.signIn()), ...both(await server.signIn(web))]
+  const tokens = [(await server.signIn()).access_token, (await server.signIn(web)).access_token]
 
   for (const token of tokens) {
     const answers = [
@@ -457,8 +477,8 @@ test("any confidential client may ask about any client's tokens, in every way it
 
 const refusedAskers: [rule: string, params: Record<string, string>, headers?: Record<string, string>][] = [
   ['without any client', {}],
-  ['of a public client', { client_id: 'app' }],
-  ['of a public client by Basic', {}, { authorization: `Basic ${Buffer.from('app:').toString('base64')}` }],
+  ['of a public client', { client_id: 'phone' }],
+  ['of a public client by Basic', {}, { authorization: `Basic ${Buffer.from('phone:').toString('base64')}` }],
   ['with a wrong secret', { client_id: 'api', client_secret: 'lks_web' }],
   ['with a wrong secret by Basic', {}, { authorization: `Basic ${Buffer.from('api:lks_web').toString('base64')}` }],
   ['without the secret', { client_id: 'api' }],
@@ -503,17 +523,75 @@ test('a question without token is invalid_request; an empty one is none (RFC 766
 })
 
 for (const hint of ['access_token', 'refresh_token', 'x', '__proto__', '']) {
-  test(`token_type_hint=${hint} changes nothing: a token shows what it is (RFC 7662 §2.1)`, async t => {
+  test(`token_type_hint=${hint}: an access token shows what it is, a refresh token is active for its client that names it (RFC 7662 §2.1)`, async t => {
     const server = await startServerWithApi(t)
+    const tokens = await server.signIn()
 
-    for (const token of both(await server.signIn())) {
-      const { body } = await introspect(server, token, { token_type_hint: hint })
-      t.deepEqual(body, (await introspect(server, token)).body)
-      t.is(body.active, true)
-    }
+    const access = await introspect(server, tokens.access_token, { token_type_hint: hint })
+    t.deepEqual([access.body.active, access.body.token_use], [true, 'access_token'])
+    const refresh = await introspect(server, tokens.refresh_token, { token_type_hint: hint })
+    const isNamed = hint === 'refresh_token'
+    t.deepEqual([refresh.body.active, refresh.body.token_use], isNamed ? [true, 'refresh_token'] : [false, undefined])
     t.deepEqual((await introspect(server, 'x', { token_type_hint: hint })).body, { active: false })
   })
 }
+
+test('a refresh token is shown to nobody but its own client: a resource server must not take it for an access token (RFC 7662 §4)', async t => {
+  const server = await startServerWithApi(t)
+  const { refresh_token: token } = await server.signIn()
+  const ask = async (params: Record<string, string>) => (await server.post('/introspect', { token, ...params })).body
+
+  for (const asker of [api, { client_id: 'web', client_secret: 'lks_web' }]) {
+    for (const hint of ['', 'access_token', 'refresh_token']) {
+      t.deepEqual(await ask({ ...asker, token_type_hint: hint }), { active: false }, hint)
+    }
+  }
+  t.is((await ask(asRefreshToken)).active, true)
+})
+
+test('a resource server of named resources sees tokens for these and no others, of either kind of grant (RFC 7662 §4)', async t => {
+  const [mail, files] = ['https://mail.example.com', 'files']
+  const server = await startServerWithApi(t)
+  const audience = [mail, files, issuer]
+  await server.addClient({
+    id: 'reader',
+    secret: 'lks_reader',
+    audience,
+    grantTypes: ['password', 'client_credentials'],
+  })
+  await server.addClient({ id: 'mail', secret: 'lks_mail', grantTypes: [], resources: [mail] })
+  await server.addClient({ id: 'files', secret: 'lks_files', grantTypes: [], resources: [files, 'archive'] })
+  await server.addClient({
+    id: 'other',
+    secret: 'lks_other',
+    grantTypes: [],
+    resources: ['https://mail.example.com/', 'mail'],
+  })
+  const reader = { client_id: 'reader', client_secret: 'lks_reader' }
+  const tokenFor = async (params: Record<string, string>) =>
+    (await server.token({ grant_type: 'client_credentials', ...reader, ...params })).body.access_token
+  const tokens = {
+    mail: await tokenFor({ resource: mail }),
+    all: await tokenFor({}),
+    issuer: (await server.signIn()).access_token,
+    user: (await server.signIn({ ...reader, resource: mail })).access_token,
+  }
+  const seenBy = async (id: string) => {
+    const answers = await Promise.all(
+      Object.entries(tokens).map(async ([name, token]) => {
+        const { body } = await server.post('/introspect', { token, client_id: id, client_secret: `lks_${id}` })
+        if (!body.active) t.deepEqual(body, { active: false })
+        return body.active ? name : undefined
+      }),
+    )
+    return answers.filter(name => name !== undefined)
+  }
+
+  t.deepEqual(await seenBy('mail'), ['mail', 'all', 'user'])
+  t.deepEqual(await seenBy('files'), ['all'])
+  t.deepEqual(await seenBy('other'), [])
+  t.deepEqual(await seenBy('api'), ['mail', 'all', 'issuer', 'user'])
+})
 
 test('a token in the query string, twice or in JSON is invalid_request, and GET is not allowed (RFC 7662 §2.1)', async t => {
   const server = await startServerWithApi(t)
@@ -562,7 +640,7 @@ test('as JWT: who asked is its audience, token_introspection is the answer, and 
   const { keys } = (await server.request('/.well-known/jwks.json')).body
   server.clock.advance(10)
 
-  for (const token of [...both(tokens), 'x']) {
+  for (const token of [tokens.access_token, 'x']) {
     const { status, headers, body } = await server.post('/introspect', { token, ...api }, { accept: jwtType })
 
     t.deepEqual(
@@ -638,7 +716,7 @@ test('an error is JSON, also for who asks for a JWT (RFC 9701 §5, RFC 7662 §2.
   const server = await startServerWithApi(t)
   const ask = (params: Record<string, string>) => server.post('/introspect', params, { accept: jwtType })
 
-  t.deepEqual(refusal(await ask({ client_id: 'app', token: 'x' })), refused(401, 'invalid_client'))
+  t.deepEqual(refusal(await ask({ client_id: 'phone', token: 'x' })), refused(401, 'invalid_client'))
   t.deepEqual(refusal(await ask(api)), refused(400, 'invalid_request'))
   t.is((await ask({ ...api, token: 'x' })).headers.get('content-type'), jwtType)
 })
@@ -664,8 +742,7 @@ const otherJwts: [rule: string, of: (server: TestServer, tokens: Tokens) => stri
 for (const [rule, jwtOf] of otherJwts) {
   test(`${rule} is refused as an access token everywhere (RFC 8725 §3.11)`, async t => {
     const server = await startServerWithApi(t)
-    await server.addClient(openid)
-    const tokens = await server.signIn({ client_id: 'openid' })
+    const tokens = await server.signIn()
     const jwt = await jwtOf(server, tokens)
     const before = await stateOf(server)
     const ask = (accessToken: string) =>
@@ -686,8 +763,8 @@ for (const [rule, jwtOf] of otherJwts) {
       t.regex(answer.headers.get('www-authenticate') ?? '', /error="invalid_token"/)
     }
     t.deepEqual((await introspect(server, jwt)).body, { active: false })
-    t.like(await server.post('/revoke', { token: jwt, client_id: 'openid' }), { status: 200, body: {} })
-    const refresh = await server.refresh(jwt, { client_id: 'openid' })
+    t.like(await server.post('/revoke', { token: jwt, ...app }), { status: 200, body: {} })
+    const refresh = await server.refresh(jwt)
     t.deepEqual(refusal(refresh), refused(400, 'invalid_grant'))
     t.deepEqual(await stateOf(server), before)
 

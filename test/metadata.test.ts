@@ -50,7 +50,7 @@ const metadata = {
   jwks_uri: `${issuer}/.well-known/jwks.json`,
   grant_types_supported: ['password', 'refresh_token', 'client_credentials'],
   response_types_supported: [],
-  scopes_supported: ['openid', 'profile', 'email'],
+  scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
   claims_supported: [
     ...['iss', 'sub', 'aud', 'iat', 'exp', 'auth_time', 'amr', 'sid', 'at_hash'],
     ...['name', 'preferred_username', 'email'],
@@ -375,7 +375,7 @@ test('promise 9: the signing algs are announced anew also to who asks as rarely 
   t.deepEqual(await announced(), ['RS256'])
 })
 
-test('promise 9: every announced scope gives something, and no other scope of OpenID Connect does (OIDC Core §5.4)', async t => {
+test('promise 9: every announced scope gives something, offline_access the refresh token, and no other scope of OpenID Connect does (OIDC Core §5.4, §11)', async t => {
   const server = await startOpenIdServer(t)
   const announced: string[] = (await server.request(discoveryPath)).body.scopes_supported
   const given: Record<string, string[]> = {}
@@ -397,7 +397,7 @@ test('promise 9: every announced scope gives something, and no other scope of Op
     offline_access: ['sub'],
     read: ['sub'],
   })
-  t.deepEqual(announced, ['openid', 'profile', 'email'])
+  t.deepEqual(announced, ['openid', 'profile', 'email', 'offline_access'])
   t.false('id_token' in (await signInWithIdToken(server, { scope: 'profile email' })))
 })
 
@@ -486,10 +486,7 @@ for (const path of documents) {
     t.is(first.status, 200)
     t.is(first.headers.get('cache-control'), `public, max-age=${jwksMaxAge}`)
     t.regex(etag, /^"[\w-]{22}"$/)
-    t.is(
-      first.headers.get('content-type')?.split(';')[0],
-      path === jwksPath ? 'application/jwk-set+json' : 'application/json',
-    )
+    t.is(first.headers.get('content-type')?.split(';')[0], 'application/json')
     for (const known of [etag, `W/${etag}`, `"x", ${etag}`, '*']) {
       const { status, headers, body } = await server.request(path, { headers: revalidating(known) })
       t.deepEqual(
@@ -509,10 +506,27 @@ for (const path of documents) {
 
       t.deepEqual(
         { status, allowed: headers.get('access-control-allow-origin'), vary: headers.get('vary') },
-        { status: 200, allowed: '*', vary: null },
+        { status: 200, allowed: '*', vary: path === jwksPath ? 'Accept' : null },
       )
       t.is(headers.get('access-control-allow-credentials'), null)
     }
+  })
+}
+
+for (const [accept, type] of [
+  ['*/*', 'application/json'],
+  ['application/json', 'application/json'],
+  ['text/html, application/xhtml+xml, */*;q=0.8', 'application/json'],
+  ['application/jwk-set+json', 'application/jwk-set+json'],
+  ['application/jwk-set+json, application/json', 'application/jwk-set+json'],
+] as const) {
+  test(`the keys are ${type} for Accept: ${accept}, and caches are told that it depends on that (RFC 7517 §8.5, RFC 9110 §12.5.5)`, async t => {
+    const server = await startServer(t)
+    const { status, headers, body } = await server.request(jwksPath, { headers: { accept } })
+    t.deepEqual(
+      [status, headers.get('content-type')?.split(';')[0], headers.get('vary'), body.keys.length],
+      [200, type, 'Accept', 1],
+    )
   })
 }
 

@@ -11,6 +11,7 @@ import {
   refusal,
   refused,
   type ServerOptions,
+  startServer,
   startServerWithAlice,
   startTime,
   type TestServer,
@@ -131,6 +132,31 @@ test('a scope token that contains openid is not openid', async t => {
 
   t.false('id_token' in (await signIn(server, { client_id: 'odd', scope: 'openid2 xopenid' })))
   t.true('id_token' in (await signIn(server, { client_id: 'odd' })))
+})
+
+test('offline_access is never refused and means what a refresh token means (OIDC Core §11)', async t => {
+  const server = await startServer(t)
+  await server.addClient({ scope: 'read write' })
+  await server.addClient({ id: 'once', scope: 'read write', grantTypes: ['password'] })
+  await server.addClient({ id: 'worker', secret: 'lks_worker', scope: 'read', grantTypes: ['client_credentials'] })
+  await server.addUser()
+
+  const first = await server.signIn({ scope: 'read offline_access' })
+  t.is(first.scope, 'read offline_access')
+  const second = (await server.refresh(first.refresh_token)).body
+  t.is(second.scope, 'read offline_access')
+  t.is((await server.refresh(second.refresh_token, { scope: 'read' })).body.scope, 'read')
+  // Not asked for, not granted by name; asked for at a refresh, no error.
+  const plain = await server.signIn()
+  t.is(plain.scope, 'read write')
+  t.is((await server.refresh(plain.refresh_token, { scope: 'read offline_access' })).body.scope, 'read')
+  // Where there is no refresh token it is ignored.
+  const once = await server.signIn({ client_id: 'once', scope: 'read offline_access' })
+  t.deepEqual([once.scope, 'refresh_token' in once], ['read', false])
+  const worker = { grant_type: 'client_credentials', client_id: 'worker', client_secret: 'lks_worker' }
+  t.is((await server.token({ ...worker, scope: 'read offline_access' })).body.scope, 'read')
+  const beyond = await server.token({ ...worker, scope: 'write offline_access' })
+  t.deepEqual(refusal(beyond), refused(400, 'invalid_scope'))
 })
 
 test('openid for a client that does not have it is invalid_scope', async t => {

@@ -191,7 +191,7 @@ test('migration 0001 keeps every client, user and session; clients without a sec
   t.teardown(() => storage.close())
 
   t.true(migrated > 0)
-  const absent = { jwks: undefined, jwksUri: undefined, audience: undefined }
+  const absent = { jwks: undefined, jwksUri: undefined, audience: undefined, resources: undefined }
   const asTheServer = {
     ...absent,
     accessTokenLifetime: undefined,

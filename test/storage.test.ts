@@ -52,6 +52,7 @@ function client(id: string, changes: Partial<Client> = {}): Client {
     grantTypes: ['password', 'refresh_token'],
     scope: 'read write',
     audience: undefined,
+    resources: undefined,
     accessTokenLifetime: undefined,
     refreshIdleLifetime: undefined,
     refreshAbsoluteLifetime: undefined,
@@ -617,7 +618,7 @@ contract('refreshSession: what is refused writes nothing', async (t, storage) =>
     { kind: 'revoked' },
     { kind: 'expired' },
     { kind: 'foreign' },
-    { kind: 'scope_exceeded' },
+    { kind: 'scope_exceeded', allowed: 'read' },
   ]
   await populate(storage, session('a'))
   for (const refusal of refusals) {

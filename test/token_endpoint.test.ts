@@ -6,6 +6,7 @@ import argon2 from 'argon2'
 import test, { type ExecutionContext } from 'ava'
 import bcrypt from 'bcrypt'
 import Database from 'better-sqlite3'
+import { decodeJwt } from 'jose'
 import { auditEvent } from '../src/oauth/audit.ts'
 import { createPasswords } from '../src/oauth/password.ts'
 import { openSqliteStorage } from '../src/storage/sqlite.ts'
@@ -140,6 +141,43 @@ const refusedForms: [
   ['with part of a scope token', `${signInForm}&scope=rea`, 'invalid_scope', `${signInForm}&scope=read`],
   ['with a scope in another case', `${signInForm}&scope=READ`, 'invalid_scope', `${signInForm}&scope=read`],
 ]
+
+for (const [what, form, words] of [
+  ['the parameter that is given twice', `${signInForm}&scope=read&scope=read`, 'a parameter is given twice: scope'],
+  ['no parameter whose name is not for a description', `${signInForm}&%22=&%22=`, 'a parameter is given twice'],
+  ['no long name', `${signInForm}&${'n'.repeat(81)}&${'n'.repeat(81)}`, 'a parameter is given twice'],
+  [
+    'the scope that is refused, and only that',
+    `${signInForm}&scope=read+admin+root`,
+    'the scope asks for more than can be granted: admin root',
+  ],
+  ['a scope that is malformed', `${signInForm}&scope=%22`, 'the scope is malformed'],
+  [
+    'the grants that there are',
+    'grant_type=implicit&client_id=app',
+    'this grant type is not supported; there are password, refresh_token, client_credentials',
+  ],
+  [
+    'the resource that is refused',
+    `${signInForm}&resource=https://other.example.com/x`,
+    'the resource is malformed, given twice or not one that can be granted: https://other.example.com/x',
+  ],
+] as const) {
+  test(`a refusal names ${what}, in characters of RFC 6749 §5.2: ${words}`, async t => {
+    const server = await startServerWithAlice(t)
+    const { status, body } = await postText(server, form)
+    t.is(status, 400)
+    t.is(body.error_description, words)
+    t.regex(body.error_description, /^[\x20\x21\x23-\x5b\x5d-\x7e]+$/)
+  })
+}
+
+test('a refresh that asks for more names what was not granted at sign-in (RFC 6749 §6)', async t => {
+  const server = await startServerWithAlice(t)
+  const { refresh_token } = await server.signIn({ scope: 'read' })
+  const { body } = await server.refresh(refresh_token, { scope: 'read write' })
+  t.is(body.error_description, 'the scope asks for more than was granted at sign-in: write')
+})
 
 for (const [rule, form, error, twin] of refusedForms) {
   test(`a token request ${rule} is ${error} (RFC 6749 §3.2, §5.2)`, async t => {
@@ -335,12 +373,24 @@ for (const [requested, granted] of [
   })
 }
 
-test('a client without any scope is granted the empty one', async t => {
+test('a client without any scope is granted none, which no answer and no token shows as an empty scope (RFC 6749 §3.3)', async t => {
   const server = await startServer(t)
   await server.addClient({ scope: '' })
   await server.addUser()
 
-  t.is((await server.signIn()).scope, '')
+  const tokens = await server.signIn()
+  t.false('scope' in tokens)
+  t.false('scope' in decodeJwt(tokens.access_token))
+  await server.addClient({ id: 'api', secret: 'lks_api', scope: '' })
+  const ask = { client_id: 'api', client_secret: 'lks_api' }
+  const own = (await server.token({ grant_type: 'password', ...ask, username: 'alice', password })).body
+  for (const [token, hint] of [
+    [own.access_token, 'access_token'],
+    [own.refresh_token, 'refresh_token'],
+  ]) {
+    const { body } = await server.post('/introspect', { ...ask, token, token_type_hint: hint })
+    t.deepEqual([body.active, 'scope' in body], [true, false])
+  }
   t.deepEqual(refusal(await postText(server, `${signInForm}&scope=read`)), refused(400, 'invalid_scope'))
 })
 

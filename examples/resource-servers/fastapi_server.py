@@ -44,7 +44,7 @@ def authenticate(credentials: HTTPAuthorizationCredentials | None = Depends(HTTP
 
 def require_scope(scope: str):
     def check(claims: dict = Depends(authenticate)) -> dict:
-        if scope not in claims["scope"].split():
+        if scope not in claims.get("scope", "").split():
             raise refuse(403, f'Bearer error="insufficient_scope", scope="{scope}"')
         return claims
 

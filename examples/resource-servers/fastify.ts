@@ -8,7 +8,7 @@ import buildGetJwks from 'get-jwks'
 
 declare module '@fastify/jwt' {
   interface FastifyJWT {
-    user: { sub: string; scope: string }
+    user: { sub: string; scope?: string }
   }
 }
 
@@ -34,7 +34,7 @@ await app.register(jwt, {
     allowedAud: audience,
     algorithms: ['ES256'],
     checkTyp: 'at+jwt',
-    requiredClaims: ['iss', 'aud', 'exp', 'sub', 'scope'],
+    requiredClaims: ['iss', 'aud', 'exp', 'sub'],
   },
 })
 
@@ -51,7 +51,7 @@ app.addHook('onRequest', async (request, reply) => {
 
 const requireScope = (scope: string): onRequestAsyncHookHandler => {
   return async (request, reply) => {
-    if (request.user.scope.split(' ').includes(scope)) return
+    if (request.user.scope?.split(' ').includes(scope)) return
     return reply.code(403).header('WWW-Authenticate', `Bearer error="insufficient_scope", scope="${scope}"`).send()
   }
 }

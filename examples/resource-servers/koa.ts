@@ -39,7 +39,7 @@ const authenticate = jwt({
 
 const requireScope = (scope: string): Middleware => {
   return (ctx, next) => {
-    if (ctx.state.user.scope.split(' ').includes(scope)) return next()
+    if (ctx.state.user.scope?.split(' ').includes(scope)) return next()
     ctx.status = 403
     ctx.set('WWW-Authenticate', `Bearer error="insufficient_scope", scope="${scope}"`)
   }

@@ -18,6 +18,7 @@ import { grants } from '../oauth/grants/index.ts'
 import { longestAccessTokenLifetime } from '../oauth/keys.ts'
 import { digestClientSecret } from '../oauth/master_secret.ts'
 import { originProblem, parseOrigin } from '../oauth/origin.ts'
+import { isAudience } from '../oauth/resource.ts'
 import { parseScope } from '../oauth/scope.ts'
 import type { Storage } from '../oauth/storage.ts'
 import { now, randomBytes, readMasterSecrets } from '../setup.ts'
@@ -117,6 +118,7 @@ type SettingOptions = {
   jwks?: string
   jwksUri?: string
   audience?: string[]
+  resource?: string[]
   accessTokenTtl?: string
   refreshIdleTtl?: string
   refreshAbsoluteTtl?: string
@@ -139,8 +141,13 @@ function addSettings(command: Command): Command {
     .option('--jwks <file>', 'the JWK Set with its public keys, for private_key_jwt')
     .option('--jwks-uri <uri>', 'where it publishes that JWK Set')
     .option(
-      '--audience <uri>',
-      'a resource that its tokens may be for; repeat for several, "default" for the server\'s',
+      '--audience <audience>',
+      'what its tokens may be for, a URI or a name; repeat for several, "default" for the server\'s',
+      collect,
+    )
+    .option(
+      '--resource <audience>',
+      'what it is the resource server of: /introspect shows it only tokens for that; repeat for several, "any" for all',
       collect,
     )
     .option('--access-token-ttl <duration>', 'such as 5m; "default" for the server\'s')
@@ -173,7 +180,8 @@ function readSettings(options: SettingOptions): Partial<Client> {
     ...(methods && { authenticationMethods: [...new Set(methods)] }),
     ...(options.jwks !== undefined && { jwks: readJwks(options.jwks), jwksUri: undefined }),
     ...(options.jwksUri !== undefined && { jwksUri: readJwksUri(options.jwksUri), jwks: undefined }),
-    ...(options.audience && { audience: readAudience(options.audience) }),
+    ...(options.audience && { audience: readAudiences('--audience', 'default', options.audience) }),
+    ...(options.resource && { resources: readAudiences('--resource', 'any', options.resource) }),
     ...readLifetime('accessTokenLifetime', '--access-token-ttl', options.accessTokenTtl, longestAccessTokenLifetime),
     ...readLifetime('refreshIdleLifetime', '--refresh-idle-ttl', options.refreshIdleTtl),
     ...readLifetime('refreshAbsoluteLifetime', '--refresh-absolute-ttl', options.refreshAbsoluteTtl),
@@ -200,10 +208,13 @@ function readJwksUri(text: string): string {
   return fits ? text : usage(`--jwks-uri ${text}: it takes an https URL`)
 }
 
-function readAudience(texts: string[]): string[] | undefined {
-  if (texts.length === 1 && texts[0] === 'default') return undefined
-  const bad = texts.find(text => !URL.canParse(text) || /[\s#]/.test(text))
-  return bad === undefined ? [...new Set(texts)] : usage(`--audience ${bad}: it takes an absolute URI without fragment`)
+/** @param none the word that stands alone, for no list */
+function readAudiences(option: string, none: string, texts: string[]): string[] | undefined {
+  if (texts.length === 1 && texts[0] === none) return undefined
+  const bad = texts.find(text => text === none || !isAudience(text))
+  return bad === undefined
+    ? [...new Set(texts)]
+    : usage(`${option} ${bad}: it takes an absolute URI or a name without colons and spaces`)
 }
 
 function readLifetime(member: keyof Client, option: string, text: string | undefined, most?: number) {
@@ -227,7 +238,10 @@ type AddOptions = Json & SecretOption & SettingOptions & { public?: true }
 async function addClient(id: string, options: AddOptions): Promise<void> {
   if (!isClientId(id))
     throw new UsageError('a client id has 1 to 64 letters, digits or . _ ~ - and does not begin with usr_')
-  if (options.grant === undefined) throw new UsageError('name what the client may do with --grant')
+  if (options.grant === undefined && options.resource === undefined)
+    throw new UsageError(
+      'name what the client may do with --grant, or what it is the resource server of with --resource',
+    )
   if (options.public && options.secretStdin)
     throw new UsageError('a public client has no secret: drop --public or --secret-stdin')
   if (options.public && options.authMethod) throw new UsageError('--public is --auth-method none: give one of them')
@@ -394,6 +408,7 @@ function describeClient(client: Client) {
     grant_types: client.grantTypes,
     scope: client.scope,
     audience: client.audience ?? null,
+    resources: client.resources ?? null,
     access_token_ttl: client.accessTokenLifetime ?? null,
     refresh_idle_ttl: client.refreshIdleLifetime ?? null,
     refresh_absolute_ttl: client.refreshAbsoluteLifetime ?? null,

@@ -25,7 +25,7 @@ export async function countTouchedSessions(
   const isForAll = members.some(member => String(before[member]) !== String(after[member]))
   const audience = [config.audience ?? config.issuer ?? `http://localhost:${config.port}`]
   const grantedTo = (client: Client, { scope, audience: granted }: { scope: string; audience: readonly string[] }) =>
-    JSON.stringify([remainingScope(scope, client.scope), remainingAudience(granted, { audience }, client)])
+    JSON.stringify([remainingScope(scope, client), remainingAudience(granted, { audience }, client)])
   const grants = await storage.countLiveSessionsByGrant(after.id, now())
   return grants
     .filter(grant => isForAll || grantedTo(before, grant) !== grantedTo(after, grant))

@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import { type ErrorCode, errorAnswers, OAuthError } from '../oauth/error.ts'
 import { commonHeaders } from './headers.ts'
 import { sendJson } from './json.ts'
+import { insistOnSingleHeaders } from './single_headers.ts'
 
 /** Lines about refusals of one code: so many at once, and so many a second after that. A flood of them must not fill the disk. */
 const logBurst = 200
@@ -25,6 +26,7 @@ export function answerErrors(log: Logger, idPrefix: string, issuer: string): Mid
     let failure: OAuthError | undefined
     try {
       insistOnReadableTarget(ctx)
+      insistOnSingleHeaders(ctx.req.rawHeaders)
       await next()
       if (ctx.status === 404 && ctx.body == null) failure = new OAuthError('not_found', 'there is nothing at this path')
       if (ctx.status === 405) failure = new OAuthError('method_not_allowed', 'this method is not allowed here')

@@ -42,7 +42,14 @@ export function oauthRoutes(deps: Deps) {
         ctx.type = introspectionJwtType
       } else sendJson(ctx, introspection)
     },
-    jwks: (ctx: Context) => cacheable(ctx, deps.keyRing.jwks(deps.now()), 'application/jwk-set+json'),
+    jwks(ctx: Context) {
+      ctx.vary('Accept')
+      cacheable(
+        ctx,
+        deps.keyRing.jwks(deps.now()),
+        ctx.get('Accept').includes(jwkSetType) ? jwkSetType : 'application/json',
+      )
+    },
     metadata(ctx: Context) {
       const algs = deps.keyRing.algs(deps.now())
       if (String(algs) !== String(document.algs)) document = documentFor(algs)
@@ -50,6 +57,9 @@ export function oauthRoutes(deps: Deps) {
     },
   }
 }
+
+/** RFC 7517 §8.5. Only for who names it: many libraries take a document for JSON by its type alone. */
+const jwkSetType = 'application/jwk-set+json'
 
 /** RFC 9701 §4. */
 const introspectionJwtType = 'application/token-introspection+jwt'

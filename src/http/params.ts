@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Context, Next } from 'koa'
 import bodyParser from 'koa-bodyparser'
 import type { TokenParams } from '../oauth/client.ts'
-import { OAuthError } from '../oauth/error.ts'
+import { OAuthError, quoted } from '../oauth/error.ts'
 
 const formType = 'application/x-www-form-urlencoded'
 const jsonType = 'application/json'
@@ -141,7 +141,7 @@ export function parseForm(text: string): TokenParams {
       if (value !== '') resources.push(value)
       continue
     }
-    if (seen.has(name)) throw new OAuthError('invalid_request', 'a parameter is given twice')
+    if (seen.has(name)) throw new OAuthError('invalid_request', `a parameter is given twice${quoted(name)}`)
     seen.add(name)
     if (value !== '') params[name] = value
   }

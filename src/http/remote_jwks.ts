@@ -2,8 +2,8 @@
  * Keys that clients publish at a `jwks_uri`: RFC 7591 §2. What is behind such an address is not ours to trust, so a fetch
  * has a limit of time and size, follows no redirect, and reaches no private network (RFC 9700 §4.11.2, SSRF).
  */
-import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from 'jose'
-import { AssertionError } from '../oauth/client_assertion.ts'
+import { createRemoteJWKSet, customFetch } from 'jose'
+import { AssertionError, type RemoteKeys } from '../oauth/client_assertion.ts'
 
 /** Milliseconds. */
 const timeout = 3000
@@ -14,8 +14,8 @@ const cooldown = 30_000
 const largestSet = 65_536
 
 /** @param allowPrivate reach loopback and private addresses too, and plain http */
-export function createRemoteJwks(allowPrivate: boolean): (uri: string) => JWTVerifyGetKey {
-  const sets = new Map<string, JWTVerifyGetKey>()
+export function createRemoteJwks(allowPrivate: boolean): (uri: string) => RemoteKeys {
+  const sets = new Map<string, RemoteKeys>()
   return uri => {
     const known = sets.get(uri)
     if (known !== undefined) return known
@@ -25,7 +25,7 @@ export function createRemoteJwks(allowPrivate: boolean): (uri: string) => JWTVer
   }
 }
 
-function createRemoteSet(url: URL, allowPrivate: boolean): JWTVerifyGetKey {
+function createRemoteSet(url: URL, allowPrivate: boolean): RemoteKeys {
   let failure: { error: unknown; at: number } | undefined
   return createRemoteJWKSet(url, {
     timeoutDuration: timeout,

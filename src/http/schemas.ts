@@ -105,14 +105,17 @@ export function errorResponse(codes: readonly ErrorCode[]) {
   })
 }
 
-const grantedScope = z.string().meta({ description: 'What was granted, space-separated.', examples: ['read write'] })
+const grantedScope = z
+  .string()
+  .min(1)
+  .meta({ description: 'What was granted, space-separated. Left out where that is nothing.', examples: ['read write'] })
 
 export const tokenResponse = z
   .strictObject({
     access_token: jwt.meta({ description: 'A JWT (RFC 9068).' }),
     token_type: z.literal('Bearer'),
     expires_in: seconds.positive().meta({ description: 'Seconds that the access token lives.' }),
-    scope: grantedScope,
+    scope: grantedScope.optional(),
     refresh_token: z
       .string()
       .regex(/^lkr_[\w-]+$/)
@@ -150,7 +153,7 @@ const accessTokenClaims = {
   iat: instant,
   exp: instant,
   jti: z.string(),
-  scope: grantedScope,
+  scope: grantedScope.optional(),
   sid: z.string().optional().meta({ description: 'The session.' }),
   auth_time: instant.optional(),
   amr: amr.optional(),
@@ -164,6 +167,7 @@ export const introspectionResponse = z
       .strictObject({
         active: z.literal(true),
         token_type: z.literal('Bearer'),
+        token_use: z.literal('access_token'),
         username: z.string().optional(),
         ...accessTokenClaims,
       })
@@ -171,6 +175,7 @@ export const introspectionResponse = z
     z
       .strictObject({
         active: z.literal(true),
+        token_use: z.literal('refresh_token'),
         iss: url,
         aud: audience,
         sub: z.string(),
@@ -178,7 +183,7 @@ export const introspectionResponse = z
         client_id: clientId,
         iat: instant,
         exp: instant,
-        scope: grantedScope,
+        scope: grantedScope.optional(),
         sid: z.string(),
         auth_time: instant,
         amr,
@@ -191,6 +196,7 @@ export const introspectionResponse = z
       {
         active: true,
         token_type: 'Bearer',
+        token_use: 'access_token',
         username: 'alice',
         iss: issuer,
         aud: issuer,
@@ -248,7 +254,9 @@ const session = z
     device: z.string().nullable().meta({ description: 'As the app named it at the sign-in.' }),
     ip: z.string().nullable().meta({ description: 'Where it was last used from.' }),
     user_agent: z.string().nullable(),
-    scope: grantedScope,
+    scope: z
+      .string()
+      .meta({ description: 'What was granted at the sign-in, space-separated.', examples: ['read write'] }),
     created_at: instant,
     last_seen_at: instant.meta({ description: 'The last sign-in or refresh, in seconds since 1970.' }),
     expires_at: instant.meta({ description: 'When it ends if it is not refreshed, in seconds since 1970.' }),

@@ -19,7 +19,8 @@ export type AccessTokenClaims = Readonly<{
   iat: number
   exp: number
   jti: string
-  scope: string
+  /** Space-separated; absent where nothing was granted, since a scope has one token at least (RFC 6749 §3.3). */
+  scope?: string
   sid?: string
   auth_time?: number
   amr?: readonly string[]
@@ -49,7 +50,7 @@ export function issueAccessToken(
     iat: now,
     exp: now + expiresIn,
     jti: random.toString('base64url', 0, 16),
-    scope,
+    ...(scope !== '' && { scope }),
     ...(session !== undefined && { sid: session.id, auth_time: session.authTime, amr: session.amr }),
   }
   return { accessToken: deps.keyRing.sign(claims, now), expiresIn }
@@ -79,7 +80,7 @@ export async function authenticateAccessToken(
   const client = found && (await deps.storage.findClient(found.session.clientId))
   if (found === undefined || client === undefined || client.disabledAt !== undefined)
     throw new OAuthError('invalid_token', 'the access token is expired, revoked or not valid here')
-  return { ...found, scope: claims!.scope }
+  return { ...found, scope: claims!.scope ?? '' }
 }
 
 /** Where the revocation of a client's own access token is remembered. */

@@ -27,6 +27,8 @@ export type Client = Readonly<{
   scope: string
   /** The resources that its access tokens may be for, all of them by default (RFC 8707). */
   audience?: readonly string[] | undefined
+  /** The audiences that it is the resource server of: it learns of no other tokens (RFC 7662 §4). Absent: of all. */
+  resources?: readonly string[] | undefined
   accessTokenLifetime?: number | undefined
   refreshIdleLifetime?: number | undefined
   refreshAbsoluteLifetime?: number | undefined
@@ -63,6 +65,8 @@ export function clientProblem(client: Client): string | undefined {
   if (by('private_key_jwt') && !hasKeys) return 'private_key_jwt needs the keys of the client or their address'
   if (client.jwks !== undefined && client.jwksUri !== undefined)
     return 'the keys of a client are here or at an address, not both'
+  if (by('none') && client.resources !== undefined)
+    return 'a resource server authenticates to ask about tokens (RFC 7662 §2.1): a public client has no resources'
   if (hasSecret(client) && client.secretDigests.length === 0) return 'this client has no secret to authenticate by'
   return undefined
 }

@@ -1,6 +1,14 @@
 /** Client assertions: `private_key_jwt`. RFC 7521 §4.2, RFC 7523 §2.2 and §3, OpenID Connect Core §9. */
 import { createHash } from 'node:crypto'
-import { createLocalJWKSet, decodeJwt, errors, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import {
+  createLocalJWKSet,
+  decodeJwt,
+  errors,
+  type JSONWebKeySet,
+  type JWK,
+  type JWTVerifyGetKey,
+  jwtVerify,
+} from 'jose'
 import type { Client } from './client.ts'
 import type { Deps } from './deps.ts'
 
@@ -17,6 +25,9 @@ const longestJti = 256
 export class AssertionError extends Error {
   override name = 'AssertionError'
 }
+
+/** Finds keys at a client's `jwks_uri`; `jwks` are those that it published when it was last asked. */
+export type RemoteKeys = JWTVerifyGetKey & Readonly<{ jwks: () => JSONWebKeySet | undefined }>
 
 /** @returns the client that an assertion says it is of, before anything is verified */
 export function claimedClientId(assertion: string): string | undefined {
@@ -54,12 +65,13 @@ export async function verifyClientAssertion(deps: Deps, assertion: string): Prom
 async function verify(deps: Deps, client: Client, assertion: string): Promise<{ jti: string; exp: number }> {
   const { issuer } = deps.config
   const now = deps.now()
+  // RFC 7523 §3: what identifies this server; libraries send the issuer or an endpoint.
+  const audience = [issuer, `${issuer}/token`, `${issuer}/introspect`, `${issuer}/revoke`]
   const options = {
     algorithms: clientAssertionAlgs,
     issuer: client.id,
     subject: client.id,
-    // RFC 7523 §3: what identifies this server; libraries send the issuer or an endpoint.
-    audience: [issuer, `${issuer}/token`, `${issuer}/introspect`, `${issuer}/revoke`],
+    audience,
     requiredClaims: ['exp', 'jti'],
     clockTolerance,
     currentDate: new Date(now * 1000),
@@ -74,7 +86,9 @@ async function verify(deps: Deps, client: Client, assertion: string): Promise<{ 
     }
     throw new errors.JWSSignatureVerificationFailed()
   })
-  const { jti, exp = 0, iat = now } = payload
+  const { jti, exp = 0, iat = now, aud } = payload
+  // One that is also for another server could be passed on by that server, or be asked for by it under our name (CVE-2025-27370).
+  if (![aud].flat().every(one => audience.includes(one!))) throw new AssertionError('it is for another server as well')
   if (typeof jti !== 'string' || jti === '' || jti.length > longestJti) throw new AssertionError('its jti is unusable')
   if (exp > now + longestLifetime + clockTolerance) throw new AssertionError('it lives too long')
   if (iat > now + clockTolerance) throw new AssertionError('it was issued in the future')
@@ -82,9 +96,25 @@ async function verify(deps: Deps, client: Client, assertion: string): Promise<{ 
 }
 
 function clientKeys({ remoteJwks }: Deps, client: Client): JWTVerifyGetKey {
-  if (client.jwks !== undefined) return createLocalJWKSet(client.jwks)
-  if (client.jwksUri !== undefined) return remoteJwks(client.jwksUri)
-  throw new AssertionError('the client has no keys')
+  if (client.jwks !== undefined) return withNamelessKeys(createLocalJWKSet(client.jwks), () => client.jwks!.keys)
+  if (client.jwksUri === undefined) throw new AssertionError('the client has no keys')
+  const getKey = remoteJwks(client.jwksUri)
+  return withNamelessKeys(getKey, () => getKey.jwks()?.keys ?? [])
+}
+
+/** An assertion may name a key that the client has registered without a name: then those without one are tried (RFC 7517 §4.5). */
+function withNamelessKeys(getKey: JWTVerifyGetKey, keys: () => readonly JWK[]): JWTVerifyGetKey {
+  return async (header, token) => {
+    try {
+      return await getKey(header, token)
+    } catch (error) {
+      const nameless = keys().filter(({ kid }) => kid === undefined)
+      if (!(error instanceof errors.JWKSNoMatchingKey) || header?.kid === undefined || nameless.length === 0)
+        throw error
+      const { kid: _, ...unnamed } = header
+      return createLocalJWKSet({ keys: nameless })(unnamed, token)
+    }
+  }
 }
 
 /** @returns false when it was there already */

@@ -1,6 +1,6 @@
 /** What the protocol needs from outside: everything that a test substitutes or that differs between deployments. */
-import type { JWTVerifyGetKey } from 'jose'
 import type { Throttle } from './attempts.ts'
+import type { RemoteKeys } from './client_assertion.ts'
 import type { KeyRing } from './keys.ts'
 import type { MasterSecrets } from './master_secret.ts'
 import type { Passwords } from './password.ts'
@@ -28,7 +28,7 @@ export type Deps = Readonly<{
   throttle: Throttle
   refusals: Refusals
   /** Keys of clients that publish them at a `jwks_uri`. Rejects with an AssertionError when they cannot be had. */
-  remoteJwks: (uri: string) => JWTVerifyGetKey
+  remoteJwks: (uri: string) => RemoteKeys
   /** Seconds since the epoch, an integer. */
   now: () => number
   randomBytes: (size: number) => Buffer

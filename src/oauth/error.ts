@@ -31,6 +31,18 @@ export const errorAnswers = {
 
 export type ErrorCode = keyof typeof errorAnswers
 
+/** Characters of a request that an error repeats. */
+const maxQuoted = 80
+
+/**
+ * What a client sent, for the words that it is refused with.
+ *
+ * @returns `: ` and the text; nothing when it is long or has characters that no description may have (RFC 6749 §5.2)
+ */
+export function quoted(text: string): string {
+  return text.length <= maxQuoted && /^[\x20\x21\x23-\x5b\x5d-\x7e]+$/.test(text) ? `: ${text}` : ''
+}
+
 export type OAuthErrorOptions = {
   /** For the log only, never for the client. */
   cause?: unknown

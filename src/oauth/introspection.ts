@@ -14,9 +14,12 @@ import { decideRefresh, expiryOf } from './session.ts'
 export type Introspection = Readonly<{ active: false } | ({ active: true } & Record<string, unknown>)>
 
 const inactive: Introspection = { active: false }
+const bearer = { active: true, token_type: 'Bearer', token_use: 'access_token' } as const
 
 /**
- * Says what a token is worth now. Any confidential client may ask, about the tokens of every client.
+ * Says what a token is worth now. Any confidential client may ask. One that is the resource server of something learns only of
+ * tokens for that (RFC 7662 §4), the others learn of the access tokens of every client. A refresh token is shown to its own client
+ * only, and only if it says that it asks about one: nobody who takes access tokens must take it for one.
  *
  * @throws OAuthError `invalid_request`, or `invalid_client` for a public client: who anybody can be must not fish for tokens
  */
@@ -27,8 +30,13 @@ export async function introspectionRequest(deps: Deps, client: Client, params: P
       challenge: 'Basic realm="latchkey", charset="UTF-8"',
     })
   }
-  const { token } = readParams(introspectionParams, params)
-  return token.startsWith('lkr_') ? introspectRefreshToken(deps, token) : introspectAccessToken(deps, token)
+  const { token, token_type_hint: hint } = readParams(introspectionParams, params)
+  if (!token.startsWith('lkr_')) return introspectAccessToken(deps, client, token)
+  return hint === 'refresh_token' ? introspectRefreshToken(deps, client, token) : inactive
+}
+
+function mayKnow({ resources }: Client, audience: string | readonly string[]): boolean {
+  return resources === undefined || [audience].flat().some(one => resources.includes(one))
 }
 
 /** RFC 9701 §5. @param audience the client that asked */
@@ -38,44 +46,43 @@ export function signIntrospection(deps: Deps, audience: string, introspection: I
   return deps.keyRing.sign(claims, now, 'token-introspection+jwt')
 }
 
-async function introspectAccessToken(deps: Deps, token: string): Promise<Introspection> {
+async function introspectAccessToken(deps: Deps, asking: Client, token: string): Promise<Introspection> {
   const claims = verifyAccessToken(deps, token)
-  const client = claims && (await deps.storage.findClient(claims.client_id))
-  if (claims === undefined || client === undefined || client.disabledAt !== undefined) return inactive
+  if (claims === undefined || !mayKnow(asking, claims.aud)) return inactive
+  const client = await deps.storage.findClient(claims.client_id)
+  if (client === undefined || client.disabledAt !== undefined) return inactive
   if (claims.sid === undefined) {
     // A client that was removed and added again under its old name is another one.
     const isAnothers = claims.iat < client.createdAt
-    return isAnothers || (await isRevoked(deps, claims)) ? inactive : { active: true, token_type: 'Bearer', ...claims }
+    return isAnothers || (await isRevoked(deps, claims)) ? inactive : { ...bearer, ...claims }
   }
   const found = await deps.storage.findLiveSession(claims.sid, deps.now())
-  return found === undefined
-    ? inactive
-    : { active: true, token_type: 'Bearer', username: found.user.username, ...claims }
+  return found === undefined ? inactive : { ...bearer, username: found.user.username, ...claims }
 }
 
 /** Active is what would get tokens at the token endpoint: the live one, and its parent while a retry is believed. */
-async function introspectRefreshToken(deps: Deps, token: string): Promise<Introspection> {
+async function introspectRefreshToken(deps: Deps, asking: Client, token: string): Promise<Introspection> {
   const refreshToken = parseRefreshToken(token, deps.secrets)
   const now = deps.now()
   const found = refreshToken && (await deps.storage.findLiveSession(refreshToken.sessionId, now))
-  const client = found && (await deps.storage.findClient(found.session.clientId))
-  if (found === undefined || client === undefined || client.disabledAt !== undefined) return inactive
-  if (!client.grantTypes.includes('refresh_token')) return inactive
+  if (found === undefined || found.session.clientId !== asking.id) return inactive
+  if (!asking.grantTypes.includes('refresh_token')) return inactive
   const { session, user } = found
-  const presented = { ...refreshToken!, clientId: client.id }
-  const policy = refreshPolicy(deps.config, client)
+  const presented = { ...refreshToken!, clientId: asking.id }
+  const policy = refreshPolicy(deps.config, asking)
   const decision = decideRefresh(session, presented, now, policy)
   if (!('session' in decision) || decision.kind === 'reused') return inactive
-  const scope = remainingScope(session.scope, client.scope)
-  const audience = remainingAudience(session.audience, deps.config, client)
-  if ((scope === '' && session.scope !== '') || audience.length === 0) return inactive
+  const scope = remainingScope(session.scope, asking)
+  const audience = remainingAudience(session.audience, deps.config, asking)
+  if ((scope === '' && session.scope !== '') || audience.length === 0 || !mayKnow(asking, audience)) return inactive
   return {
     active: true,
+    token_use: 'refresh_token',
     iss: deps.config.issuer,
     sub: user.id,
     username: user.username,
-    client_id: client.id,
-    scope,
+    client_id: asking.id,
+    ...(scope !== '' && { scope }),
     aud: audience.length === 1 ? audience[0] : audience,
     iat: session.rotatedAt,
     exp: expiryOf(session, policy),

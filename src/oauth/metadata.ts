@@ -7,6 +7,7 @@ import { clientAssertionAlgs } from './client_assertion.ts'
 import type { OAuthConfig } from './deps.ts'
 import { grants } from './grants/index.ts'
 import type { SigningAlg } from './keys.ts'
+import { offlineAccess } from './scope.ts'
 import { userInfoClaims } from './user_info.ts'
 
 /** @param signingAlgs of every published key: tokens of the one before are still about while the setting changes */
@@ -28,7 +29,7 @@ export function metadata({ issuer }: OAuthConfig, signingAlgs: readonly SigningA
     grant_types_supported: Object.keys(grants),
     // There is no authorization endpoint; the member is required all the same (RFC 8414 §2).
     response_types_supported: [],
-    scopes_supported: ['openid', ...Object.keys(userInfoClaims)],
+    scopes_supported: ['openid', ...Object.keys(userInfoClaims), offlineAccess],
     claims_supported: [
       ...['iss', 'sub', 'aud', 'iat', 'exp', 'auth_time', 'amr', 'sid', 'at_hash'],
       ...Object.values(userInfoClaims).flat(),

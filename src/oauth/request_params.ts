@@ -50,8 +50,15 @@ export const revocationParams = z.object({
 })
 
 export const introspectionParams = z.object({
-  token: required.meta({ description: 'An access token or a refresh token of any client.' }),
-  token_type_hint: revocationParams.shape.token_type_hint,
+  token: required.meta({ description: 'An access token, or a refresh token of the client that asks.' }),
+  token_type_hint: z
+    .string()
+    .optional()
+    .meta({
+      description:
+        '`refresh_token` to ask about one; without it no refresh token is active. Not needed for access tokens.',
+      examples: ['access_token'],
+    }),
 })
 
 /**

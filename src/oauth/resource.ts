@@ -1,7 +1,20 @@
-/** Resource indicators: what an access token is for. RFC 8707. */
+/** What an access token is for: its audience (RFC 7519 §4.1.3), and resource indicators, by which a client asks for a part of it (RFC 8707). */
 import type { Client } from './client.ts'
 import type { OAuthConfig } from './deps.ts'
-import { OAuthError } from './error.ts'
+import { OAuthError, quoted } from './error.ts'
+
+/** Characters. */
+const maxAudience = 256
+
+/** Whether a text can be an audience: a URI, or where it has no colon any other name (RFC 7519 §2, StringOrURI). */
+export function isAudience(text: string): boolean {
+  return text.length <= maxAudience && /^[\x21-\x7e]+$/.test(text) && (!text.includes(':') || URL.canParse(text))
+}
+
+/** RFC 8707 §2: an absolute URI without fragment. */
+function isResource(text: string): boolean {
+  return URL.canParse(text) && !text.includes('#')
+}
 
 /** The most that access tokens of a client may be for. */
 export function audienceOf(config: Pick<OAuthConfig, 'audience'>, client: Client): readonly string[] {
@@ -30,7 +43,7 @@ export function narrowAudience(
   allowed: readonly string[],
 ): readonly string[] | undefined {
   if (requested.length === 0) return allowed
-  const fits = requested.every(uri => URL.canParse(uri) && !uri.includes('#') && allowed.includes(uri))
+  const fits = requested.every(uri => allowed.includes(uri) && isResource(uri))
   return fits && new Set(requested).size === requested.length ? requested : undefined
 }
 
@@ -38,6 +51,9 @@ export function narrowAudience(
 export function grantAudience(requested: readonly string[], allowed: readonly string[]): readonly string[] {
   const granted = narrowAudience(requested, allowed)
   if (granted === undefined)
-    throw new OAuthError('invalid_target', 'the resource is malformed, given twice or not one that can be granted')
+    throw new OAuthError(
+      'invalid_target',
+      `the resource is malformed, given twice or not one that can be granted${quoted(requested.join(' '))}`,
+    )
   return granted
 }

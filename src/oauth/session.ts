@@ -64,7 +64,8 @@ export type PresentedRefreshToken = RefreshToken & Readonly<{ clientId: string }
 /** `session` is the row as it is to be from now on; kinds without one write nothing. */
 export type RefreshDecision =
   | { kind: 'rotated' | 'retried' | 'late_retried' | 'healed' | 'reused'; session: Session }
-  | { kind: 'unknown' | 'revoked' | 'expired' | 'foreign' | 'scope_exceeded' | 'target_exceeded' }
+  | { kind: 'scope_exceeded'; allowed: string }
+  | { kind: 'unknown' | 'revoked' | 'expired' | 'foreign' | 'target_exceeded' }
 
 /**
  * Where generations start. SQLite stores small integers in fewer bytes: from here on every one takes four, so a row keeps

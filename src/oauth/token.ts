@@ -9,14 +9,14 @@ import { issueIdToken } from './id_token.ts'
 import { formatRefreshToken } from './refresh_token.ts'
 import { hasScope } from './scope.ts'
 
-/** RFC 6749 §5.1. `scope` is always there and is what was granted to this access token. */
+/** RFC 6749 §5.1. `scope` is what was granted to this access token, and absent only where that is nothing: a scope is never empty (§3.3). */
 export type TokenResponse = Readonly<{
   access_token: string
   token_type: 'Bearer'
   /** Seconds. */
   expires_in: number
   refresh_token?: string
-  scope: string
+  scope?: string
   /** With the scope `openid`: OpenID Connect Core §3.1.3.3. */
   id_token?: string
 }>
@@ -37,7 +37,11 @@ export async function tokenRequest(
   if (grantType === undefined) throw new OAuthError('invalid_request', 'grant_type is missing')
   const client = await identify()
   const grant = Object.hasOwn(grants, grantType) ? grants[grantType] : undefined
-  if (grant === undefined) throw new OAuthError('unsupported_grant_type', 'this grant type is not supported')
+  if (grant === undefined)
+    throw new OAuthError(
+      'unsupported_grant_type',
+      `this grant type is not supported; there are ${Object.keys(grants).join(', ')}`,
+    )
   if (!client.grantTypes.includes(grantType)) {
     throw new OAuthError('unauthorized_client', 'the client may not use this grant type')
   }
@@ -46,7 +50,12 @@ export async function tokenRequest(
 
   const { scope, session } = granted
   const { accessToken, expiresIn } = issueAccessToken(deps, client, granted)
-  const response: TokenResponse = { access_token: accessToken, token_type: 'Bearer', expires_in: expiresIn, scope }
+  const response: TokenResponse = {
+    access_token: accessToken,
+    token_type: 'Bearer',
+    expires_in: expiresIn,
+    ...(scope !== '' && { scope }),
+  }
   if (session === undefined) return response
   return {
     ...response,

@@ -39,6 +39,8 @@ export const clients = sqliteTable('clients', {
   scope: text('scope').notNull(),
   /** Space-separated; null for the server's own. */
   audience: text('audience'),
+  /** Space-separated; null for all. */
+  resources: text('resources'),
   accessTokenLifetime: integer('access_token_lifetime'),
   refreshIdleLifetime: integer('refresh_idle_lifetime'),
   refreshAbsoluteLifetime: integer('refresh_absolute_lifetime'),

@@ -5,7 +5,7 @@ import type { Deps } from '../deps.ts'
 import { accessTokenLifetime, refreshPolicy } from '../lifetimes.ts'
 import { passwordParams, readParams } from '../request_params.ts'
 import { audienceOf, grantAudience } from '../resource.ts'
-import { grantScope } from '../scope.ts'
+import { grantScope, scopeOfClient } from '../scope.ts'
 import { signIn } from '../sign_in.ts'
 import type { Granted } from './index.ts'
 
@@ -16,7 +16,7 @@ export async function passwordGrant(
   caller: Caller,
 ): Promise<Granted> {
   const { username, password, device, scope: requestedScope } = readParams(passwordParams, params)
-  const scope = grantScope(requestedScope, client.scope)
+  const scope = requestedScope === undefined ? client.scope : grantScope(requestedScope, scopeOfClient(client))
   const audience = grantAudience(resources, audienceOf(deps.config, client))
   const isServersOwn = client.audience === undefined && resources.length === 0
   const session = await signIn(

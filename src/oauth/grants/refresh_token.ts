@@ -10,7 +10,7 @@ import { refreshPolicy } from '../lifetimes.ts'
 import { parseRefreshToken } from '../refresh_token.ts'
 import { readParams, refreshTokenParams } from '../request_params.ts'
 import { narrowAudience, remainingAudience } from '../resource.ts'
-import { narrowScope, remainingScope } from '../scope.ts'
+import { narrowScope, refuseScope, remainingScope } from '../scope.ts'
 import { decideRefresh, type RefreshDecision } from '../session.ts'
 import type { Granted } from './index.ts'
 
@@ -34,9 +34,10 @@ export async function refreshTokenGrant(
       const decided = decideRefresh(session, presented, now, policy)
       if (!('session' in decided) || decided.kind === 'reused') return decided
       // Before anything is written: a scope or resource that is refused must not use the token up.
-      const narrowed = narrowScope(scope, decided.session.scope)
-      const remaining = narrowed && remainingScope(narrowed, client.scope)
-      if (remaining === undefined || (remaining === '' && narrowed !== '')) return { kind: 'scope_exceeded' }
+      const allowed = decided.session.scope
+      const narrowed = narrowScope(scope, allowed)
+      const remaining = narrowed && remainingScope(narrowed, client)
+      if (remaining === undefined || (remaining === '' && narrowed !== '')) return { kind: 'scope_exceeded', allowed }
       const audience = narrowAudience(resources, remainingAudience(decided.session.audience, deps.config, client))
       if (audience === undefined || audience.length === 0) return { kind: 'target_exceeded' }
       granted = { scope: remaining, audience }
@@ -52,10 +53,7 @@ export async function refreshTokenGrant(
     case 'healed':
       return { ...granted!, session: decision.session }
     case 'scope_exceeded':
-      throw new OAuthError(
-        'invalid_scope',
-        'the scope is malformed, asks for more than was granted at sign-in, or nothing of it is left to the client',
-      )
+      return refuseScope(scope, decision.allowed, 'was granted at sign-in')
     case 'target_exceeded':
       throw new OAuthError(
         'invalid_target',
