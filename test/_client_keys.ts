@@ -90,7 +90,7 @@ export async function assertRefused(
   t: ExecutionContext,
   server: Pick<WatchedServer, 'version'>,
   send: () => Promise<Answer>,
-  [status, error]: [number, string] = [401, 'invalid_client'],
+  [status, error]: [number, string] = [400, 'invalid_client'],
   rule?: string,
 ): Promise<void> {
   const before = server.version()

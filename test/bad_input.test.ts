@@ -461,6 +461,6 @@ test('promise 8: the longest username, password, scope and device that fit get a
     t.deepEqual(refusal(await signIn(params)), refused(400, 'invalid_grant'))
   }
   t.deepEqual(refusal(await signIn({ scope: 'x '.repeat(7000) })), refused(400, 'invalid_scope'))
-  t.deepEqual(refusal(await signIn({ client_id: 'x'.repeat(15_000) })), refused(401, 'invalid_client'))
+  t.deepEqual(refusal(await signIn({ client_id: 'x'.repeat(15_000) })), refused(400, 'invalid_client'))
   t.is((await signIn({ device: 'x'.repeat(15_000) })).status, 200)
 })

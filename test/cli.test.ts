@@ -559,7 +559,7 @@ async function startServerWithClients(t: ExecutionContext) {
 }
 
 const both = [200, 200]
-const neither = [401, 401]
+const neither = [401, 400]
 
 test('rotate-secret keeps the secret before alive at the running server until drop-old-secret', async t => {
   const { json, cli, client_secret: first, statuses } = await startServerWithClients(t)
@@ -608,15 +608,15 @@ test('rotate-secret --now ends every secret before at the running server', async
 test('client update takes effect at the running server at once: keys, methods, lifetimes', async t => {
   const { json, key, keys, statusBy, statuses, client_secret } = await startServerWithClients(t)
   const next = await createClientKey()
-  t.deepEqual([await statusBy(key), await statusBy(next)], [200, 401])
+  t.deepEqual([await statusBy(key), await statusBy(next)], [200, 400])
 
   await json(['client', 'update', 'worker', '--jwks', keys(next)])
-  t.deepEqual([await statusBy(key), await statusBy(next)], [401, 200])
+  t.deepEqual([await statusBy(key), await statusBy(next)], [400, 200])
 
   await json(['client', 'update', 'web', '--auth-method', 'client_secret_post'])
   t.deepEqual(await statuses(client_secret), [401, 200])
   await json(['client', 'update', 'web', '--auth-method', 'client_secret_basic'])
-  t.deepEqual(await statuses(client_secret), [200, 401])
+  t.deepEqual(await statuses(client_secret), [200, 400])
 })
 
 test('client disable, enable and remove take effect at the running server at once', async t => {
@@ -634,12 +634,12 @@ test('client disable, enable and remove take effect at the running server at onc
 
   t.is((await signIn()).status, 200)
   await json(['client', 'disable', 'phone'])
-  t.is((await signIn()).status, 401)
+  t.is((await signIn()).status, 400)
   await json(['client', 'enable', 'phone'])
   t.is((await signIn()).status, 200)
   t.is((await json(['session', 'list', '--client', 'phone'])).length, 2)
   await json(['client', 'remove', 'phone'])
-  t.is((await signIn()).status, 401)
+  t.is((await signIn()).status, 400)
   t.deepEqual(await json(['session', 'list']), [])
   t.is((await cli(['client', 'show', 'phone'])).code, 1)
 })

@@ -57,7 +57,7 @@ test('a public client is known by client_id (RFC 6749 §3.2.1)', async t => {
   t.is((await server.token({ ...signIn, client_id: 'app' })).status, 200)
   t.is((await server.token({ ...signIn, client_id: 'app', client_secret: '' })).status, 200)
   const unknown = await server.token({ ...signIn, client_id: 'apps' })
-  t.deepEqual(refusal(unknown), refused(401, 'invalid_client'))
+  t.deepEqual(refusal(unknown), refused(400, 'invalid_client'))
 })
 
 test('a public client may use Basic with an empty secret', async t => {
@@ -101,7 +101,7 @@ test('client_secret_post: id and secret in the form (RFC 6749 §2.3.1)', async t
   const post = (client_secret: string) => server.token({ ...signIn, client_id: 'web', client_secret })
 
   t.is((await post(hostileSecret)).status, 200)
-  t.deepEqual(refusal(await post(hostileSecret.replace('+', ' '))), refused(401, 'invalid_client'))
+  t.deepEqual(refusal(await post(hostileSecret.replace('+', ' '))), refused(400, 'invalid_client'))
 })
 
 test('any secret survives Basic encoded as Appendix B says, and the form', async t => {
@@ -143,18 +143,20 @@ test('client_id in the body must be the client that authenticated', async t => {
   t.is((await server.token({ ...signIn, client_id: 'web' }, headers)).status, 200)
 })
 
-test('a wrong secret, an unknown and a disabled client get the same 401 with a challenge (RFC 6749 §5.2)', async t => {
+test('a wrong secret, an unknown and a disabled client get the same 401 with a challenge, or 400 without one where no Authorization header came (RFC 6749 §5.2)', async t => {
   const server = await startServerWithClients(t)
   await server.addClient({ id: 'gone', secret: 'lks_secret' })
   const { storage } = server.deps
   t.is((await server.token(signIn, plainBasic('gone', 'lks_secret'))).status, 200)
   await setDisabled(storage, 'gone', true)
 
-  const answers = await Promise.all([
+  const byHeader = await Promise.all([
     server.token(signIn, plainBasic('web', 'lks_secrets')),
     server.token(signIn, plainBasic('nobody', 'lks_secret')),
     server.token(signIn, plainBasic('gone', 'lks_secret')),
     server.token(signIn, plainBasic('web', '')),
+  ])
+  const byForm = await Promise.all([
     server.token({ ...signIn, client_id: 'web', client_secret: 'lks_secrets' }),
     server.token({ ...signIn, client_id: 'nobody', client_secret: 'lks_secret' }),
     server.token({ ...signIn, client_id: 'gone', client_secret: 'lks_secret' }),
@@ -163,12 +165,13 @@ test('a wrong secret, an unknown and a disabled client get the same 401 with a c
     server.token({ ...signIn, client_id: '__proto__' }),
   ])
 
-  for (const { status, headers, body } of answers) {
+  for (const answer of [...byHeader, ...byForm]) {
+    const { status, headers, body } = answer
     t.deepEqual(
       { status, challenge: headers.get('www-authenticate'), cacheControl: headers.get('cache-control'), body },
       {
-        status: 401,
-        challenge,
+        status: byHeader.includes(answer) ? 401 : 400,
+        challenge: byHeader.includes(answer) ? challenge : null,
         cacheControl: 'no-store',
         body: { error: 'invalid_client', error_description: 'client authentication failed' },
       },
@@ -183,7 +186,7 @@ test('a disabled public client is refused until it is enabled again', async t =>
   const { refresh_token } = await server.signIn()
 
   await setDisabled(storage, 'app', true)
-  t.deepEqual(refusal(await server.refresh(refresh_token)), refused(401, 'invalid_client'))
+  t.deepEqual(refusal(await server.refresh(refresh_token)), refused(400, 'invalid_client'))
   await setDisabled(storage, 'app', false)
   t.is((await server.refresh(refresh_token)).status, 200)
 })
@@ -194,8 +197,8 @@ test('a request without any client is invalid_client (RFC 6749 §5.2)', async t 
   const answers = [await server.token(signIn), await server.token({ ...signIn, client_secret: 'lks_secret' })]
 
   for (const answer of answers) {
-    t.deepEqual(refusal(answer), refused(401, 'invalid_client'))
-    t.is(answer.headers.get('www-authenticate'), challenge)
+    t.deepEqual(refusal(answer), refused(400, 'invalid_client'))
+    t.is(answer.headers.get('www-authenticate'), null)
   }
 })
 
@@ -207,7 +210,6 @@ for (const [rule, authorization] of [
   ['that is no UTF-8', `Basic ${Buffer.from([0x77, 0x65, 0x62, 0x3a, 0xff]).toString('base64')}`],
   ['without credentials', 'Basic'],
   ['with two credentials', `Basic ${base64('web:lks_secret')} ${base64('web:lks_secret')}`],
-  ['of the Bearer scheme', `Bearer ${base64('web:lks_secret')}`],
   ['of an unknown scheme', `Basics ${base64('web:lks_secret')}`],
   ['that is empty', ' '],
 ] as const) {
@@ -219,6 +221,22 @@ for (const [rule, authorization] of [
     t.deepEqual(refusal(answer), refused(401, 'invalid_client'))
     t.is(answer.headers.get('www-authenticate'), challenge)
     t.is((await server.token(signIn, plainBasic('web', 'lks_secret'))).status, 200)
+  })
+}
+
+for (const path of ['/token', '/revoke']) {
+  test(`an access token at ${path} is invalid_request in words, and no browser opens a dialog (RFC 6749 §5.2)`, async t => {
+    const server = await startServerWithClients(t)
+    const { access_token, refresh_token } = await server.signIn()
+    const form = { grant_type: 'refresh_token', client_id: 'app', refresh_token, token: 'x' }
+
+    for (const authorization of [`Bearer ${access_token}`, 'bearer x', 'Bearer']) {
+      const answer = await server.post(path, form, { authorization })
+      t.deepEqual(refusal(answer), refused(400, 'invalid_request'))
+      t.regex(answer.body.error_description, /access token/)
+      t.is(answer.headers.get('www-authenticate'), null)
+    }
+    t.is((await server.post(path, form)).status, 200)
   })
 }
 
@@ -295,7 +313,7 @@ for (const registered of registrations) {
 
     for (const [used, send] of Object.entries(ways)) {
       if ((registered as string[]).includes(used)) t.is((await send()).status, 200, used)
-      else await assertRefused(t, server, send, undefined, used)
+      else await assertRefused(t, server, send, [used === 'client_secret_basic' ? 401 : 400, 'invalid_client'], used)
     }
   })
 }
@@ -313,12 +331,12 @@ test('two secrets of a client live at once, by Basic and in the form; a third en
     )
   const insist = async (live: string[], dead: string[]) => {
     for (const secret of [...live, ...dead]) {
-      for (const send of [
-        () => server.token(signIn, plainBasic('web', secret)),
-        () => server.token({ ...signIn, client_id: 'web', client_secret: secret }),
-      ]) {
+      for (const [status, send] of [
+        [401, () => server.token(signIn, plainBasic('web', secret))],
+        [400, () => server.token({ ...signIn, client_id: 'web', client_secret: secret })],
+      ] as const) {
         if (live.includes(secret)) t.is((await send()).status, 200, secret)
-        else await assertRefused(t, server, send, undefined, secret)
+        else await assertRefused(t, server, send, [status, 'invalid_client'], secret)
       }
     }
   }
@@ -342,7 +360,13 @@ test('of two secrets neither works in part, nor do both together', async t => {
   )
 
   for (const secret of ['lks_one lks_two', 'lks_onelks_two', 'lks_', 'lks_on', '']) {
-    await assertRefused(t, server, () => server.token(signIn, plainBasic('web', secret)), undefined, secret)
+    await assertRefused(
+      t,
+      server,
+      () => server.token(signIn, plainBasic('web', secret)),
+      [401, 'invalid_client'],
+      secret,
+    )
   }
   t.is((await server.token(signIn, plainBasic('web', 'lks_one'))).status, 200)
   t.is((await server.token(signIn, plainBasic('web', 'lks_two'))).status, 200)
@@ -360,6 +384,12 @@ test('a client whose secrets are all gone authenticates by no secret, not by an 
   )
 
   for (const secret of ['lks_one', '', 'undefined']) {
-    await assertRefused(t, server, () => server.token(signIn, plainBasic('web', secret)), undefined, secret)
+    await assertRefused(
+      t,
+      server,
+      () => server.token(signIn, plainBasic('web', secret)),
+      [401, 'invalid_client'],
+      secret,
+    )
   }
 })

@@ -174,8 +174,8 @@ test('client_credentials without, with a wrong or with another client secret is 
     { client_id: 'nobody', client_secret: 'lks_worker' },
   ]) {
     const answer = await server.token({ grant_type, ...client } as Record<string, string>)
-    t.deepEqual(refusal(answer), refused(401, 'invalid_client'))
-    t.is(answer.headers.get('www-authenticate'), 'Basic realm="latchkey", charset="UTF-8"')
+    t.deepEqual(refusal(answer), refused(400, 'invalid_client'))
+    t.is(answer.headers.get('www-authenticate'), null)
   }
   t.is((await server.token({ grant_type, ...worker })).status, 200)
 })
@@ -284,7 +284,7 @@ test('a disabled client gets no token, and its tokens are inactive until it is e
   const token = await accessTokenOf(server)
 
   await setDisabled(server, 'worker', true)
-  t.deepEqual(refusal(await server.token({ grant_type, ...worker })), refused(401, 'invalid_client'))
+  t.deepEqual(refusal(await server.token({ grant_type, ...worker })), refused(400, 'invalid_client'))
   t.deepEqual(await introspect(server, token), { active: false })
 
   await setDisabled(server, 'worker', false)
@@ -298,7 +298,7 @@ test("a removed client's tokens are inactive, and another's are not", async t =>
 
   t.true(await server.deps.storage.removeClient('worker', auditEvent('client.removed', startTime, {})))
 
-  t.deepEqual(refusal(await server.token({ grant_type, ...worker })), refused(401, 'invalid_client'))
+  t.deepEqual(refusal(await server.token({ grant_type, ...worker })), refused(400, 'invalid_client'))
   t.deepEqual(await introspect(server, token), { active: false })
   t.is((await introspect(server, others)).active, true)
 })

@@ -247,14 +247,18 @@ for (const [name, path, params] of authenticated) {
       } else if (announced.includes(method)) {
         t.is(answer.status, 200, method)
       } else {
-        t.deepEqual(refusal(answer), refused(401, 'invalid_client'), method)
+        t.deepEqual(
+          refusal(answer),
+          refused('authorization' in (form.headers ?? {}) ? 401 : 400, 'invalid_client'),
+          method,
+        )
       }
     }
     // client_secret_jwt (OIDC Core §9): an HMAC by the secret; tls_client_auth (RFC 8705 §2.1) is a client_id alone.
     const byHmac = await signAssertion('client_secret_basic', 'HS256', Buffer.from('lks_secret'.padEnd(32, '.')))
     for (const other of [assertionParams(byHmac), { client_id: 'client_secret_basic' }]) {
       const answer = await server.post(path, { ...params, ...other })
-      t.deepEqual(refusal(answer), refused(401, 'invalid_client'))
+      t.deepEqual(refusal(answer), refused(400, 'invalid_client'))
     }
   })
 
@@ -277,7 +281,7 @@ for (const [name, path, params] of authenticated) {
 
     for (const alg of announced) t.is((await ask(await signAssertion(alg, alg))).status, 200, alg)
     for (const alg of others) {
-      t.deepEqual(refusal(await ask(await signAssertion(alg, alg))), refused(401, 'invalid_client'), alg)
+      t.deepEqual(refusal(await ask(await signAssertion(alg, alg))), refused(400, 'invalid_client'), alg)
     }
     // The two ways in which a verifier that believes the header is cheated (RFC 8725 §2.1).
     const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
@@ -285,7 +289,7 @@ for (const [name, path, params] of authenticated) {
     const mac = createHmac('sha256', rsa.publicKey.export({ format: 'pem', type: 'spki' })).update(byPublicKey)
     const unsigned = `${encode({ alg: 'none' })}.${encode(assertionClaims('none'))}.`
     for (const assertion of [`${byPublicKey}.${mac.digest('base64url')}`, unsigned]) {
-      t.deepEqual(refusal(await ask(assertion)), refused(401, 'invalid_client'))
+      t.deepEqual(refusal(await ask(assertion)), refused(400, 'invalid_client'))
     }
   })
 }
@@ -854,12 +858,12 @@ test('CORS: an error from before the client is known is readable for the origins
   const signIn = { grant_type: 'password', username: 'alice', password }
   await server.request('/logout', { method: 'POST', headers: server.bearer(access_token) })
   const requests: [status: number, ask: (headers: { origin: string }) => ReturnType<TestServer['request']>][] = [
-    [401, headers => server.token(signIn, headers)],
-    [401, headers => server.token({ ...signIn, client_id: 'phones' }, headers)],
-    [401, headers => server.token({ ...signIn, client_id: 'web', client_secret: 'x' }, headers)],
+    [400, headers => server.token(signIn, headers)],
+    [400, headers => server.token({ ...signIn, client_id: 'phones' }, headers)],
+    [400, headers => server.token({ ...signIn, client_id: 'web', client_secret: 'x' }, headers)],
     [400, headers => server.token({}, headers)],
     [400, headers => server.request('/token', { method: 'POST', body: '{}', headers })],
-    [401, headers => server.post('/revoke', { token: 'x' }, headers)],
+    [400, headers => server.post('/revoke', { token: 'x' }, headers)],
     [405, headers => server.request('/token', { headers })],
     [401, headers => server.request('/users/me', { headers })],
     [401, headers => server.request('/userinfo', { headers: { ...server.bearer('x'), ...headers } })],

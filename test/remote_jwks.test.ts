@@ -341,7 +341,7 @@ test('20 assertions at once ask an address that fails once', async t => {
 
   const answers = await Promise.all(Array.from({ length: 20 }, () => server.send()))
 
-  for (const { status, body } of answers) t.deepEqual([status, body.error], [401, 'invalid_client'])
+  for (const { status, body } of answers) t.deepEqual([status, body.error], [400, 'invalid_client'])
   t.is(peer.paths.length, 1)
   t.is(server.version(), before)
 })
@@ -381,7 +381,7 @@ test('a set of 64 KiB is taken and one byte more is not, with or without Content
   const text = JSON.stringify({ keys: [key.jwk] })
   for (const [size, status] of [
     [largestSet, 200],
-    [largestSet + 1, 401],
+    [largestSet + 1, 400],
   ] as const) {
     for (const headers of [{}, { 'Content-Length': `${size}` }]) {
       const peer = await startPeer(t, (_request, response) => {
@@ -473,7 +473,7 @@ for (const [rule, hang] of hangs) {
 
     const waited = performance.now() - started
     t.true(waited > timeout - 500 && waited < timeout + 5000, `${waited} ms`)
-    for (const { status, body } of answers) t.deepEqual([status, body.error], [401, 'invalid_client'])
+    for (const { status, body } of answers) t.deepEqual([status, body.error], [400, 'invalid_client'])
     t.is(server.version(), between)
     t.not(between, before)
     // And now it is known to be broken.
@@ -683,7 +683,7 @@ test('whatever an address answers with is invalid_client, and the server goes on
 
   for (const [i, text] of oddAnswers.entries()) {
     const { status, body } = await server.send(i + 1, key)
-    t.deepEqual([status, body.error], [401, 'invalid_client'], text.slice(0, 40))
+    t.deepEqual([status, body.error], [400, 'invalid_client'], text.slice(0, 40))
     t.is(peers[i]!.connections(), 1)
   }
   t.is((await server.send(0, key)).status, 200)

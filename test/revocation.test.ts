@@ -191,11 +191,14 @@ test('a revocation needs client authentication (RFC 7009 §2.1)', async t => {
     await server.post('/revoke', { token, client_id: 'web' }),
     await server.post('/revoke', { token, client_id: 'web', client_secret: 'lks_secrets' }),
     await server.post('/revoke', { token, client_id: 'nobody' }),
-    await server.post('/revoke', { token }, server.bearer(access_token)),
   ]) {
-    t.deepEqual(refusal(answer), refused(401, 'invalid_client'))
-    t.is(answer.headers.get('www-authenticate'), 'Basic realm="latchkey", charset="UTF-8"')
+    t.deepEqual(refusal(answer), refused(400, 'invalid_client'))
+    t.is(answer.headers.get('www-authenticate'), null)
   }
+  const wrong = `Basic ${Buffer.from('web:lks_secrets').toString('base64')}`
+  const byHeader = await server.post('/revoke', { token }, { authorization: wrong })
+  t.deepEqual(refusal(byHeader), refused(401, 'invalid_client'))
+  t.is(byHeader.headers.get('www-authenticate'), 'Basic realm="latchkey", charset="UTF-8"')
   t.is((await server.me(access_token)).status, 200)
   t.is((await server.post('/revoke', { token }, basic)).status, 200)
   t.is((await server.me(access_token)).status, 401)

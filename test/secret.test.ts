@@ -83,7 +83,7 @@ test('a client that authenticates after a rotation no longer depends on the old 
   const introspect = (client_secret: string) =>
     server.post('/introspect', { client_id: 'web', client_secret, token: 'x' })
 
-  t.is((await introspect('wrong')).status, 401)
+  t.is((await introspect('wrong')).status, 400)
   t.deepEqual(await digests(), [other, old])
   t.is((await introspect(clientSecret)).status, 200)
   t.deepEqual(await digests(), [other, digestClientSecret(clientSecret, secrets[0])])

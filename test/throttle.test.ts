@@ -317,10 +317,10 @@ test('a /48 has an allowance of its own for client secrets too, larger than that
     const form = { token: 'x', client_id: `client ${i}`, client_secret: `guess ${i}` }
     return (await server.post('/introspect', form, server.from(ip))).status
   }
-  for (let i = 0; i < 21; i++) t.is(await ask(`2001:db8:1:${i}::1`, i), 401)
+  for (let i = 0; i < 21; i++) t.is(await ask(`2001:db8:1:${i}::1`, i), 400)
   t.is(await ask('2001:db8:1:ffff::1', 21), 429)
-  t.is(await ask('2001:db8:2:ffff::1', 22), 401)
-  for (let i = 0; i < 5; i++) t.is(await ask('2001:db8:2:ffff::1', 23 + i), 401)
+  t.is(await ask('2001:db8:2:ffff::1', 22), 400)
+  for (let i = 0; i < 5; i++) t.is(await ask('2001:db8:2:ffff::1', 23 + i), 400)
   t.is(await ask('2001:db8:2:ffff::1', 28), 429)
 })
 
@@ -345,7 +345,8 @@ for (const how of ['in form', 'as Basic'] as const) {
           ? server.post(path, { ...form, client_id: 'web', client_secret: clientSecret }, server.from(ip))
           : server.post(path, form, { ...server.from(ip), authorization: `Basic ${basic}` })
       }
-      for (let i = 0; i < 11; i++) t.is((await ask('198.51.100.1', `guess ${i}`)).status, 401)
+      const wrong = how === 'in form' ? 400 : 401
+      for (let i = 0; i < 11; i++) t.is((await ask('198.51.100.1', `guess ${i}`)).status, wrong)
 
       const answer = await ask('198.51.100.1', secret)
       t.deepEqual(refusal(answer), refused(429, 'temporarily_unavailable'))
@@ -361,9 +362,9 @@ test('an instance with an old client secret does not shut out the others beside 
   const server = await start(t)
   const ask = (clientSecret: string) =>
     server.post('/introspect', { token: 'x', client_id: 'web', client_secret: clientSecret }, server.from(home))
-  for (let i = 0; i < 60; i++) t.is((await ask('the old client secret')).status, 401)
+  for (let i = 0; i < 60; i++) t.is((await ask('the old client secret')).status, 400)
   t.is((await ask(secret)).status, 200)
-  for (let i = 0; i < 11; i++) t.is((await ask(`guess ${i}`)).status, 401)
+  for (let i = 0; i < 11; i++) t.is((await ask(`guess ${i}`)).status, 400)
   t.is((await ask(secret)).status, 429)
 })
 
@@ -371,7 +372,7 @@ test('client ids that do not exist are counted like those that do, and a network
   const server = await start(t)
   const ask = (ip: string, id: string, clientSecret: string) =>
     server.post('/introspect', { token: 'x', client_id: id, client_secret: clientSecret }, server.from(ip))
-  for (let i = 0; i < 11; i++) t.is((await ask('198.51.100.1', 'nobody', `guess ${i}`)).status, 401)
+  for (let i = 0; i < 11; i++) t.is((await ask('198.51.100.1', 'nobody', `guess ${i}`)).status, 400)
   t.is((await ask('198.51.100.1', 'nobody', 'guess')).status, 429)
   t.is((await ask(home, 'web', secret)).status, 200)
   for (let i = 0; i < 101; i++) await ask(home, `client ${i}`, 'guess')
@@ -395,9 +396,9 @@ test('client assertions that cannot be believed make their network wait, and nev
       },
       server.from(ip),
     )
-  for (let i = 0; i < 6; i++) t.is((await ask('198.51.100.1')).status, 401)
+  for (let i = 0; i < 6; i++) t.is((await ask('198.51.100.1')).status, 400)
   t.is((await ask('198.51.100.1')).status, 429)
-  t.is((await ask(home)).status, 401)
+  t.is((await ask(home)).status, 400)
   const withSecret = { token: 'x', client_id: 'web', client_secret: secret }
   t.is((await server.post('/introspect', withSecret, server.from(home))).status, 200)
 })

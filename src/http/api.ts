@@ -91,7 +91,12 @@ const broken = { server_error: 'something went wrong here' } as const
 const busy = { ...broken, temporarily_unavailable: 'the database cannot be used at the moment' } as const
 const readsForm = { ...busy, request_too_large: 'the body is too large' } as const
 const guessing = { too_many_attempts: 'too many attempts failed; try again later' } as const
-const clientRefused = { ...readsForm, ...guessing, invalid_client: 'client authentication failed' } as const
+const clientRefused = {
+  ...readsForm,
+  ...guessing,
+  invalid_client: 'client authentication failed',
+  client_refused: 'client authentication failed',
+} as const
 const userRefused = {
   ...busy,
   invalid_request: 'the access token belongs in the Authorization header',

@@ -38,7 +38,8 @@ export function answerErrors(log: Logger, idPrefix: string, issuer: string): Mid
   }
 }
 
-function answer(ctx: Context, failure: OAuthError): void {
+function answer(ctx: Context, refusal: OAuthError): void {
+  const failure = withoutDialog(ctx, refusal)
   const { status, error } = errorAnswers[failure.code]
   ctx.status = status
   if (ctx.state.refusalPage !== undefined) ctx.body = ctx.state.refusalPage(failure)
@@ -49,6 +50,15 @@ function answer(ctx: Context, failure: OAuthError): void {
   ctx.set('Cache-Control', 'no-store')
   if (failure.challenge !== undefined) ctx.set('WWW-Authenticate', failure.challenge)
   if (failure.retryAfter !== undefined) ctx.set('Retry-After', String(failure.retryAfter))
+}
+
+/**
+ * RFC 6749 §5.2: the challenge is for who used the `Authorization` header. At a challenge that nobody asked for a browser opens a
+ * dialog of its own, also over the page of an app that sent its client id in the form.
+ */
+function withoutDialog(ctx: Context, failure: OAuthError): OAuthError {
+  if (failure.code !== 'invalid_client' || ctx.headers.authorization !== undefined) return failure
+  return new OAuthError('client_refused', failure.message, { cause: failure.cause })
 }
 
 /** A target in absolute form that is no URL (RFC 9112 §3.2.2) would make Koa throw at each look at the path. */

@@ -3,6 +3,7 @@ import type { Context } from 'koa'
 import type { Client, Params } from '../oauth/client.ts'
 import { authenticateClient } from '../oauth/client_authentication.ts'
 import type { Deps } from '../oauth/deps.ts'
+import { OAuthError } from '../oauth/error.ts'
 import { introspectionRequest, signIntrospection } from '../oauth/introspection.ts'
 import { jwksMaxAge, type SigningAlg } from '../oauth/keys.ts'
 import { metadata } from '../oauth/metadata.ts'
@@ -22,11 +23,13 @@ export function oauthRoutes(deps: Deps) {
       // RFC 6749 §5.1; `Cache-Control: no-store` is on every answer anyway.
       ctx.set('Pragma', 'no-cache')
       const request = formParams(ctx)
+      insistOnNoAccessToken(ctx)
       const identify = () => authenticate(deps, ctx, request.params)
       sendJson(ctx, await tokenRequest(deps, identify, request, callerOf(ctx)))
     },
     async revoke(ctx: Context) {
       const { params } = formParams(ctx)
+      insistOnNoAccessToken(ctx)
       const client = await authenticate(deps, ctx, params)
       await revocationRequest(deps, client, params, callerOf(ctx))
       // RFC 7009 §2.2 leaves the body open; clients that parse every answer need one.
@@ -69,6 +72,15 @@ function wantsIntrospectionJwt(ctx: Context): boolean {
   const { accept = '*/*' } = ctx.headers
   if (accept === '*/*' || accept === 'application/json') return false
   return ctx.accepts('application/json', introspectionJwtType) === introspectionJwtType
+}
+
+/** RFC 6750 §2 is for resources: apps add the access token to every request of theirs, and are told so here. */
+function insistOnNoAccessToken({ headers: { authorization } }: Context): void {
+  if (authorization === undefined || !/^Bearer\b/i.test(authorization)) return
+  throw new OAuthError(
+    'invalid_request',
+    'an access token does not authenticate a client: leave the Authorization header out, or send Basic',
+  )
 }
 
 /** The client of a request, which the CORS rules want to know too. */

@@ -11,6 +11,8 @@
 export const errorAnswers = {
   invalid_request: { status: 400, error: 'invalid_request' },
   invalid_client: { status: 401, error: 'invalid_client' },
+  /** The same to who sent no `Authorization` header: `http/errors.ts` chooses (RFC 6749 §5.2). */
+  client_refused: { status: 400, error: 'invalid_client' },
   invalid_grant: { status: 400, error: 'invalid_grant' },
   unauthorized_client: { status: 400, error: 'unauthorized_client' },
   unsupported_grant_type: { status: 400, error: 'unsupported_grant_type' },

@@ -20,11 +20,11 @@ for (const grantType of grantTypes) {
     for (const answer of [
       await server.token({ ...form, client_id: 'web' }),
       await server.token({ ...form, client_id: 'web', client_secret: '' }),
-      await server.token(form, basic('web', '')),
       await server.token({ ...form, client_secret: secret }),
     ]) {
-      t.deepEqual(refusal(answer), refused(401, 'invalid_client'))
+      t.deepEqual(refusal(answer), refused(400, 'invalid_client'))
     }
+    t.deepEqual(refusal(await server.token(form, basic('web', ''))), refused(401, 'invalid_client'))
     t.is((await server.token({ ...form, client_id: 'web', client_secret: secret })).status, 200)
   })
 
@@ -59,7 +59,7 @@ test('what needs to know who asks refuses a public client (RFC 6749 §2.3, §4.4
   const { access_token } = await server.signIn()
 
   const introspection = await server.post('/introspect', { token: access_token, client_id: 'app' })
-  t.deepEqual(refusal(introspection), refused(401, 'invalid_client'))
+  t.deepEqual(refusal(introspection), refused(400, 'invalid_client'))
   t.true((await server.introspect(access_token)).body.active)
   const ownToken = await server.token({ grant_type: 'client_credentials', client_id: 'app' })
   t.deepEqual(refusal(ownToken), refused(400, 'unauthorized_client'))

@@ -7,7 +7,7 @@ const httpIssuer = 'config › the issuer "http://auth.example.com" is refused'
 const answerMembers =
   'conformance/rfc6749 › the answer to * has the members of RFC 6749 §5.1 once each and no other, and no cache keeps it'
 const badCredentials =
-  'client_authentication › a wrong secret, an unknown and a disabled client get the same 401 with a challenge (RFC 6749 §5.2)'
+  'client_authentication › a wrong secret, an unknown and a disabled client get the same 401 with a challenge, or 400 without one where no Authorization header came (RFC 6749 §5.2)'
 const sizes = 'conformance/rfc6749 › the README says how long what is issued here is (RFC 6749 §2.2, §5.1)'
 const throttle =
   'conformance/rfc6749 › the hundredth wrong password for one user is 429 with Retry-After (RFC 6749 §4.3.2, §10.10)'
@@ -324,7 +324,7 @@ export const rfc6749: readonly Row[] = [
   {
     section: '5.2',
     level: 'MUST',
-    requirement: 'who failed to authenticate by a header gets 401 and `WWW-Authenticate`',
+    requirement: 'who failed to authenticate by a header gets 401 and `WWW-Authenticate`; any other gets 400',
     test: badCredentials,
   },
   {

@@ -2,7 +2,7 @@
 import { bindsClients, bindsRegistries, type Row, tlsAtProxy } from './_row.ts'
 
 const inactive = 'introspection › * is {"active":false}, and no error (RFC 7662 §2.2)'
-const authorized = 'introspection › a question * about a * token is 401 invalid_client with a challenge (RFC 7662 §2.3)'
+const authorized = 'introspection › a question * about a * token is invalid_client (RFC 7662 §2.3, RFC 6749 §5.2)'
 const revoked = 'introspection › promise 4: after * both tokens are {"active":false}'
 const expired = 'introspection › an access token is active until the second of its expiry, its refresh token longer'
 const members =

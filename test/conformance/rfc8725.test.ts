@@ -5,7 +5,7 @@ import { decodeProtectedHeader, generateKeyPair } from 'jose'
 import { refusal, refused } from '../_server.ts'
 import { addSigner, basic, serve, startServerWithWeb } from './_clients.ts'
 
-const invalidClient = refused(401, 'invalid_client')
+const invalidClient = refused(400, 'invalid_client')
 
 test('an assertion by another algorithm than that of its key is refused (RFC 8725 §3.1)', async t => {
   const server = await startServerWithWeb(t)

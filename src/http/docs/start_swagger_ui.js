@@ -34,11 +34,23 @@ const ui = SwaggerUIBundle({
   persistAuthorization: false,
   // Or the document would be sent to a validator on the Internet.
   validatorUrl: null,
+  // A wrong secret is answered with a challenge (RFC 6749 §5.2), at which the browser would open its own dialog over this page.
+  requestInterceptor: request => {
+    if (request.headers.Authorization !== undefined) request.credentials = 'omit'
+    return request
+  },
   plugins: [
     {
       statePlugins: {
         spec: {
           wrapActions: { updateJsonSpec: update => document => update(chooseExamples(useThisServer(document))) },
+        },
+        // A client without a secret has nothing to authenticate by: its id goes in the form (RFC 6749 §3.2.1).
+        auth: {
+          wrapActions: {
+            authorizePassword: authorize => auth =>
+              authorize(auth.clientSecret ? auth : { ...auth, passwordType: 'request-body' }),
+          },
         },
       },
     },
