@@ -60,6 +60,7 @@ test('a session begins with one live refresh token, nothing to retry and both li
     createdAt: start,
     authTime: start,
     lastSeenAt: start,
+    seenBeforeAt: start,
     idleExpiresAt: start + 1000,
     expiresAt: start + 5000,
   })

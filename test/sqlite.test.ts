@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import Database from 'better-sqlite3'
-import { auditEvent } from '../src/oauth/audit.ts'
+import { auditEvent, type Caller } from '../src/oauth/audit.ts'
 import { addSecretDigest, createClient, createClientSecret } from '../src/oauth/client.ts'
 import { OAuthError } from '../src/oauth/error.ts'
 import { createSigningKey, openSigningKey } from '../src/oauth/keys.ts'
@@ -15,7 +15,7 @@ import { createPasswords } from '../src/oauth/password.ts'
 import { formatRefreshToken } from '../src/oauth/refresh_token.ts'
 import { createSession, decideRefresh, firstGeneration, type RefreshPolicy } from '../src/oauth/session.ts'
 import type { Storage } from '../src/oauth/storage.ts'
-import { usernameKey } from '../src/oauth/text.ts'
+import { longestUserAgent, usernameKey } from '../src/oauth/text.ts'
 import { openSqliteStorage } from '../src/storage/sqlite.ts'
 import { cheapHashing, createTestRandom, password, startTime as start } from './_server.ts'
 
@@ -60,8 +60,14 @@ function signIn(storage: Storage, id: string): Promise<boolean> {
   return storage.createSession(session, { version: 1 }, auditEvent('session.created', start, {}))
 }
 
-async function refresh(storage: Storage, sessionId: string, generation: number, now: number): Promise<void> {
-  const presented = { sessionId, generation, clientId: 'app' }
+async function refresh(
+  storage: Storage,
+  sessionId: string,
+  generation: number,
+  now: number,
+  caller?: Caller,
+): Promise<void> {
+  const presented = { sessionId, generation, clientId: 'app', ...(caller && { caller }) }
   const decision = await storage.refreshSession(sessionId, row => decideRefresh(row, presented, now, policy), now, {})
   if (decision.kind !== 'rotated') throw new Error(decision.kind)
 }
@@ -385,6 +391,19 @@ test('promise 3: one rotation of each of 2,000 sessions adds no byte to the data
   const before = checkpointedSize(file)
   await Promise.all(ids.map(id => refresh(storage, id, firstGeneration, start + 86_400)))
   t.is(checkpointedSize(file), before)
+})
+
+test('promise 3: sessions that change network and program all the time grow to a bound', async t => {
+  const { file, storage } = await openWithAlice(t)
+  const ids = Array.from({ length: 500 }, (_, i) => `session-${String(i).padStart(14, '0')}`)
+  await Promise.all(ids.map(id => signIn(storage, id)))
+  const sizes = []
+  for (let hour = 1; hour <= 24; hour++) {
+    const caller = { ip: `2001:db8::${hour % 10}`, userAgent: `${hour % 7}`.repeat(longestUserAgent) }
+    await Promise.all(ids.map(id => refresh(storage, id, firstGeneration + hour - 1, start + hour * 3600, caller)))
+    sizes.push(checkpointedSize(file))
+  }
+  t.true(sizes[23]! <= 1.1 * sizes[3]!, String(sizes))
 })
 
 test('promise 3: the write-ahead log starts over, so that 20,000 rotations leave it small', async t => {

@@ -75,7 +75,14 @@ function session(id: string, changes: Partial<Session> = {}): Session {
     ip: '192.0.2.1',
     userAgent: 'curl',
   }
-  return { revokedAt: undefined, revokedReason: undefined, ...createSession(signIn, start, policy), ...changes }
+  const absent = {
+    revokedAt: undefined,
+    revokedReason: undefined,
+    ipBefore: undefined,
+    userAgentBefore: undefined,
+    retriedElsewhereAt: undefined,
+  }
+  return { ...absent, ...createSession(signIn, start, policy), ...changes }
 }
 
 function signingKey(kid: string, createdAt = start): SigningKey {

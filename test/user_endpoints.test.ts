@@ -340,13 +340,14 @@ for (const query of ['?scope=', '?scope=ALL', '?scope=everything', '?scope=all&s
   })
 }
 
-test("GET /sessions lists the user's sessions, last seen first, and says which one asks", async t => {
+test("GET /sessions lists the user's sessions, last seen first, to the hour, and says which one asks", async t => {
   const server = await startServerWithAlice(t)
   await server.addUser({ username: 'bob' })
   await server.signIn({ username: 'bob' })
-  const phone = await server.signIn({ device: 'phone', scope: 'read' })
-  server.clock.advance(10)
   const tablet = await server.signIn({ device: 'tablet' })
+  server.clock.advance(10)
+  const phone = await server.signIn({ device: 'phone', scope: 'read' })
+  const watch = await server.signIn({ device: 'watch' })
   server.clock.advance(10)
   const ended = await server.signIn()
   await logout(server, ended.access_token)
@@ -363,25 +364,44 @@ test("GET /sessions lists the user's sessions, last seen first, and says which o
     current: true,
     device: 'phone',
     scope: 'read',
-    created_at: startTime,
-    last_seen_at: startTime,
-    expires_at: startTime + idleLifetime,
+    created_at: startTime + 10,
+    last_seen_at: startTime + 10,
+    expires_at: startTime + 10 + idleLifetime,
   }
+  const watches = { ...phones, id: sessionIdOf(watch), current: false, device: 'watch', scope: 'read write' }
   const tablets = {
     ...common,
     id: sessionIdOf(tablet),
     current: false,
     device: 'tablet',
     scope: 'read write',
-    created_at: startTime + 10,
-    last_seen_at: startTime + 10,
-    expires_at: startTime + 10 + idleLifetime,
+    created_at: startTime,
+    last_seen_at: startTime,
+    expires_at: startTime + idleLifetime,
   }
+  const inOrder = (...sessions: { id: string; last_seen_at: number; created_at: number }[]) =>
+    sessions.toSorted(
+      (a, b) => b.last_seen_at - a.last_seen_at || b.created_at - a.created_at || (a.id < b.id ? -1 : 1),
+    )
 
-  t.deepEqual(await list(), { status: 200, cacheControl: 'no-store', body: { sessions: [tablets, phones] } })
-  await server.refresh(phone.refresh_token)
-  const seen = { ...phones, last_seen_at: startTime + 20, expires_at: startTime + 20 + idleLifetime }
-  t.deepEqual((await list()).body, { sessions: [seen, tablets] })
+  t.deepEqual(await list(), {
+    status: 200,
+    cacheControl: 'no-store',
+    body: { sessions: inOrder(phones, watches, tablets) },
+  })
+  server.clock.advance(3600)
+  const second = (await server.refresh(tablet.refresh_token)).body
+  server.clock.advance(3600)
+  // The access token that asks is of a later refresh, which is not shown yet.
+  const { access_token } = (await server.refresh(phone.refresh_token)).body
+  const { body } = await server.request('/sessions', { headers: server.bearer(access_token) })
+  const [hour, lastHour] = [startTime + 7200, startTime + 3600]
+  t.deepEqual(body.sessions, [
+    { ...phones, last_seen_at: hour },
+    { ...tablets, last_seen_at: lastHour, expires_at: lastHour + idleLifetime },
+    watches,
+  ])
+  t.is(sessionIdOf(second), tablets.id)
 })
 
 test('DELETE /sessions/{id} ends one session of the user', async t => {

@@ -29,7 +29,7 @@ import { bodyParams } from './params.ts'
 import { loginParams } from './request_params.ts'
 import { insistOnSameSite, isFromHere } from './same_site.ts'
 import { clearSessionCookie, readSessionCookie, type SignedIn, setSessionCookie } from './session_cookie.ts'
-import { mostSessions, sessionsToEnd } from './user_routes.ts'
+import { listShownSessions, sessionsToEnd } from './user_routes.ts'
 
 export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
   const { storage, now, config } = deps
@@ -81,9 +81,11 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
       if (!wantsPage(ctx)) {
         return sendJson(ctx, { username: user.username })
       }
-      const sessions = await storage.listLiveSessions({ userId: user.id }, now(), mostSessions)
-      const devices = sessions.map(({ clientId, ...other }) => ({
+      const sessions = await listShownSessions(deps, session, callerOf(ctx))
+      const devices = sessions.map(({ session: { clientId, ...other }, shown, isCurrent }) => ({
         ...other,
+        ...shown,
+        ...(isCurrent && { lastSeenAt: now() }),
         app: clientId === browserClientId ? undefined : clientId,
       }))
       const view = { ...user, devices, currentId: session.id, now: now(), start: Number(ctx.query.start ?? 0) }

@@ -3,6 +3,7 @@ import { type BlockList, isIP } from 'node:net'
 import type { Context, Middleware } from 'koa'
 import type { Logger } from 'pino'
 import type { Caller } from '../oauth/audit.ts'
+import { longestUserAgent, readLabel } from '../oauth/text.ts'
 
 const notTrusted = 'its sender is not in LATCHKEY_TRUST_PROXY'
 
@@ -24,7 +25,8 @@ export function identifyCaller(trustProxy: BlockList | undefined, log: Logger): 
     else if (forwarded !== undefined && forwardedFor === undefined)
       warnOnce(peer, 'Forwarded', 'only X-Forwarded-For of a trusted proxy counts')
     const ip = forwardedFor !== undefined && trusted ? clientAddress(forwardedFor, peer, trustProxy) : peer
-    ctx.state.caller = { ip, userAgent: ctx.headers['user-agent'], requestId: ctx.state.requestId } satisfies Caller
+    const userAgent = readLabel(ctx.headers['user-agent'], longestUserAgent)
+    ctx.state.caller = { ip, userAgent, requestId: ctx.state.requestId } satisfies Caller
     return next()
   }
 }

@@ -181,8 +181,10 @@ export const introspectionResponse = z
         sub: z.string(),
         username: z.string(),
         client_id: clientId,
-        iat: instant,
-        exp: instant,
+        iat: instant.meta({ description: 'When the session was last seen, to the hour, in seconds since 1970.' }),
+        exp: instant.meta({
+          description: 'When the session ends at the earliest, to the hour, in seconds since 1970.',
+        }),
         scope: grantedScope.optional(),
         sid: z.string(),
         auth_time: instant,
@@ -252,14 +254,19 @@ const session = z
     current: z.boolean().meta({ description: 'Whether it is the session of this request.' }),
     client_id: clientId,
     device: z.string().nullable().meta({ description: 'As the app named it at the sign-in.' }),
-    ip: z.string().nullable().meta({ description: 'Where it was last used from.' }),
-    user_agent: z.string().nullable(),
+    ip: z.string().nullable().meta({ description: 'Where it was last used from. Changes on the hour.' }),
+    user_agent: z.string().nullable().meta({ description: 'The program that last used it. Changes on the hour.' }),
     scope: z
       .string()
       .meta({ description: 'What was granted at the sign-in, space-separated.', examples: ['read write'] }),
     created_at: instant,
-    last_seen_at: instant.meta({ description: 'The last sign-in or refresh, in seconds since 1970.' }),
-    expires_at: instant.meta({ description: 'When it ends if it is not refreshed, in seconds since 1970.' }),
+    last_seen_at: instant.meta({
+      description:
+        'The last sign-in or refresh before the present hour, rounded down to its hour; of the current session, the present hour. In seconds since 1970.',
+    }),
+    expires_at: instant.meta({
+      description: 'When it ends at the earliest if it is not refreshed, to the hour, in seconds since 1970.',
+    }),
   })
   .meta({ id: 'Session' })
 
@@ -276,8 +283,8 @@ export const sessionsResponse = z.strictObject({ sessions: z.array(session) }).m
           user_agent: 'ExampleApp/1.0',
           scope: 'read write',
           created_at: 1_795_466_796,
-          last_seen_at: 1_795_470_396,
-          expires_at: 1_798_062_396,
+          last_seen_at: 1_795_467_600,
+          expires_at: 1_798_059_600,
         },
       ],
     },

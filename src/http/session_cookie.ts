@@ -69,7 +69,9 @@ function formerValues(deps: Deps, ctx: Context): string[] {
 async function touch(deps: Deps, ctx: Context, { id }: Session, lifetimes: Lifetimes): Promise<void> {
   try {
     const now = deps.now()
-    const decision = await deps.storage.refreshSession(id, row => decideTouch(row, now, lifetimes), now, callerOf(ctx))
+    const caller = callerOf(ctx)
+    const decide = (row: Session | undefined) => decideTouch(row, now, lifetimes, caller)
+    const decision = await deps.storage.refreshSession(id, decide, now, caller)
     if (decision.kind === 'touched') setSessionCookie(deps, ctx, decision.session, lifetimes)
   } catch (error) {
     // To be seen a minute later is no reason to turn somebody away.

@@ -1,9 +1,11 @@
 /** What a signed-in user asks for, by bearer token (RFC 6750): who am I, where am I signed in, sign me out. */
 import type { Context } from 'koa'
 import { authenticateAccessToken } from '../oauth/access_token.ts'
-import { auditEvent } from '../oauth/audit.ts'
+import { auditEvent, type Caller } from '../oauth/audit.ts'
 import type { Deps } from '../oauth/deps.ts'
 import { OAuthError } from '../oauth/error.ts'
+import { type Shown, shownOf } from '../oauth/last_seen.ts'
+import { refreshPolicy } from '../oauth/lifetimes.ts'
 import { changePassword } from '../oauth/password_change.ts'
 import { passwordProblemTexts } from '../oauth/password_rules.ts'
 import { readParams } from '../oauth/request_params.ts'
@@ -64,9 +66,8 @@ export function userRoutes(deps: Deps) {
       ctx.status = 204
     },
     async listSessions(ctx: Context) {
-      const { session, user } = await authenticate(deps, ctx)
-      const sessions = await storage.listLiveSessions({ userId: user.id }, now(), mostSessions)
-      sendJson(ctx, { sessions: sessions.map(other => describeSession(other, session.id)) })
+      const { session } = await authenticate(deps, ctx)
+      sendJson(ctx, { sessions: (await listShownSessions(deps, session, callerOf(ctx))).map(describeSession) })
     },
     async deleteSession(ctx: Context & { params: Record<string, string> }) {
       const { user } = await authenticate(deps, ctx)
@@ -77,19 +78,47 @@ export function userRoutes(deps: Deps) {
   }
 }
 
-/** A session as its user sees it. Instants are seconds since the epoch. */
-function describeSession(session: Session, currentId: string) {
+type ShownSession = Readonly<{ session: Session; shown: Shown; isCurrent: boolean }>
+
+/** The sessions of a user as they are shown, also their order: the last seen first. */
+export async function listShownSessions(
+  { storage, config, now }: Deps,
+  current: Session,
+  caller: Caller,
+): Promise<ShownSession[]> {
+  const sessions = await storage.listLiveSessions({ userId: current.userId }, now(), mostSessions)
+  const ids = new Set(sessions.map(({ clientId }) => clientId))
+  const clients = await Promise.all([...ids].map(id => storage.findClient(id)))
+  const lifetimes = new Map(clients.flatMap(client => (client ? [[client.id, refreshPolicy(config, client)]] : [])))
+  return sessions
+    .flatMap(session => {
+      const isCurrent = session.id === current.id
+      const policy = lifetimes.get(session.clientId)
+      // Its client was removed at this moment, and it with it.
+      if (policy === undefined) return []
+      return { session, isCurrent, shown: shownOf(session, policy, now(), isCurrent ? caller : undefined) }
+    })
+    .sort(
+      (a, b) =>
+        b.shown.lastSeenAt - a.shown.lastSeenAt ||
+        b.session.createdAt - a.session.createdAt ||
+        (a.session.id < b.session.id ? -1 : 1),
+    )
+}
+
+/** Instants are seconds since the epoch. */
+function describeSession({ session, shown, isCurrent }: ShownSession) {
   return {
     id: session.id,
-    current: session.id === currentId,
+    current: isCurrent,
     client_id: session.clientId,
     device: session.device ?? null,
-    ip: session.ip ?? null,
-    user_agent: session.userAgent ?? null,
+    ip: shown.ip ?? null,
+    user_agent: shown.userAgent ?? null,
     scope: session.scope,
     created_at: session.createdAt,
-    last_seen_at: session.lastSeenAt,
-    expires_at: Math.min(session.idleExpiresAt, session.expiresAt),
+    last_seen_at: shown.lastSeenAt,
+    expires_at: shown.expiresAt,
   }
 }
 

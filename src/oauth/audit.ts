@@ -7,6 +7,7 @@ export type AuditEventType =
   | 'session.created'
   | 'session.revoked'
   | 'session.late_retried'
+  | 'session.retried_elsewhere'
   | 'session.healed'
   | 'session.reused'
   | 'token.revoked'
@@ -33,6 +34,7 @@ export type AuditEventType =
 /** Where a request came from. Empty for the operator's own commands. */
 export type Caller = Readonly<{
   ip?: string | undefined
+  /** A label, as `readLabel` makes one. */
   userAgent?: string | undefined
   requestId?: string | undefined
 }>

@@ -3,12 +3,13 @@ import { isRevoked, verifyAccessToken } from './access_token.ts'
 import { type Client, isPublic, type Params } from './client.ts'
 import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
+import { shownOf } from './last_seen.ts'
 import { refreshPolicy } from './lifetimes.ts'
 import { parseRefreshToken } from './refresh_token.ts'
 import { introspectionParams, readParams } from './request_params.ts'
 import { remainingAudience } from './resource.ts'
 import { remainingScope } from './scope.ts'
-import { decideRefresh, expiryOf } from './session.ts'
+import { decideRefresh } from './session.ts'
 
 /** RFC 7662 §2.2. A token that is not active tells nothing else. */
 export type Introspection = Readonly<{ active: false } | ({ active: true } & Record<string, unknown>)>
@@ -75,6 +76,7 @@ async function introspectRefreshToken(deps: Deps, asking: Client, token: string)
   const scope = remainingScope(session.scope, asking)
   const audience = remainingAudience(session.audience, deps.config, asking)
   if ((scope === '' && session.scope !== '') || audience.length === 0 || !mayKnow(asking, audience)) return inactive
+  const shown = shownOf(session, policy, now)
   return {
     active: true,
     token_use: 'refresh_token',
@@ -84,8 +86,8 @@ async function introspectRefreshToken(deps: Deps, asking: Client, token: string)
     client_id: asking.id,
     ...(scope !== '' && { scope }),
     aud: audience.length === 1 ? audience[0] : audience,
-    iat: session.rotatedAt,
-    exp: expiryOf(session, policy),
+    iat: shown.lastSeenAt,
+    exp: shown.expiresAt,
     sid: session.id,
     auth_time: session.authTime,
     amr: session.amr,

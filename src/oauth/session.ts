@@ -3,7 +3,8 @@
  * This module decides what a presented refresh token means for its row. It reads no clock and no database.
  * RFC 6749 §6, RFC 9700 §4.14.
  */
-import type { AuditEventType } from './audit.ts'
+import type { AuditEvent, AuditEventType, Caller } from './audit.ts'
+import { isElsewhere, seenNow } from './last_seen.ts'
 import type { RefreshToken } from './refresh_token.ts'
 
 /** Instants are seconds since the epoch. */
@@ -32,8 +33,16 @@ export type Session = Readonly<{
   revokedReason?: RevokedReason | undefined
   /** What the app calls the device it runs on. */
   device?: string | undefined
+  /** From where it was last refreshed; of a sign-in by cookie, last used. */
   ip?: string | undefined
   userAgent?: string | undefined
+  /** When it was last seen before the hour of `lastSeenAt`; absent in sessions of older versions. */
+  seenBeforeAt?: number | undefined
+  /** From where, if from elsewhere; '' for not known. */
+  ipBefore?: string | undefined
+  userAgentBefore?: string | undefined
+  /** When a retry from elsewhere was last written into the audit trail. */
+  retriedElsewhereAt?: number | undefined
 }>
 
 export type RevokedReason =
@@ -59,11 +68,16 @@ export type RefreshPolicy = Readonly<{
 
 export type Lifetimes = Pick<RefreshPolicy, 'idleLifetime' | 'absoluteLifetime'>
 
-export type PresentedRefreshToken = RefreshToken & Readonly<{ clientId: string }>
+/** `caller` is who presents it; without one the question is only what would be. */
+export type PresentedRefreshToken = RefreshToken & Readonly<{ clientId: string; caller?: Caller }>
 
-/** `session` is the row as it is to be from now on; kinds without one write nothing. */
+/**
+ * `session` is the row as it is to be from now on; kinds without one write nothing, nor does `retried` without `repeats`: where the
+ * refresh came from that is repeated from elsewhere, when that is to be written down.
+ */
 export type RefreshDecision =
-  | { kind: 'rotated' | 'retried' | 'late_retried' | 'healed' | 'reused'; session: Session }
+  | { kind: 'rotated' | 'healed' | 'reused'; session: Session }
+  | { kind: 'retried' | 'late_retried'; session: Session; repeats?: Pick<Session, 'ip' | 'userAgent'> }
   | { kind: 'scope_exceeded'; allowed: string }
   | { kind: 'unknown' | 'revoked' | 'expired' | 'foreign' | 'target_exceeded' }
 
@@ -89,6 +103,7 @@ export function createSession(
     createdAt: now,
     authTime: now,
     lastSeenAt: now,
+    seenBeforeAt: now,
     idleExpiresAt: Math.min(now + lifetimes.idleLifetime, expiresAt),
     expiresAt,
   }
@@ -138,17 +153,18 @@ export function decideRefresh(
   if (presented.clientId !== session.clientId) return { kind: 'foreign' }
 
   if (presented.generation === session.generation) {
-    return { kind: 'rotated', session: advance(session, session.generation, session.generation, now, policy) }
+    return { kind: 'rotated', session: advance(session, session.generation, presented, now, policy) }
   }
   if (presented.generation === session.parentGeneration) {
     const age = now - session.rotatedAt
-    if (age <= policy.retryWindow) return { kind: 'retried', session }
+    if (age <= policy.retryWindow) return noteElsewhere('retried', session, session, presented, now)
     if (age <= policy.lateRetryWindow) {
-      return { kind: 'late_retried', session: advance(session, presented.generation, session.generation, now, policy) }
+      const advanced = advance(session, session.generation, presented, now, policy)
+      return noteElsewhere('late_retried', session, advanced, presented, now)
     }
   }
   if (presented.generation > session.generation) {
-    return { kind: 'healed', session: advance(session, presented.generation, presented.generation, now, policy) }
+    return { kind: 'healed', session: advance(session, presented.generation, presented, now, policy) }
   }
   return { kind: 'reused', session: { ...session, revokedAt: now, revokedReason: 'refresh_token_reuse' } }
 }
@@ -159,12 +175,17 @@ export type TouchDecision = { kind: 'touched'; session: Session } | { kind: 'unk
 const touchInterval = 60
 
 /** Decides what the use of a session's cookie means for its row: it lives on from now. Pure, as {@link decideRefresh}. */
-export function decideTouch(session: Session | undefined, now: number, lifetimes: Lifetimes): TouchDecision {
+export function decideTouch(
+  session: Session | undefined,
+  now: number,
+  lifetimes: Lifetimes,
+  caller: Caller,
+): TouchDecision {
   if (session === undefined) return { kind: 'unknown' }
   if (session.revokedAt !== undefined) return { kind: 'revoked' }
   if (!isLive(session, now, lifetimes)) return { kind: 'expired' }
   const idleExpiresAt = Math.min(now + lifetimes.idleLifetime, session.expiresAt)
-  return { kind: 'touched', session: { ...session, lastSeenAt: now, idleExpiresAt } }
+  return { kind: 'touched', session: { ...session, ...seenNow(session, caller, now), idleExpiresAt } }
 }
 
 /** Well within the idle lifetime, so that a session that is used does not end. */
@@ -172,20 +193,62 @@ export function needsTouch(session: Session, now: number, { idleLifetime }: Life
   return now - session.lastSeenAt >= Math.min(touchInterval, idleLifetime / 4)
 }
 
-/** What the audit trail calls a decision; undefined for the ordinary ones, which leave no trace and cost no storage. */
-export const refreshAuditType: Partial<Record<(RefreshDecision | TouchDecision)['kind'], AuditEventType>> = {
+const auditTypes: Partial<Record<(RefreshDecision | TouchDecision)['kind'], AuditEventType>> = {
   late_retried: 'session.late_retried',
   healed: 'session.healed',
   reused: 'session.reused',
 }
 
-function advance(session: Session, parent: number, newest: number, now: number, policy: RefreshPolicy): Session {
+/** What the audit trail says of a decision: nothing of the ordinary ones, which leave no trace and cost no storage. */
+export function refreshAuditEvents(
+  decision: RefreshDecision | TouchDecision,
+  now: number,
+  { ip, requestId }: Caller,
+): AuditEvent[] {
+  const type = auditTypes[decision.kind]
+  const repeats = 'repeats' in decision ? decision.repeats : undefined
+  if (!('session' in decision) || (type === undefined && repeats === undefined)) return []
+  const { userId, clientId, id: sessionId } = decision.session
+  const about = { at: now, userId, clientId, sessionId, ip, requestId }
+  const events: AuditEvent[] = type === undefined ? [] : [{ ...about, type }]
+  if (repeats !== undefined) {
+    const detail = `repeats a refresh from ${repeats.ip ?? 'an unknown address'} by ${repeats.userAgent ?? 'an unnamed program'}`
+    events.push({ ...about, type: 'session.retried_elsewhere', detail })
+  }
+  return events
+}
+
+/** Seconds between two times that a retry from elsewhere is written down for one session. */
+const elsewhereInterval = 86_400
+
+/** A phone that changes its network does that too, so it is worth a line and no refusal. */
+function noteElsewhere(
+  kind: 'retried' | 'late_retried',
+  before: Session,
+  session: Session,
+  { caller }: PresentedRefreshToken,
+  now: number,
+): RefreshDecision {
+  const { retriedElsewhereAt = 0, ip, userAgent } = before
+  if (caller === undefined || now - retriedElsewhereAt < elsewhereInterval || !isElsewhere(before, caller))
+    return { kind, session }
+  return { kind, session: { ...session, retriedElsewhereAt: now }, repeats: { ip, userAgent } }
+}
+
+/** @param newest the newest generation there is; the one presented becomes the parent of the next */
+function advance(
+  session: Session,
+  newest: number,
+  { generation, caller }: PresentedRefreshToken,
+  now: number,
+  policy: RefreshPolicy,
+): Session {
   return {
     ...session,
-    parentGeneration: parent,
+    ...seenNow(session, caller ?? session, now),
+    parentGeneration: generation,
     generation: newest + 1,
     rotatedAt: now,
-    lastSeenAt: now,
     idleExpiresAt: Math.min(now + policy.idleLifetime, session.expiresAt),
   }
 }

@@ -4,7 +4,7 @@ import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
 import { isRefusal } from './refusals.ts'
 import { createSession, type Lifetimes, type Session } from './session.ts'
-import { longestDevice, longestUserAgent, readLabel } from './text.ts'
+import { longestDevice, readLabel } from './text.ts'
 import { refuseSignIn, type User } from './user.ts'
 
 export type SignIn = Readonly<{
@@ -48,7 +48,7 @@ async function openSession(deps: Deps, request: SignIn, caller: Caller): Promise
       amr: ['pwd'],
       device: readLabel(device, longestDevice),
       ip: caller.ip,
-      userAgent: readLabel(caller.userAgent, longestUserAgent),
+      userAgent: caller.userAgent,
     },
     deps.now(),
     lifetimes,

@@ -106,8 +106,10 @@ export function readFullName(given: string): Reading {
  * @returns undefined when nothing is left
  */
 export function readLabel(given: string | undefined, longest: number): string | undefined {
-  if (given === undefined || (given.length <= longest && /^[\x21-\x7e](?:[ -~]*[\x21-\x7e])?$/.test(given)))
-    return given
+  if (given === undefined) return undefined
+  // Nearly all there are; one unit more, as what comes after the cut could belong to the character before it.
+  const head = given.slice(0, longest + 1)
+  if (/^[ -~]*$/.test(head)) return head.slice(0, longest).trim() || undefined
   // A bound before the work. A character of several code points is rarely longer than eleven units.
   const whole = given.slice(0, 2 * longest).toWellFormed()
   const line = whole.replace(/[\p{Cc}\p{Z}\ufeff]+/gu, ' ').replace(/(?![\u200c\u200d])\p{Cf}/gu, '')

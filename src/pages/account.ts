@@ -31,7 +31,7 @@ export type AccountView = Readonly<{
   username: string
   fullName?: string | undefined
   email?: string | undefined
-  /** All live sessions, in any order. */
+  /** All live sessions, the last seen first. */
   devices: readonly DeviceView[]
   /** The id of the session that asks. */
   currentId: string

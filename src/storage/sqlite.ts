@@ -7,7 +7,7 @@ import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import type { AuditEvent, AuditFilter } from '../oauth/audit.ts'
-import { isLive, refreshAuditType } from '../oauth/session.ts'
+import { isLive, refreshAuditEvents, type Session } from '../oauth/session.ts'
 import { mostKnownNetworks, type SessionFilter, type Storage } from '../oauth/storage.ts'
 import { usernameFold, usernameKey } from '../oauth/text.ts'
 import {
@@ -364,14 +364,13 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
       }),
     refreshSession: (sessionId, decide, now, caller) =>
       write(() => {
-        const decision = decide(optional(statements.findSession.get({ id: sessionId }), sessionFromRow))
-        if ('session' in decision && decision.kind !== 'retried')
-          statements.updateSession.run(sessionRow(decision.session))
-        const type = refreshAuditType[decision.kind]
-        if (type !== undefined && 'session' in decision) {
-          const { userId, clientId, id } = decision.session
-          record({ at: now, type, userId, clientId, sessionId: id, ip: caller.ip, requestId: caller.requestId })
+        const before = optional(statements.findSession.get({ id: sessionId }), sessionFromRow)
+        const decision = decide(before)
+        if ('session' in decision && (decision.kind !== 'retried' || decision.repeats !== undefined)) {
+          const isOrdinary = before !== undefined && isSeenAlike(before, decision.session)
+          statements[isOrdinary ? 'updateSession' : 'updateSessionElsewhere'].run(sessionRow(decision.session))
         }
+        for (const event of refreshAuditEvents(decision, now, caller)) record(event)
         return decision
       }),
     findSession: id => read(() => optional(statements.findSession.get({ id }), sessionFromRow)),
@@ -578,6 +577,18 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
       database.close()
     },
   }
+}
+
+/** Whether all that {@link prepareStatements}'s `updateSession` leaves alone is the same. */
+function isSeenAlike(a: Session, b: Session): boolean {
+  return (
+    a.ip === b.ip &&
+    a.userAgent === b.userAgent &&
+    a.seenBeforeAt === b.seenBeforeAt &&
+    a.ipBefore === b.ipBefore &&
+    a.userAgentBefore === b.userAgentBefore &&
+    a.retriedElsewhereAt === b.retriedElsewhereAt
+  )
 }
 
 function isAbout({ type, userId, clientId, sessionId, ip, since, until }: AuditFilter): SQL | undefined {

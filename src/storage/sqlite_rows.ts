@@ -87,6 +87,10 @@ export function sessionFromRow(row: typeof sessions.$inferSelect): Session {
     device: row.device ?? undefined,
     ip: row.ip ?? undefined,
     userAgent: row.userAgent ?? undefined,
+    seenBeforeAt: row.seenBeforeAt ?? undefined,
+    ipBefore: row.ipBefore ?? undefined,
+    userAgentBefore: row.userAgentBefore ?? undefined,
+    retriedElsewhereAt: row.retriedElsewhereAt ?? undefined,
   }
 }
 
@@ -100,6 +104,10 @@ export function sessionRow(session: Session) {
     device: session.device ?? null,
     ip: session.ip ?? null,
     userAgent: session.userAgent ?? null,
+    seenBeforeAt: session.seenBeforeAt ?? null,
+    ipBefore: session.ipBefore ?? null,
+    userAgentBefore: session.userAgentBefore ?? null,
+    retriedElsewhereAt: session.retriedElsewhereAt ?? null,
   }
 }
 

@@ -78,6 +78,12 @@ export const sessions = sqliteTable(
     device: text('device'),
     ip: text('ip'),
     userAgent: text('user_agent'),
+    /** null in rows of older versions; never after, so that a row keeps its size. */
+    seenBeforeAt: integer('seen_before_at'),
+    /** null where it is the same. */
+    ipBefore: text('ip_before'),
+    userAgentBefore: text('user_agent_before'),
+    retriedElsewhereAt: integer('retried_elsewhere_at'),
   },
   table => [
     index('sessions_user_id').on(table.userId),

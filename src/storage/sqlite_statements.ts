@@ -40,6 +40,19 @@ export function prepareStatements(db: Orm) {
     device: value('device'),
     ip: value('ip'),
     userAgent: value('userAgent'),
+    seenBeforeAt: value('seenBeforeAt'),
+    ipBefore: value('ipBefore'),
+    userAgentBefore: value('userAgentBefore'),
+    retriedElsewhereAt: value('retriedElsewhereAt'),
+  }
+  const refreshedValues = {
+    generation: sql`${value('generation')}`,
+    parentGeneration: sql`${value('parentGeneration')}`,
+    rotatedAt: sql`${value('rotatedAt')}`,
+    lastSeenAt: sql`${value('lastSeenAt')}`,
+    idleExpiresAt: sql`${value('idleExpiresAt')}`,
+    revokedAt: sql`${value('revokedAt')}`,
+    revokedReason: sql`${value('revokedReason')}`,
   }
   const select = <Row>(query: Parameters<typeof prepareSelect<Row>>[1]) => prepareSelect(db.$client, query)
   const run = (query: Parameters<typeof prepareRun>[1]) => prepareRun(db.$client, query)
@@ -104,18 +117,25 @@ export function prepareStatements(db: Orm) {
         .where(eq(sessions.id, value('id'))),
     ),
     insertSession: run(db.insert(sessions).values(sessionValues)),
-    // Everything that may change in the life of a session, and nothing that could change its size.
+    // What changes at every refresh, and nothing that could change its size.
     updateSession: run(
       db
         .update(sessions)
+        .set(refreshedValues)
+        .where(eq(sessions.id, value('id'))),
+    ),
+    // The rest of what may change in the life of a session: a row changes its size only when the network or the program does.
+    updateSessionElsewhere: run(
+      db
+        .update(sessions)
         .set({
-          generation: sql`${value('generation')}`,
-          parentGeneration: sql`${value('parentGeneration')}`,
-          rotatedAt: sql`${value('rotatedAt')}`,
-          lastSeenAt: sql`${value('lastSeenAt')}`,
-          idleExpiresAt: sql`${value('idleExpiresAt')}`,
-          revokedAt: sql`${value('revokedAt')}`,
-          revokedReason: sql`${value('revokedReason')}`,
+          ...refreshedValues,
+          ip: sql`${value('ip')}`,
+          userAgent: sql`${value('userAgent')}`,
+          seenBeforeAt: sql`${value('seenBeforeAt')}`,
+          ipBefore: sql`${value('ipBefore')}`,
+          userAgentBefore: sql`${value('userAgentBefore')}`,
+          retriedElsewhereAt: sql`${value('retriedElsewhereAt')}`,
         })
         .where(eq(sessions.id, value('id'))),
     ),

@@ -26,7 +26,7 @@ export async function refreshTokenGrant(
 
   const now = deps.now()
   const policy = refreshPolicy(deps.config, client)
-  const presented = { ...refreshToken, clientId: client.id }
+  const presented = { ...refreshToken, clientId: client.id, caller }
   let granted: Pick<Granted, 'scope' | 'audience'> | undefined
   const decision = await deps.storage.refreshSession(
     refreshToken.sessionId,
