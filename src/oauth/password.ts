@@ -4,7 +4,8 @@
  */
 import argon2 from 'argon2'
 import { OAuthError } from './error.ts'
-import { openPasswordHash, type PasswordHash } from './password_formats.ts'
+import { openPasswordHash } from './password_formats.ts'
+import type { PasswordHash } from './password_functions.ts'
 
 /** Memory in KiB, passes, lanes; how many hashes are under way at once, how many may wait for that. */
 export type PasswordHashing = Readonly<{
@@ -37,6 +38,11 @@ export type Passwords = Readonly<{
   insistOnRoom: () => void
   /** True when a hash is of another kind or cost than new ones. */
   needsRehash: (storedHash: string) => boolean
+  /**
+   * False when a stored hash verifies other passwords than this as well, because its function reads less than all of one: what
+   * was typed may be one of those, and must not take the place of the password.
+   */
+  isExact: (storedHash: string, password: string) => boolean
 }>
 
 /** @throws OAuthError from every function that hashes: `temporarily_unavailable` when the queue is full */
@@ -90,8 +96,7 @@ export async function createPasswords(
     async verify(password, storedHash, isRefused = false) {
       const candidate = openPasswordHash(storedHash ?? nobodysHash)
       if (candidate === undefined) throw new Error('a stored password hash cannot be read')
-      // Where an imported hash comes from, passwords were hashed as typed; here they are in NFC.
-      const forms = [...new Set([password.normalize('NFC'), password])]
+      const forms = formsOf(password)
       const { matches, elapsed } = await check(candidate, forms)
       const isRight = matches && storedHash !== undefined
       const padding = durations.longest() * forms.length - elapsed
@@ -99,8 +104,15 @@ export async function createPasswords(
       return isRight
     },
     needsRehash: storedHash => !storedHash.startsWith('$argon2id$') || argon2.needsRehash(storedHash, cost),
+    isExact: (storedHash, password) => {
+      const stored = openPasswordHash(storedHash)
+      return stored !== undefined && formsOf(password).every(form => stored.isExact(form))
+    },
   }
 }
+
+/** Where an imported hash comes from, passwords were hashed as typed; here they are in NFC. */
+const formsOf = (password: string) => [...new Set([password.normalize('NFC'), password])]
 
 /** Milliseconds. A hash that takes longer than this shows; nobody else should wait for it. */
 const longestPadding = 2_000

@@ -70,9 +70,10 @@ async function verifyCredentials({ storage, passwords }: Deps, username: string,
   return user
 }
 
-/** @returns a hash of the present kind and cost, when the stored one is of another */
-async function betterHash({ passwords }: Deps, user: User, password: string): Promise<string | undefined> {
-  if (!passwords.needsRehash(user.passwordHash)) return undefined
+/** @returns a hash of the present kind and cost, when the stored one is of another and knows all of the password */
+async function betterHash({ passwords }: Deps, { passwordHash }: User, password: string): Promise<string | undefined> {
+  if (passwordHash === undefined || !passwords.needsRehash(passwordHash)) return undefined
+  if (!passwords.isExact(passwordHash, password)) return undefined
   try {
     return await passwords.hash(password)
   } catch (error) {
