@@ -1,6 +1,7 @@
 /** `latchkey user`: the people who sign in. */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { buffer } from 'node:stream/consumers'
 import { Command } from 'commander'
 import type { Config } from '../config.ts'
 import { createPasswords } from '../oauth/password.ts'
@@ -11,6 +12,7 @@ import { createUserId, type User } from '../oauth/user.ts'
 import { now, randomBytes } from '../setup.ts'
 import { formatTime, operatorEvent, output, readSecret, table, UsageError, withStorage } from './run.ts'
 import type { Problem, UserFile } from './user_file.ts'
+import type { FirebaseHashConfig } from './user_members.ts'
 
 type Json = { json?: true }
 type PasswordOption = { passwordStdin?: true }
@@ -33,14 +35,16 @@ export function userCommand(): Command {
     .action((options: Json) =>
       withStorage(async storage => {
         const users = await storage.listUsers()
-        const rows = users.map(({ id, username, email, fullName, disabledAt }) => [
+        const rows = users.map(({ id, username, email, fullName, passwordHash, disabledAt }) => [
           username,
           id,
           email,
           fullName,
+          passwordHash === undefined ? 'none' : 'set',
           formatTime(disabledAt),
         ])
-        output(options, users.map(describeUser), table(['USERNAME', 'ID', 'EMAIL', 'NAME', 'DISABLED'], rows))
+        const headings = ['USERNAME', 'ID', 'EMAIL', 'NAME', 'PASSWORD', 'DISABLED']
+        output(options, users.map(describeUser), table(headings, rows))
       }),
     )
   user
@@ -55,7 +59,7 @@ export function userCommand(): Command {
           document,
           table(
             ['FIELD', 'VALUE'],
-            Object.entries(document).map(([name, value]) => [name, value ?? undefined]),
+            Object.entries(document).map(([name, value]) => [name, value === null ? undefined : String(value)]),
           ),
         )
       }),
@@ -88,8 +92,16 @@ export function userCommand(): Command {
       }),
     )
   user
-    .command('import <file>')
-    .description('add users with the password hashes they have, from JSON, JSON lines or CSV; all or none')
+    .command('import')
+    .description(
+      'add users with the password hashes they have, from JSON, JSON lines, CSV or the export of another program; all or none',
+    )
+    .argument('<file>', 'the file, or - for stdin')
+    .option('--ignore <member>', 'read nothing in a member of the file; repeatable', collect, [])
+    .option(
+      '--firebase-hash-config <file>',
+      'the password hash parameters of the Firebase project that the users come from',
+    )
     .option('--dry-run', 'import nothing; report line by line what cannot be imported and why')
     .option('--json', 'print one JSON document')
     .action(importUsers)
@@ -128,18 +140,29 @@ function insistOn({ text, problem }: Reading, what: string): string {
   return text
 }
 
-async function importUsers(path: string, options: Json & { dryRun?: true }): Promise<void> {
+type ImportOptions = Json & { ignore: string[]; firebaseHashConfig?: string; dryRun?: true }
+
+async function importUsers(path: string, options: ImportOptions): Promise<void> {
   await withStorage(async storage => {
     const { parseUserFile } = await import('./user_file.ts')
-    const file = parseUserFile(readFile(path), now(), randomBytes)
+    const { ignore } = options
+    const firebase =
+      options.firebaseHashConfig === undefined ? undefined : await readHashConfig(options.firebaseHashConfig)
+    const file = parseUserFile(await readFile(path), now(), randomBytes, { ignore, firebase })
     const users = file.users.map(({ user }) => user)
     const dryRun = options.dryRun || file.problems.length > 0
     const event = operatorEvent('user.created', { detail: 'import' })
     const taken = await storage.createUsers(users, event, { dryRun })
     const problems = [...file.problems, ...(await takenProblems(storage, file.users, new Set(taken)))]
     const lines = problems.map(({ place, member, problem }) => [place, member, problem].filter(Boolean).join(': '))
-    const { ignored } = file
-    const note = ignored.length > 0 ? `\nnot imported, since they mean nothing here: ${ignored.join(', ')}` : ''
+    const report = {
+      without_password: users.filter(({ passwordHash }) => passwordHash === undefined).length,
+      disabled: users.filter(({ disabledAt }) => disabledAt !== undefined).length,
+      weak_hashes: file.weakHashes,
+      left_out: file.leftOut,
+      ignored: file.ignored,
+    }
+    const notes = describeReport(report)
 
     if (options.dryRun) {
       const count = file.users.length - taken.length
@@ -147,15 +170,46 @@ async function importUsers(path: string, options: Json & { dryRun?: true }): Pro
         problems.length > 0
           ? `${countUsers(count)} could be imported, but for these:`
           : `${countUsers(count)} can be imported`
-      output(options, { importable: count, problems, ignored }, [summary, ...lines].join('\n') + note)
+      output(options, { importable: count, problems, ...report }, [summary, ...lines, ...notes].join('\n'))
       if (problems.length > 0) process.exitCode = 1
     } else if (problems.length > 0) {
       const more = lines.length > 20 ? [`and ${lines.length - 20} more: --dry-run shows all`] : []
       throw new Error(['nothing was imported:', ...lines.slice(0, 20), ...more].join('\n'))
     } else {
-      output(options, { imported: file.users.length, ignored }, `imported ${countUsers(file.users.length)}${note}`)
+      const summary = `imported ${countUsers(file.users.length)}`
+      output(options, { imported: file.users.length, ...report }, [summary, ...notes].join('\n'))
     }
   })
+}
+
+type ImportReport = Readonly<{
+  without_password: number
+  disabled: number
+  weak_hashes: number
+  left_out: number
+  ignored: readonly string[]
+}>
+
+/** What the operator should know of an import, a line for each; nothing where there is nothing to say. */
+function describeReport(report: ImportReport): string[] {
+  const lines = [
+    report.without_password > 0 && `without a password: ${countUsers(report.without_password)}, see user password`,
+    report.disabled > 0 && `disabled: ${countUsers(report.disabled)}`,
+    report.weak_hashes > 0 &&
+      `with a weak hash, SHA without rounds, until the next sign-in: ${countUsers(report.weak_hashes)}`,
+    report.left_out > 0 && `left out, anonymous or a service account: ${report.left_out}`,
+    report.ignored.length > 0 && `not imported, since they mean nothing here: ${report.ignored.join(', ')}`,
+  ]
+  return lines.filter(line => line !== false)
+}
+
+async function readHashConfig(path: string): Promise<FirebaseHashConfig> {
+  const { parseFirebaseHashConfig } = await import('./user_members.ts')
+  const config = parseFirebaseHashConfig(await readFile(path))
+  if (config !== undefined) return config
+  throw new Error(
+    `${path} has not the password hash parameters of a Firebase project: signer key, salt separator, rounds, mem_cost`,
+  )
 }
 
 const countUsers = (count: number) => `${count} ${count === 1 ? 'user' : 'users'}`
@@ -227,23 +281,29 @@ async function getUser(storage: Storage, username: string): Promise<User> {
   return user
 }
 
-/** @throws Error for what is not UTF-8: names would come in mutilated */
-function readFile(file: string): string {
+/** @param file a path, or - for stdin @throws Error for what is not UTF-8: names would come in mutilated */
+async function readFile(file: string): Promise<string> {
+  const name = file === '-' ? 'stdin' : file
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file))
+    return new TextDecoder('utf-8', { fatal: true }).decode(
+      file === '-' ? await buffer(process.stdin) : readFileSync(file),
+    )
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_ENCODING_INVALID_ENCODED_DATA')
-      throw new Error(`cannot read ${file}: it is not UTF-8`, { cause: error })
-    throw new Error(`cannot read ${file}: ${(error as Error).message}`, { cause: error })
+      throw new Error(`cannot read ${name}: it is not UTF-8`, { cause: error })
+    throw new Error(`cannot read ${name}: ${(error as Error).message}`, { cause: error })
   }
 }
 
-function describeUser({ id, username, email, fullName, createdAt, disabledAt }: User) {
+const collect = (value: string, previous: readonly string[]) => [...previous, value]
+
+function describeUser({ id, username, email, fullName, passwordHash, createdAt, disabledAt }: User) {
   return {
     id,
     username,
     email: email ?? null,
     full_name: fullName ?? null,
+    has_password: passwordHash !== undefined,
     created_at: createdAt,
     disabled_at: disabledAt ?? null,
   }

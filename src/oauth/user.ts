@@ -7,8 +7,8 @@ export type User = Readonly<{
   username: string
   email?: string | undefined
   fullName?: string | undefined
-  /** A PHC string of argon2id, or an imported hash as it came. */
-  passwordHash: string
+  /** A PHC string of argon2id, or an imported hash as it came; absent for a user who cannot sign in by password. */
+  passwordHash?: string | undefined
   credentialVersion: number
   createdAt: number
   disabledAt?: number | undefined

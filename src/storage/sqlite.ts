@@ -282,7 +282,7 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
         const hashes: string[] = []
         for (let row = (turn % step) + 1; row <= last; row += step) {
           const found = statements.findPasswordHash.get({ row })
-          if (found !== undefined) hashes.push(found.passwordHash)
+          if (found !== undefined && found.passwordHash !== '') hashes.push(found.passwordHash)
         }
         return hashes
       }),

@@ -16,6 +16,7 @@ export function userFromRow({ usernameKey: _, usernameFold: __, ...row }: typeof
     ...row,
     email: row.email ?? undefined,
     fullName: row.fullName ?? undefined,
+    passwordHash: row.passwordHash === '' ? undefined : row.passwordHash,
     disabledAt: row.disabledAt ?? undefined,
   }
 }
@@ -28,6 +29,7 @@ export function userRow(user: User) {
     usernameFold: fold === key || fold === '' ? null : fold,
     email: user.email ?? null,
     fullName: user.fullName ?? null,
+    passwordHash: user.passwordHash ?? '',
     disabledAt: user.disabledAt ?? null,
   }
 }

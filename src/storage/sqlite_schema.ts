@@ -13,6 +13,7 @@ export const users = sqliteTable(
     usernameKey: text('username_key').notNull().unique(),
     email: text('email'),
     fullName: text('full_name'),
+    /** '' for a user without a password. */
     passwordHash: text('password_hash').notNull(),
     /** Raised by everything that invalidates a verified password: a new password, disabling. */
     credentialVersion: integer('credential_version').notNull(),
