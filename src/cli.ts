@@ -6,11 +6,12 @@ import { backupCommand } from './cli/backup.ts'
 import { clientCommand } from './cli/client.ts'
 import { doctorCommand } from './cli/doctor.ts'
 import { keyCommand } from './cli/key.ts'
-import { output, UsageError } from './cli/run.ts'
+import { insistOnUtf8, output, UsageError } from './cli/run.ts'
 import { secretCommand } from './cli/secret.ts'
 import { sessionCommand } from './cli/session.ts'
 import { userCommand } from './cli/user.ts'
 import { ConfigError, readConfig, readEnvironment } from './config.ts'
+import { printableLines } from './printable.ts'
 import { openSqliteStorage } from './storage/sqlite.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -52,15 +53,17 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 try {
+  insistOnUtf8(process.argv.slice(2))
   await program.parseAsync()
 } catch (error) {
   process.exitCode = exitCode(error)
   // commander has shown its own message already.
-  if (!(error instanceof CommanderError)) process.stderr.write(`${explain(error)}\n`)
+  if (!(error instanceof CommanderError)) process.stderr.write(`${printableLines(explain(error))}\n`)
 }
 
 function throwInsteadOfExit(command: Command): void {
-  command.exitOverride()
+  // It quotes what it does not understand.
+  command.exitOverride().configureOutput({ writeErr: text => process.stderr.write(printableLines(text)) })
   for (const child of command.commands) throwInsteadOfExit(child)
 }
 

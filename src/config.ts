@@ -13,6 +13,7 @@ import { longestAccessTokenLifetime, type SigningAlg, signingAlgs } from './oaut
 import { originProblem, parseOrigin } from './oauth/origin.ts'
 import type { PasswordHashing } from './oauth/password.ts'
 import { isAudience } from './oauth/resource.ts'
+import { quoted } from './printable.ts'
 
 export type Config = Readonly<{
   host: string
@@ -231,18 +232,23 @@ type SettingValue<N extends SettingName> = (typeof settings)[N] extends Setting<
 export function readConfig(env: Record<string, string | undefined>): Config {
   const problems = Object.keys(env)
     .filter(name => name.startsWith('LATCHKEY_') && !Object.hasOwn(settings, name))
-    .map(name => `${name} is not a setting of latchkey${suggestion(name)}`)
+    .map(name => `${quoted(name)} is not a setting of latchkey${suggestion(name)}`)
 
   // An empty variable counts as unset: that is how compose files and unit files leave one out.
   function read<N extends SettingName>(name: N): SettingValue<N> {
     const setting = settings[name] as unknown as Setting<SettingValue<N>>
     const given = env[name]
     const text = given === undefined || given === '' ? setting.default : given
+    // What Node makes of bytes that are not UTF-8: another file, another audience than was meant.
+    if (text.includes('\ufffd')) {
+      problems.push(`${name} has a value that is not UTF-8`)
+      return undefined as SettingValue<N>
+    }
     const value = text === '' ? undefined : setting.parse(text)
     if (value === undefined && text !== '') {
       const why = setting.explain?.(text)
       problems.push(
-        `${name} ${setting.secret ? 'has a value that' : `is ${JSON.stringify(given)}, which`} cannot be used; it takes ${setting.takes}${why === undefined ? '' : `; ${why}`}`,
+        `${name} ${setting.secret ? 'has a value that' : `is ${quoted(JSON.stringify(given))}, which`} cannot be used; it takes ${setting.takes}${why === undefined ? '' : `; ${why}`}`,
       )
     }
     return value as SettingValue<N>

@@ -12,6 +12,7 @@ import type { Deps } from './oauth/deps.ts'
 import { createKeyRing } from './oauth/keys.ts'
 import { createPasswords } from './oauth/password.ts'
 import { createRefusals } from './oauth/refusals.ts'
+import { printableJson } from './printable.ts'
 import {
   looseFiles,
   lowerPoolPriority,
@@ -40,7 +41,12 @@ const drainLimit = 10_000
 
 /** Serves until SIGTERM or SIGINT. Resolves when everything is answered and closed. */
 export async function serve(config: Config): Promise<void> {
-  const log = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime })
+  const log = pino({
+    level: config.logLevel,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    hooks: { streamWrite: printableJson },
+  })
   const { storage, migrated } = openSqliteStorage(config.databaseFile, why =>
     log.warn({ why }, 'database opened again'),
   )

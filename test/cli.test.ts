@@ -71,7 +71,7 @@ for (const [args, stdin, expected] of [
   [['user', 'add', 'alice'], '', /give it with --password-stdin, or run this at a terminal/],
   [['user', 'add', 'alice', '--password-stdin'], 'short', /at least 8 characters/],
   [['user', 'add', 'alice', '--password-stdin'], '', /nothing came on stdin/],
-  [['user', 'add', ' alice', '--password-stdin'], 'a good password', /a username has/],
+  [['user', 'add', ' alice', '--password-stdin'], 'a good password', /the username begins or ends with white space/],
   [['user', 'add'], '', /missing required argument 'username'/],
   [['user', 'add', 'alice', '--password', 'x'], '', /unknown option '--password'/],
   [['usr'], '', /unknown command 'usr'.*\n.*Did you mean user/],

@@ -1,6 +1,7 @@
 /** `latchkey backup`: a copy of the database, beside a running server. */
 import { Command } from 'commander'
 import { readConfig, readEnvironment } from '../config.ts'
+import { printable } from '../printable.ts'
 import { openSqliteStorage } from '../storage/sqlite.ts'
 import { backupSqlite } from '../storage/sqlite_file.ts'
 import { operatorEvent, output } from './run.ts'
@@ -24,7 +25,7 @@ export function backupCommand(): Command {
       output(
         options,
         { file, bytes },
-        `wrote ${file}, ${(bytes / 1e6).toFixed(1)} MB. It is of no use without the master secret, which is not in it`,
+        `wrote ${printable(file)}, ${(bytes / 1e6).toFixed(1)} MB. It is of no use without the master secret, which is not in it`,
       )
     })
 }

@@ -21,6 +21,8 @@ import { originProblem, parseOrigin } from '../oauth/origin.ts'
 import { isAudience } from '../oauth/resource.ts'
 import { parseScope } from '../oauth/scope.ts'
 import type { Storage } from '../oauth/storage.ts'
+import { isTypeable } from '../oauth/text.ts'
+import { printable, quoted } from '../printable.ts'
 import { now, randomBytes, readMasterSecrets } from '../setup.ts'
 import { countTouchedSessions, describeTouched } from './client_sessions.ts'
 import { formatTime, operatorEvent, output, readSecret, table, UsageError, withStorage } from './run.ts'
@@ -163,7 +165,8 @@ function addSettings(command: Command): Command {
 /** The members of a client that the options name. */
 function readSettings(options: SettingOptions): Partial<Client> {
   const unknown = options.grant?.find(grant => !Object.hasOwn(grants, grant))
-  if (unknown !== undefined) throw new UsageError(`--grant ${unknown}: there are ${Object.keys(grants).join(', ')}`)
+  if (unknown !== undefined)
+    throw new UsageError(`--grant ${quoted(unknown)}: there are ${Object.keys(grants).join(', ')}`)
   const scope = options.scope === undefined ? undefined : parseScope(options.scope)
   if (options.scope !== undefined && scope === undefined)
     throw new UsageError('--scope takes scope tokens separated by spaces (RFC 6749 §3.3)')
@@ -361,6 +364,7 @@ async function newSecret(storage: Storage, config: Config, options: SecretOption
   const given = options.secretStdin ? await readSecret(true, '--secret-stdin', 'Secret') : undefined
   if (given !== undefined && given.length < shortestSecret)
     usage(`--secret-stdin: a client secret has at least ${shortestSecret} characters`)
+  if (given !== undefined && !isTypeable(given)) usage('--secret-stdin: a client secret is one line of text')
   const secret = given ?? createClientSecret(randomBytes)
   const [masterSecret] = await readMasterSecrets(config.secret, storage)
   return {
@@ -392,7 +396,7 @@ async function setDisabled(id: string, disabled: boolean, options: Json): Promis
 
 async function getClient(storage: Storage, id: string): Promise<Client> {
   const client = await storage.findClient(id)
-  if (client === undefined) throw new Error(`there is no client ${id}`)
+  if (client === undefined) throw new Error(`there is no client ${quoted(id)}`)
   return client
 }
 
@@ -425,7 +429,7 @@ function describeValue(value: unknown): string | undefined {
 }
 
 function usage(message: string): never {
-  throw new UsageError(message)
+  throw new UsageError(printable(message))
 }
 
 function collect(value: string, previous: string[] = []): string[] {

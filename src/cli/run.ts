@@ -1,12 +1,16 @@
 /** What the commands share: opening and closing the database, one form of output, secrets from stdin or a terminal. */
+import { isUtf8 } from 'node:buffer'
+import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
-import { text as readText } from 'node:stream/consumers'
+import { buffer as readBytes } from 'node:stream/consumers'
 import { InvalidArgumentError } from 'commander'
 import { type Config, readConfig, readEnvironment } from '../config.ts'
 import { type AuditEventType, auditEvent } from '../oauth/audit.ts'
 import type { Storage } from '../oauth/storage.ts'
+import { isTypeable } from '../oauth/text.ts'
+import { formatJson, printable, printableLines } from '../printable.ts'
 import { now } from '../setup.ts'
 import { openSqliteStorage } from '../storage/sqlite.ts'
 
@@ -28,7 +32,7 @@ export async function withStorage(run: (storage: Storage, config: Config) => Pro
 
 /** Prints one JSON document or text for a person. */
 export function output(options: { json?: true }, document: unknown, text: string): void {
-  process.stdout.write(`${options.json ? JSON.stringify(document) : text}\n`)
+  process.stdout.write(`${options.json ? formatJson(document) : printableLines(text)}\n`)
 }
 
 /** Rows as aligned columns under their headings; a dash for what is absent. */
@@ -77,15 +81,40 @@ function systemUser(): string {
 export async function readSecret(fromStdin: boolean | undefined, stdinOption: string, prompt: string): Promise<string> {
   if (fromStdin) {
     // One newline at the end is the shell's, not the secret's.
-    const secret = (await readText(process.stdin)).replace(/\r?\n$/, '')
+    const secret = decodeUtf8(await readBytes(process.stdin), stdinOption).replace(/\r?\n$/, '')
     if (secret === '') throw new UsageError(`${stdinOption}: nothing came on stdin`)
     return secret
   }
   if (!process.stdin.isTTY || !process.stderr.isTTY)
     throw new UsageError(`give it with ${stdinOption}, or run this at a terminal`)
   const secret = await ask(`${prompt}: `)
+  if (!isTypeable(secret)) throw new UsageError('that is not UTF-8: look at the encoding of this terminal')
   if ((await ask(`${prompt} again: `)) !== secret) throw new UsageError('the two differ')
   return secret
+}
+
+/** Bytes that stood for nothing would be stored, and never be typed again. */
+function decodeUtf8(bytes: Buffer, stdinOption: string): string {
+  if (!isUtf8(bytes)) throw new UsageError(`${stdinOption}: what came on stdin is not UTF-8`)
+  return new TextDecoder().decode(bytes)
+}
+
+/**
+ * Node gives arguments as text, with U+FFFD for bytes that are not UTF-8: names would be stored mutilated, and other files and users be
+ * found than the operator meant.
+ */
+export function insistOnUtf8(args: readonly string[]): void {
+  if (!args.some(arg => arg.includes('\ufffd')) || isUtf8(rawArguments())) return
+  throw new UsageError('an argument is not UTF-8: look at the encoding of this terminal')
+}
+
+/** Where the system tells: somebody may mean that very character, to remove a user who was once named so. */
+function rawArguments(): Buffer {
+  try {
+    return readFileSync('/proc/self/cmdline')
+  } catch {
+    return Buffer.of(0xff)
+  }
 }
 
 async function ask(question: string): Promise<string> {
@@ -99,11 +128,6 @@ async function ask(question: string): Promise<string> {
     terminal.close()
     process.stderr.write('\n')
   }
-}
-
-/** Text of others must not steer the operator's terminal. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, '\ufffd')
 }
 
 export function parseLimit(text: string): number {

@@ -9,6 +9,7 @@ import { passwordProblem, passwordProblemTexts } from '../oauth/password_rules.t
 import type { Storage } from '../oauth/storage.ts'
 import { type Reading, readEmail, readFullName, readUsername, usernameFold } from '../oauth/text.ts'
 import { createUserId, type User } from '../oauth/user.ts'
+import { printable, quoted } from '../printable.ts'
 import { now, randomBytes } from '../setup.ts'
 import { formatTime, operatorEvent, output, readSecret, table, UsageError, withStorage } from './run.ts'
 import type { Problem, UserFile } from './user_file.ts'
@@ -154,7 +155,9 @@ async function importUsers(path: string, options: ImportOptions): Promise<void> 
     const event = operatorEvent('user.created', { detail: 'import' })
     const taken = await storage.createUsers(users, event, { dryRun })
     const problems = [...file.problems, ...(await takenProblems(storage, file.users, new Set(taken)))]
-    const lines = problems.map(({ place, member, problem }) => [place, member, problem].filter(Boolean).join(': '))
+    const lines = problems.map(({ place, member, problem }) =>
+      [quoted(place), member && quoted(member), printable(problem)].filter(Boolean).join(': '),
+    )
     const report = {
       without_password: users.filter(({ passwordHash }) => passwordHash === undefined).length,
       disabled: users.filter(({ disabledAt }) => disabledAt !== undefined).length,
@@ -198,7 +201,7 @@ function describeReport(report: ImportReport): string[] {
     report.weak_hashes > 0 &&
       `with a weak hash, SHA without rounds, until the next sign-in: ${countUsers(report.weak_hashes)}`,
     report.left_out > 0 && `left out, anonymous or a service account: ${report.left_out}`,
-    report.ignored.length > 0 && `not imported, since they mean nothing here: ${report.ignored.join(', ')}`,
+    report.ignored.length > 0 && `not imported, since they mean nothing here: ${report.ignored.map(quoted).join(', ')}`,
   ]
   return lines.filter(line => line !== false)
 }
@@ -277,7 +280,7 @@ async function readAndHashPassword(config: Config, options: PasswordOption): Pro
 
 async function getUser(storage: Storage, username: string): Promise<User> {
   const user = await storage.findUserByUsername(username)
-  if (user === undefined) throw new Error(`there is no user ${username}`)
+  if (user === undefined) throw new Error(`there is no user ${quoted(username)}`)
   return user
 }
 

@@ -9,6 +9,7 @@ import { z } from 'zod'
 import { isWeakPasswordHash, passwordHashProblem } from '../oauth/password_formats.ts'
 import { type Reading, readEmail, readFullName, readUsername } from '../oauth/text.ts'
 import { createUserId, isUserId, type User } from '../oauth/user.ts'
+import { formatJson } from '../printable.ts'
 import { isBlockedMember, readBlocked } from './user_blocked.ts'
 import {
   exportedEntries,
@@ -192,7 +193,7 @@ function readUser(
 
 /** One line of JSON lines, which {@link parseUserFile} reads back as the same user. */
 export function formatUser({ id, username, passwordHash, email, fullName, createdAt, disabledAt }: User): string {
-  return JSON.stringify({
+  return formatJson({
     id,
     username,
     hashed_password: passwordHash ?? null,

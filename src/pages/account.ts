@@ -56,8 +56,8 @@ export function accountPage(view: AccountView, frame: Frame): string {
 ${view.notice && notice(page.notice[view.notice])}
 <dl class="facts">
 ${fact(words.username, person(view.username))}
-${view.fullName !== undefined && fact(words.fullName, person(cut(view.fullName, 256)))}
-${view.email !== undefined && fact(words.email, person(cut(view.email, 256)))}
+${view.fullName?.trim() && fact(words.fullName, person(cut(view.fullName, 256)))}
+${view.email?.trim() && fact(words.email, person(cut(view.email, 256)))}
 </dl>
 ${devicesSection(view, frame, words)}
 <section aria-labelledby="password">
@@ -121,7 +121,7 @@ function deviceItem(
 ): Html {
   const page = words.accountPage
   const agent = describeUserAgent(one.userAgent, words)
-  const name = cut(one.device ?? agent ?? page.unknownDevice, longestName)
+  const name = cut(one.device?.trim() || agent || page.unknownDevice, longestName)
   const current = one.id === currentId
   return html`<li${attributes({ 'aria-current': current && 'true' })}>
 <h3><span id="device${index}">${person(name)}</span>${current && html` <span class="badge">${page.thisDevice}</span>`}</h3>

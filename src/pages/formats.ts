@@ -72,6 +72,16 @@ export function cut(text: string, longest: number): string {
   return `${text.slice(0, longest - 1).replace(/[\ud800-\udbff]$/, '')}…`
 }
 
+/**
+ * What somebody else wrote, with a sign in the place of everything that nobody would see or that reorders what stands around it, even out of
+ * an element of its own. Joiners and variants stay, which letters and emoji are made with, and marks of direction without reach.
+ */
+export function visible(text: string): string {
+  const unseen =
+    /(?![\u061c\u200c-\u200f]|[\ufe00-\ufe0f])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]/gu
+  return text.replace(unseen, '\ufffd')
+}
+
 /** In this order: most browsers also call themselves by the names of older ones. */
 const browsers: readonly (readonly [RegExp, string])[] = [
   [/\bEdg(?:e|A|iOS)?\//, 'Edge'],

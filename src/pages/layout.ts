@@ -1,4 +1,5 @@
 /** What all pages share: the document around them, notices, and fields with their problems. */
+import { visible } from './formats.ts'
 import { attributes, type Content, formatHtml, type Html, html } from './html.ts'
 import type { Language } from './language.ts'
 import { paths, styleSheetPath } from './paths.ts'
@@ -64,9 +65,9 @@ function signedIn(username: string, words: Texts): Html {
 </nav>`
 }
 
-/** What somebody else wrote, kept from changing the direction of the words around it. */
+/** What somebody else wrote, all of it visible, kept from changing the direction of the words around it. */
 export function person(name: string): Html {
-  return html`<bdi translate="no">${name}</bdi>`
+  return html`<bdi translate="no">${visible(name)}</bdi>`
 }
 
 /** Says what has just been done. */
