@@ -20,6 +20,8 @@ const stems: Readonly<Record<string, Concept>> = {
   deleted: 'deleted',
   revoked: 'revoked',
   archived: 'archived',
+  // WordPress' networks.
+  spam: 'blocked',
 }
 
 type Member = Readonly<{

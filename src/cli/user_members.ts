@@ -51,7 +51,9 @@ const looksLikePassword = (name: string) =>
 /** @returns a member that may be the hash of an entry without any */
 export function unreadPassword(entry: Entry, { values, used }: Members): string | undefined {
   if (values.hashed_password !== undefined) return undefined
-  return Object.keys(entry).find(name => !used.has(name) && !isAbsent(entry[name]) && looksLikePassword(name))
+  return Object.entries(entry).find(
+    ([name, value]) => typeof value === 'string' && !used.has(name) && !isAbsent(value) && looksLikePassword(name),
+  )?.[0]
 }
 
 /** @throws Error in words for the operator, where a shape is known and what is in it is not */
