@@ -159,8 +159,7 @@ for (const method of ['POST', 'GET']) {
     const answer = await server.request('/logout', { method, headers: withCookie(cookie) })
     t.deepEqual([answer.status, answer.body], [200, { message: 'Logout successful' }])
     t.is(setCookieValue(answer), '')
-    // Or the Back button would show a page that the browser has kept.
-    t.is(answer.headers.get('clear-site-data'), '"cache"')
+    t.is(answer.headers.get('clear-site-data'), null)
     t.false(await isSignedIn(server, cookie))
     t.true(await isSignedIn(server, other))
   })
@@ -315,18 +314,96 @@ for (const [what, headers] of Object.entries(otherSites)) {
   }
 }
 
-test('GET /logout from another site or a prefetch asks first and changes nothing', async t => {
+/** What Chromium, Firefox and Safari send besides for a page that somebody opens. */
+const navigation = { accept: browserAccept, 'sec-fetch-dest': 'document', 'sec-fetch-user': '?1' }
+const fromHere = { ...navigation, 'sec-fetch-site': 'same-origin' }
+
+for (const [what, headers, method = 'GET'] of [
+  ['from another site', { ...navigation, 'sec-fetch-site': 'cross-site' }],
+  ['from a neighbour of the site', { ...navigation, 'sec-fetch-site': 'same-site' }],
+  ['typed, from a bookmark or from a mail', { ...navigation, 'sec-fetch-site': 'none' }],
+  ['of a browser that says nothing of where it comes from', { accept: browserAccept }],
+  ['of Chromium that looks ahead', { ...fromHere, 'sec-purpose': 'prefetch' }],
+  ['of Chromium that renders ahead', { ...fromHere, 'sec-purpose': 'prefetch;prerender' }],
+  ['of an older Chromium or Safari that looks ahead', { ...fromHere, purpose: 'prefetch' }],
+  ['of Safari that makes a preview', { ...fromHere, 'x-purpose': 'preview' }],
+  ['of an older Firefox that looks ahead', { ...fromHere, 'x-moz': 'prefetch' }],
+  ['in a frame', { ...fromHere, 'sec-fetch-dest': 'iframe' }],
+  ['by HEAD', fromHere, 'HEAD'],
+] as [string, Record<string, string>, string?][]) {
+  test(`GET /logout ${what} asks first and changes nothing, and its button signs out (RFC 9110 §9.2.1, CWE-352)`, async t => {
+    const server = await startServerWithAlice(t)
+    const cookie = await signInByCookie(server)
+    for (const path of ['/logout', '/logout?scope=all']) {
+      const answer = await server.request(path, { method, headers: { ...withCookie(cookie), ...headers } })
+      t.is(answer.status, 200)
+      t.deepEqual([answer.headers.getSetCookie(), answer.headers.get('clear-site-data')], [[], null])
+      if (method === 'GET') t.regex(answer.body, /<form [^>]*method="post" action="\/logout"/)
+    }
+    t.true(await isSignedIn(server, cookie))
+
+    const signedOut = await postFromPage(server, '/logout', {}, cookie)
+    t.deepEqual([signedOut.status, setCookieValue(signedOut)], [303, ''])
+    t.false(await isSignedIn(server, cookie))
+  })
+}
+
+for (const [what, headers, method = 'GET'] of [
+  [
+    'a picture of a page of ours',
+    { accept: 'image/avif,image/webp,*/*;q=0.8', 'sec-fetch-site': 'same-origin', 'sec-fetch-dest': 'image' },
+  ],
+  [
+    'a picture of another site',
+    { accept: 'image/*,*/*;q=0.8', 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'image' },
+  ],
+  ['fetch() of a page of ours', { 'sec-fetch-site': 'same-origin', 'sec-fetch-dest': 'empty' }],
+  ['a program that looks ahead', { purpose: 'prefetch' }],
+  ['HEAD of a program', {}, 'HEAD'],
+] as [string, Record<string, string>, string?][]) {
+  test(`GET /logout by ${what} is 403 and changes nothing; POST signs out (RFC 9110 §9.2.1)`, async t => {
+    const server = await startServerWithAlice(t)
+    const cookie = await signInByCookie(server)
+    const { status, headers: answered } = await server.request('/logout', {
+      method,
+      headers: { ...withCookie(cookie), ...headers },
+    })
+    t.deepEqual([status, answered.getSetCookie(), answered.get('clear-site-data')], [403, [], null])
+    t.true(await isSignedIn(server, cookie))
+    const fetched = { 'sec-fetch-site': 'same-origin', 'sec-fetch-dest': 'empty' }
+    const signedOut = await server.post('/logout', {}, { ...withCookie(cookie), ...fetched })
+    t.deepEqual([signedOut.status, signedOut.headers.get('clear-site-data')], [200, null])
+    t.false(await isSignedIn(server, cookie))
+  })
+}
+
+for (const [what, headers, status] of [
+  ['a link of our own page', fromHere, 303],
+  ['a link of our own page, in a browser that says no more than that', ofPage, 303],
+  ['a program', {}, 200],
+  ['a program that takes JSON', { accept: 'application/json' }, 200],
+] as const) {
+  test(`GET /logout by ${what} signs out at once`, async t => {
+    const server = await startServerWithAlice(t)
+    const cookie = await signInByCookie(server)
+    const answer = await getByCookie(server, '/logout', cookie, headers)
+    t.deepEqual([answer.status, setCookieValue(answer)], [status, ''])
+    // Or Back would show a page that the browser has kept.
+    t.is(answer.headers.get('clear-site-data'), status === 303 ? '"cache"' : null)
+    t.false(await isSignedIn(server, cookie))
+  })
+}
+
+test('a dead cookie empties the cache of a browser only where a person opens a page', async t => {
   const server = await startServerWithAlice(t)
-  const cookie = await signInByCookie(server)
-  for (const headers of [{ 'sec-fetch-site': 'cross-site' }, { ...ofPage, 'sec-purpose': 'prefetch' }]) {
-    const answer = await getByCookie(server, '/logout', cookie, { accept: browserAccept, ...headers })
-    t.is(answer.status, 200)
-    t.regex(answer.body, /<form [^>]*method="post" action="\/logout"/)
-    t.deepEqual(answer.headers.getSetCookie(), [])
+  for (const [headers, cleared] of [
+    [fromHere, '"cache"'],
+    [{ 'sec-fetch-site': 'same-origin', 'sec-fetch-dest': 'empty' }, null],
+    [{}, null],
+  ] as const) {
+    const answer = await getByCookie(server, '/profile', 'dead', headers)
+    t.deepEqual([setCookieValue(answer), answer.headers.get('clear-site-data')], ['', cleared])
   }
-  t.true(await isSignedIn(server, cookie))
-  t.is((await getByCookie(server, '/logout', cookie, ofPage)).status, 303)
-  t.false(await isSignedIn(server, cookie))
 })
 
 test('POST /logout?scope=others keeps this session and its cookie; an unknown scope changes nothing', async t => {

@@ -233,7 +233,7 @@ export const endpoints: readonly Endpoint[] = [
       description:
         method === 'post'
           ? 'By access token or by cookie.'
-          : 'By cookie. Who followed a link of another site is asked first.',
+          : 'By cookie, for a person who leaves a page of this site for it, and for programs. Who comes from elsewhere is asked first; HEAD, what looks ahead and what a page loads or fetches end nothing.',
       caller: method === 'post' ? 'user or cookie' : 'cookie',
       hasPages: true,
       query: logoutQuery,

@@ -27,7 +27,7 @@ import { sendJson } from './json.ts'
 import { frameOf, publicPath, redirect, refuseWithPage, sendPage, wantsPage } from './pages.ts'
 import { bodyParams } from './params.ts'
 import { loginParams } from './request_params.ts'
-import { insistOnSameSite, isFromHere } from './same_site.ts'
+import { insistOnSameSite, isMeantToAct } from './same_site.ts'
 import { clearSessionCookie, readSessionCookie, type SignedIn, setSessionCookie } from './session_cookie.ts'
 import { listShownSessions, sessionsToEnd } from './user_routes.ts'
 
@@ -153,23 +153,23 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
       redirect(ctx, publicPath(ctx, `${paths.account}?notice=password_changed`))
     },
 
-    /** GET and POST. Whoever follows a link from another site is asked first: the cookie comes with it, the wish may not. */
+    /** GET and POST. Whoever comes to it from anywhere but a page of this site is asked first: the cookie comes along, the wish may not. */
     async logout(ctx: Context) {
       const isGet = ctx.method !== 'POST'
       // Before the cookie is looked at: a form of another site comes without it, and must not have it cleared.
       if (!isGet) insistOnSameSite(ctx, config.issuer)
       const signedIn = await readSessionCookie(deps, ctx)
-      const isMeant = isFromHere(ctx, config.issuer) && !ctx.get('Sec-Purpose').includes('prefetch')
       if (signedIn === undefined) {
         if (!wantsPage(ctx)) refuseStranger()
         return isGet
           ? sendPage(ctx, signedOutPage({ everywhere: 'everywhere' in ctx.query }, frameOf(ctx)))
           : sayGoodbye(ctx, false)
       }
-      if (!isMeant && isGet && wantsPage(ctx)) {
+      if (isGet && !isMeantToAct(ctx, config.issuer)) {
+        if (!wantsPage(ctx))
+          throw new OAuthError('forbidden', 'only a person who opens this signs out by GET; send POST')
         return sendPage(ctx, signOutPage({ username: signedIn.user.username }, frameOf(ctx)))
       }
-      insistOnSameSite(ctx, config.issuer)
       const which = sessionsToEnd(ctx.query.scope, signedIn.session)
       await endSessions(ctx, signedIn, which)
       if (which.exceptId === undefined) clearSessionCookie(deps, ctx)

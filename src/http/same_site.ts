@@ -5,6 +5,7 @@
  */
 import type { Context } from 'koa'
 import { OAuthError } from '../oauth/error.ts'
+import { wantsPage } from './pages.ts'
 
 /** True as well for what is no browser: it sends neither header, and no cookie but its own. */
 export function isFromHere(ctx: Context, issuer: string): boolean {
@@ -12,6 +13,19 @@ export function isFromHere(ctx: Context, issuer: string): boolean {
   if (site !== '') return site === 'same-origin' || site === 'none'
   const origin = ctx.get('Origin')
   return origin === '' || origin === new URL(issuer).origin
+}
+
+/**
+ * Whether a GET may end a session (RFC 9110 §9.2.1 calls it safe, so browsers send one for a picture, to look ahead or for a link in a
+ * mail): a program asks for it, which is no browser and has no pictures, or a person leaves a page of this site for it.
+ */
+export function isMeantToAct(ctx: Context, issuer: string): boolean {
+  const looksAhead = ['Sec-Purpose', 'Purpose', 'X-Purpose', 'X-Moz'].some(name => ctx.get(name) !== '')
+  if (ctx.method !== 'GET' || looksAhead) return false
+  const [site, destination] = [ctx.get('Sec-Fetch-Site'), ctx.get('Sec-Fetch-Dest')]
+  return wantsPage(ctx)
+    ? site === 'same-origin' && (destination === '' || destination === 'document')
+    : site === '' && destination === '' && isFromHere(ctx, issuer)
 }
 
 /** @throws OAuthError `access_denied`, 403 */

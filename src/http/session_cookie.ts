@@ -13,6 +13,7 @@ import { decideTouch, expiryOf, isLive, type Lifetimes, needsTouch, type Session
 import { formatSessionCookie, parseSessionCookie } from '../oauth/session_cookie.ts'
 import type { User } from '../oauth/user.ts'
 import { callerOf } from './caller.ts'
+import { wantsPage } from './pages.ts'
 
 export type SignedIn = Readonly<{ session: Session; user: User }>
 
@@ -24,8 +25,9 @@ export function setSessionCookie(deps: Deps, ctx: Context, session: Session, lif
 
 export function clearSessionCookie(deps: Deps, ctx: Context): void {
   writeCookie(deps, ctx, '', 0)
-  // Browsers keep whole pages for their Back button, whatever `no-store` says, until they are told otherwise.
-  ctx.set('Clear-Site-Data', '"cache"')
+  // Browsers keep whole pages for their Back button, whatever `no-store` says, until they are told otherwise. That empties their cache,
+  // which takes a used browser half a second and more: only where a person leaves pages behind.
+  if (wantsPage(ctx) && ['', 'document'].includes(ctx.get('Sec-Fetch-Dest'))) ctx.set('Clear-Site-Data', '"cache"')
 }
 
 /**

@@ -54,6 +54,34 @@ browserTest('a link of another site to /logout asks first, and the button on tha
   t.deepEqual(await server.deps.storage.listLiveSessions({}, server.clock.now(), 10), [])
 })
 
+browserTest(
+  'who types the address of /logout is asked first; a link of a page of this site signs out at once',
+  async (t, open) => {
+    const server = await startSite(t)
+    const page = await open(server, { refusals: ['/logout'] })
+    const sessions = async () => (await server.deps.storage.listLiveSessions({}, server.clock.now(), 10)).length
+    await signIn(page)
+
+    await page.goto('/logout')
+    t.deepEqual([(await firstSight(page)).heading, await sessions()], ['Sign out?', 1])
+    await page.getByRole('link', { name: 'Stay signed in' }).click()
+    await page.waitForURL('/profile')
+    // Of the pages of this site the API documentation alone may fetch.
+    await page.goto('/docs')
+    for (const method of ['GET', 'HEAD']) {
+      t.is(await page.evaluate(`fetch('/logout', { method: '${method}' }).then(({ status }) => status)`), 403)
+      t.is(await sessions(), 1, method)
+    }
+
+    await page.goto('/profile')
+    await page.evaluate(`document.body.insertAdjacentHTML('beforeend', '<a href="/logout">leave</a>')`)
+    await page.getByRole('link', { name: 'leave' }).click()
+    t.deepEqual([(await firstSight(page)).heading, await sessions()], ['You are signed out', 0])
+    await page.goBack({ waitUntil: 'commit' })
+    await page.waitForURL('/login**')
+  },
+)
+
 browserTest('no other site can show a page of ours in a frame', async (t, open) => {
   const server = await startSite(t)
   const page = await open(server)
