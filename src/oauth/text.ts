@@ -122,11 +122,15 @@ export function isTypeable(secret: string): boolean {
   return secret.isWellFormed() && !/[\0\r\n\ufffd]/.test(secret)
 }
 
+/** Costs memory and more than a cut: made when something is too long for the first time. */
+let segmenter: Intl.Segmenter | undefined
+
 /** @param longest UTF-16 code units */
-export function cutText(text: string, longest: number): string {
+function cutText(text: string, longest: number): string {
   if (text.length <= longest) return text
   let cut = ''
-  for (const { segment } of new Intl.Segmenter('en', { granularity: 'grapheme' }).segment(text)) {
+  segmenter ??= new Intl.Segmenter('en', { granularity: 'grapheme' })
+  for (const { segment } of segmenter.segment(text)) {
     if (cut.length + segment.length > longest) break
     cut += segment
   }
