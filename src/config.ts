@@ -13,7 +13,7 @@ import { longestAccessTokenLifetime, type SigningAlg, signingAlgs } from './oaut
 import { originProblem, parseOrigin } from './oauth/origin.ts'
 import type { PasswordHashing } from './oauth/password.ts'
 import { isAudience } from './oauth/resource.ts'
-import { quoted } from './printable.ts'
+import { printableBrief } from './printable.ts'
 
 export type Config = Readonly<{
   host: string
@@ -232,7 +232,7 @@ type SettingValue<N extends SettingName> = (typeof settings)[N] extends Setting<
 export function readConfig(env: Record<string, string | undefined>): Config {
   const problems = Object.keys(env)
     .filter(name => name.startsWith('LATCHKEY_') && !Object.hasOwn(settings, name))
-    .map(name => `${quoted(name)} is not a setting of latchkey${suggestion(name)}`)
+    .map(name => `${printableBrief(name)} is not a setting of latchkey${suggestion(name)}`)
 
   // An empty variable counts as unset: that is how compose files and unit files leave one out.
   function read<N extends SettingName>(name: N): SettingValue<N> {
@@ -248,7 +248,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     if (value === undefined && text !== '') {
       const why = setting.explain?.(text)
       problems.push(
-        `${name} ${setting.secret ? 'has a value that' : `is ${quoted(JSON.stringify(given))}, which`} cannot be used; it takes ${setting.takes}${why === undefined ? '' : `; ${why}`}`,
+        `${name} ${setting.secret ? 'has a value that' : `is ${printableBrief(JSON.stringify(given))}, which`} cannot be used; it takes ${setting.takes}${why === undefined ? '' : `; ${why}`}`,
       )
     }
     return value as SettingValue<N>

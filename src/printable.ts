@@ -34,6 +34,6 @@ export function formatJson(value: unknown): string {
 }
 
 /** A name or value of somebody else's inside a message of ours: one line, and no longer than a line. */
-export function quoted(text: string): string {
+export function printableBrief(text: string): string {
   return printable(text.length > 100 ? `${text.slice(0, 99)}…` : text)
 }

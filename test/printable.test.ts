@@ -11,7 +11,7 @@ import fc from 'fast-check'
 import { readConfig } from '../src/config.ts'
 import { formatHtml } from '../src/pages/html.ts'
 import { person } from '../src/pages/layout.ts'
-import { formatJson, printable, printableJson, printableLines, quoted } from '../src/printable.ts'
+import { formatJson, printable, printableBrief, printableJson, printableLines } from '../src/printable.ts'
 import { createFolder, deployment, launcher, postForm, root, run, runCli, startProcess } from './_process.ts'
 
 /** What acts on a terminal, on the order of letters or on lines, or takes no room. */
@@ -35,7 +35,10 @@ test('property: what is printed has no character that acts, and everything else 
       )
       t.true(isClean(printableLines(text)))
       t.is(printableLines(text).split('\n').length, text.split('\n').length)
-      t.true(quoted(text.repeat(40)).length <= 100 * '\\u{10ffff}'.length && !acting.test(quoted(text.repeat(40))))
+      t.true(
+        printableBrief(text.repeat(40)).length <= 100 * '\\u{10ffff}'.length &&
+          !acting.test(printableBrief(text.repeat(40))),
+      )
     }),
     { numRuns: 2000 },
   )
@@ -210,6 +213,11 @@ test('no log line has what acts in it, whatever is sent and whatever files are c
     files.some(file => file.includes(steering)),
     'where the first password is',
   )
+  // The user of the first start has a name like any other: nobody can be added who looks like it.
+  const environment = deployment(folder, { LATCHKEY_DATABASE_URL: data })
+  const add = (name: string) => runCli(['user', 'add', name, '--password-stdin'], environment, 'a good password')
+  for (const name of ['Admin', 'ⓐdmin', 'ａdmin', 'admin\u3164']) t.not((await add(name)).code, 0, name)
+  t.is((await add('admin2')).code, 0)
 })
 
 /** Runs `latchkey` with bytes as its arguments and stdin; only a shell can hand on what is not UTF-8. */

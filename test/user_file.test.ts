@@ -284,3 +284,28 @@ test('what is no list of users, or an empty one, is refused: it is the wrong fil
   }
   t.deepEqual(problems(JSON.stringify([johndoe])), [])
 })
+
+test('names and addresses in a file are held to the rules that hold everywhere, each with the reason', t => {
+  const user = (changes: object) => ({ ...johndoe, ...changes })
+  const lines = [
+    user({ username: 'admin\u3164' }),
+    user({ username: 'ａｄｍｉｎ' }),
+    user({ username: 'a\ud800' }),
+    user({ email: 'a@example.com, b@example.com' }),
+    user({ email: 'not known' }),
+    user({ full_name: 'John\u202eDoe' }),
+    user({ full_name: 'John\u001b[2J' }),
+  ].map(one => `${JSON.stringify(one)}\n`)
+  t.deepEqual(problems(lines.join('')), [
+    'line 1: username: has a character that cannot be seen: U+3164',
+    'line 2: username: has letters of full or half width, which look like the usual ones',
+    'line 3: username: has a character that cannot be seen: U+D800',
+    'line 4: email: is not one e-mail address',
+    'line 5: email: is not one e-mail address',
+    'line 6: full_name: has a character that cannot be in a name: U+202E',
+    'line 7: full_name: has a character that cannot be in a name: U+001B',
+  ])
+  const kept = user({ username: '김철수', email: ' kim@예시.한국 ', full_name: 'Kim\tCheol\u2028Su ' })
+  t.like(parse(JSON.stringify(kept))[0], { username: '김철수', email: 'kim@예시.한국', fullName: 'Kim Cheol Su' })
+  t.like(parse(JSON.stringify(user({ email: ' ', full_name: '' })))[0], { email: undefined, fullName: undefined })
+})

@@ -22,7 +22,7 @@ import { isAudience } from '../oauth/resource.ts'
 import { parseScope } from '../oauth/scope.ts'
 import type { Storage } from '../oauth/storage.ts'
 import { isTypeable } from '../oauth/text.ts'
-import { printable, quoted } from '../printable.ts'
+import { printable, printableBrief } from '../printable.ts'
 import { now, randomBytes, readMasterSecrets } from '../setup.ts'
 import { countTouchedSessions, describeTouched } from './client_sessions.ts'
 import { formatTime, operatorEvent, output, readSecret, table, UsageError, withStorage } from './run.ts'
@@ -166,7 +166,7 @@ function addSettings(command: Command): Command {
 function readSettings(options: SettingOptions): Partial<Client> {
   const unknown = options.grant?.find(grant => !Object.hasOwn(grants, grant))
   if (unknown !== undefined)
-    throw new UsageError(`--grant ${quoted(unknown)}: there are ${Object.keys(grants).join(', ')}`)
+    throw new UsageError(`--grant ${printableBrief(unknown)}: there are ${Object.keys(grants).join(', ')}`)
   const scope = options.scope === undefined ? undefined : parseScope(options.scope)
   if (options.scope !== undefined && scope === undefined)
     throw new UsageError('--scope takes scope tokens separated by spaces (RFC 6749 §3.3)')
@@ -396,7 +396,7 @@ async function setDisabled(id: string, disabled: boolean, options: Json): Promis
 
 async function getClient(storage: Storage, id: string): Promise<Client> {
   const client = await storage.findClient(id)
-  if (client === undefined) throw new Error(`there is no client ${quoted(id)}`)
+  if (client === undefined) throw new Error(`there is no client ${printableBrief(id)}`)
   return client
 }
 

@@ -2,7 +2,7 @@
 import { Command } from 'commander'
 import type { Session } from '../oauth/session.ts'
 import type { SessionFilter, Storage } from '../oauth/storage.ts'
-import { quoted } from '../printable.ts'
+import { printableBrief } from '../printable.ts'
 import { now } from '../setup.ts'
 import { formatTime, operatorEvent, output, parseLimit, table, UsageError, withStorage } from './run.ts'
 
@@ -62,7 +62,7 @@ export function sessionCommand(): Command {
 
 async function filterOf(storage: Storage, { user, client }: Which): Promise<SessionFilter> {
   const found = user === undefined ? undefined : await storage.findUserByUsername(user)
-  if (user !== undefined && found === undefined) throw new Error(`there is no user ${quoted(user)}`)
+  if (user !== undefined && found === undefined) throw new Error(`there is no user ${printableBrief(user)}`)
   if (client !== undefined && (await storage.findClient(client)) === undefined)
     throw new Error(`there is no client ${client}`)
   return { userId: found?.id, clientId: client }

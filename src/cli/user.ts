@@ -9,7 +9,7 @@ import { passwordProblem, passwordProblemTexts } from '../oauth/password_rules.t
 import type { Storage } from '../oauth/storage.ts'
 import { type Reading, readEmail, readFullName, readUsername, usernameFold } from '../oauth/text.ts'
 import { createUserId, type User } from '../oauth/user.ts'
-import { printable, quoted } from '../printable.ts'
+import { printable, printableBrief } from '../printable.ts'
 import { now, randomBytes } from '../setup.ts'
 import { formatTime, operatorEvent, output, readSecret, table, UsageError, withStorage } from './run.ts'
 import type { Problem, UserFile } from './user_file.ts'
@@ -156,7 +156,7 @@ async function importUsers(path: string, options: ImportOptions): Promise<void> 
     const taken = await storage.createUsers(users, event, { dryRun })
     const problems = [...file.problems, ...(await takenProblems(storage, file.users, new Set(taken)))]
     const lines = problems.map(({ place, member, problem }) =>
-      [quoted(place), member && quoted(member), printable(problem)].filter(Boolean).join(': '),
+      [printableBrief(place), member && printableBrief(member), printable(problem)].filter(Boolean).join(': '),
     )
     const report = {
       without_password: users.filter(({ passwordHash }) => passwordHash === undefined).length,
@@ -201,7 +201,8 @@ function describeReport(report: ImportReport): string[] {
     report.weak_hashes > 0 &&
       `with a weak hash, SHA without rounds, until the next sign-in: ${countUsers(report.weak_hashes)}`,
     report.left_out > 0 && `left out, anonymous or a service account: ${report.left_out}`,
-    report.ignored.length > 0 && `not imported, since they mean nothing here: ${report.ignored.map(quoted).join(', ')}`,
+    report.ignored.length > 0 &&
+      `not imported, since they mean nothing here: ${report.ignored.map(printableBrief).join(', ')}`,
   ]
   return lines.filter(line => line !== false)
 }
@@ -280,7 +281,7 @@ async function readAndHashPassword(config: Config, options: PasswordOption): Pro
 
 async function getUser(storage: Storage, username: string): Promise<User> {
   const user = await storage.findUserByUsername(username)
-  if (user === undefined) throw new Error(`there is no user ${quoted(username)}`)
+  if (user === undefined) throw new Error(`there is no user ${printableBrief(username)}`)
   return user
 }
 

@@ -83,9 +83,9 @@ export function parseUsername(text: string): string | undefined {
 export function readEmail(given: string): Reading {
   const text = given.trim()
   if (text.length > longestEmail) return { problem: `has more than ${longestEmail} characters` }
-  const hidden = hiddenIn(text)
+  const hidden = hiddenIn(text.replaceAll(' ', ''))
   if (hidden !== undefined) return { problem: `has a character that cannot be in an address: ${hidden}` }
-  return /^[^@"(),:;<>[\]\\]+@[^@"(),:;<>[\]\\]+$/.test(text) ? { text } : { problem: 'is not one e-mail address' }
+  return /^[^@"(),:;<>[\]\\ ]+@[^@"(),:;<>[\]\\ ]+$/.test(text) ? { text } : { problem: 'is not one e-mail address' }
 }
 
 /** Reads a new full name: one line in NFC, white space of every kind as one space. */
