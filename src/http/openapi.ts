@@ -191,25 +191,24 @@ function examplesOf(schema: z.ZodType): Json | undefined {
 }
 
 /**
- * A form whose `grant_type` says which members it has: all of them in one list, which is what tools can show as a form, and
- * then what each kind needs.
+ * A form whose `grant_type` says which members it has: a whole schema for each kind, so that a generated client cannot leave out what its
+ * kind needs. OpenAPI 3.1 §4.8.25.
  */
 function formOfSeveral(forms: readonly z.ZodObject[], components: Components): Json {
-  const kinds = forms.map(form => components.request(form) as { title: string; required: string[]; properties: Json })
-  const grantTypes = kinds.map(({ properties }) => (properties.grant_type as { const: string }).const)
+  const kinds = forms.map(form => ({
+    grantType: String((form.shape.grant_type as z.ZodLiteral).value),
+    schema: components.request(form) as { $ref: string },
+    example: examplesOf(form)!.example,
+  }))
   return {
     schema: {
-      type: 'object',
-      properties: {
-        ...Object.assign({}, ...kinds.toReversed().map(({ properties }) => properties)),
-        grant_type: { type: 'string', enum: grantTypes },
+      oneOf: kinds.map(({ schema }) => schema),
+      discriminator: {
+        propertyName: 'grant_type',
+        mapping: Object.fromEntries(kinds.map(({ grantType, schema }) => [grantType, schema.$ref])),
       },
-      required: ['grant_type'],
-      oneOf: kinds.map(({ title, required, properties }) => {
-        return { title, required, properties: { grant_type: properties.grant_type } }
-      }),
     },
-    examples: Object.fromEntries(forms.map((form, i) => [grantTypes[i], examplesOf(form)!.example])),
+    examples: Object.fromEntries(kinds.map(({ grantType, example }) => [grantType, example])),
   }
 }
 
@@ -247,6 +246,11 @@ function createComponents(config: OAuthConfig): Components {
 /** Leaves out what clients must not rely on, and the limits of JavaScript's numbers. */
 function simplify({ jsonSchema }: { jsonSchema: Json }): void {
   delete jsonSchema.id
+  // Generators that know only OpenAPI 3.0 take a `const` for any text.
+  if ('const' in jsonSchema) {
+    jsonSchema.enum = [jsonSchema.const]
+    delete jsonSchema.const
+  }
   if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties
   if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
 }

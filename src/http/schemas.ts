@@ -52,16 +52,19 @@ const resource = {
 /** One for each grant; `grant_type` tells them apart. */
 export const tokenForms = [
   passwordParams.extend({ ...resource, ...clientParams }).meta({
+    id: 'PasswordGrant',
     title: 'password: sign in',
     examples: [
       { grant_type: 'password', client_id: 'app', username: 'alice', password: 'correct horse battery staple' },
     ],
   }),
   refreshTokenParams.extend({ ...resource, ...clientParams }).meta({
+    id: 'RefreshTokenGrant',
     title: 'refresh_token: stay signed in',
     examples: [{ grant_type: 'refresh_token', client_id: 'app', refresh_token: refreshToken }],
   }),
   clientCredentialsParams.extend({ ...resource, ...clientParams }).meta({
+    id: 'ClientCredentialsGrant',
     title: 'client_credentials: the client itself',
     examples: [{ grant_type: 'client_credentials', client_id: 'jobs', client_secret: 'lks_…' }],
   }),
