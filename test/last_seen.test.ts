@@ -57,8 +57,8 @@ async function look(server: TestServer, { access_token, refresh_token }: Tokens,
     ),
     ...[api, web].flatMap(client =>
       [access_token, refresh_token].flatMap(token => [
-        server.post('/introspect', { ...client, token }, from),
-        server.post('/introspect', { ...client, token }, { ...from, accept: jwt }),
+        server.post('/introspect', { ...client, token, token_type_hint: 'refresh_token' }, from),
+        server.post('/introspect', { ...client, token, token_type_hint: 'refresh_token' }, { ...from, accept: jwt }),
       ]),
     ),
     // Refusals that use nothing up.
@@ -95,6 +95,7 @@ test('property: no answer to a holder of the tokens, or of a cookie, tells that 
       // The cookie's own use moves its own session.
       await look(server, copied, cookie)
       const before = await look(server, copied, cookie)
+      t.regex(JSON.stringify(before), /"token_use":"refresh_token"/)
       const { status } = await refresh(server, owned.refresh_token, last.place)
       t.is(status, 200)
       t.deepEqual(await look(server, copied, cookie), before)

@@ -1,48 +1,64 @@
-/** The value of the session cookie, `lkc_` and 71 base64url characters of 53 bytes; and that no format stands in for another. */
+/** The value of the session cookie, `lkc_` and 76 base64url characters of 57 bytes; and that no format stands in for another. */
 import test from 'ava'
 import fc from 'fast-check'
+import type { MasterSecrets } from '../src/oauth/master_secret.ts'
 import { formatRefreshToken, parseRefreshToken } from '../src/oauth/refresh_token.ts'
 import { openToken, sealToken, type TokenFormat } from '../src/oauth/sealed_token.ts'
+import { firstGeneration } from '../src/oauth/session.ts'
 import { formatSessionCookie, parseSessionCookie } from '../src/oauth/session_cookie.ts'
 import { createTestSecrets } from './_server.ts'
 
 const secrets = createTestSecrets()
+const formatCookie = (sessionId: string, secrets: MasterSecrets, generation = firstGeneration) =>
+  formatSessionCookie({ sessionId, generation }, secrets)
+const sessionOf = (text: string, secrets: MasterSecrets) => parseSessionCookie(text, secrets)?.sessionId
 const sessionId = Buffer.alloc(16, 7).toString('base64url')
-const cookie = formatSessionCookie(sessionId, secrets)
+const cookie = formatCookie(sessionId, secrets)
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
 const sessionIds = fc
   .uint8Array({ minLength: 16, maxLength: 16 })
   .map(bytes => Buffer.from(bytes).toString('base64url'))
 
-test('a session cookie is lkc_ and 71 base64url characters, none of which a Cookie header quotes (RFC 6265 §4.1.1)', t => {
-  fc.assert(fc.property(sessionIds, id => /^lkc_[\w-]{71}$/.test(formatSessionCookie(id, secrets))))
+test('a session cookie is lkc_ and 76 base64url characters, none of which a Cookie header quotes (RFC 6265 §4.1.1)', t => {
+  fc.assert(fc.property(sessionIds, id => /^lkc_[\w-]{76}$/.test(formatCookie(id, secrets))))
   t.pass()
 })
 
 test('property: what is formatted is parsed', t => {
-  fc.assert(fc.property(sessionIds, id => parseSessionCookie(formatSessionCookie(id, secrets), secrets) === id))
-  t.is(parseSessionCookie(cookie, secrets), sessionId)
+  fc.assert(
+    fc.property(sessionIds, fc.integer({ min: 0, max: 2 ** 32 - 1 }), (sessionId, generation) => {
+      t.deepEqual(parseSessionCookie(formatCookie(sessionId, secrets, generation), secrets), { sessionId, generation })
+    }),
+  )
+})
+
+test('a cookie of older versions, which has no generation, is older than any change of the password', t => {
+  const former: TokenFormat = { prefix: 'lkc_', payloadLength: 16, key: secret => secret.sessionCookieKey }
+  const value = sealToken(former, Buffer.from(sessionId, 'base64url'), secrets)
+  t.is(value.length, 75)
+  t.deepEqual(parseSessionCookie(value, secrets), { sessionId, generation: 0 })
+  t.is(parseSessionCookie(value, createTestSecrets('other')), undefined)
 })
 
 test('property: two sessions have two cookies, one session has one', t => {
   fc.assert(
     fc.property(sessionIds, sessionIds, (a, b) => {
-      return (formatSessionCookie(a, secrets) === formatSessionCookie(b, secrets)) === (a === b)
+      return (formatCookie(a, secrets) === formatCookie(b, secrets)) === (a === b)
     }),
   )
-  t.is(formatSessionCookie(sessionId, createTestSecrets()), cookie)
+  t.is(formatCookie(sessionId, createTestSecrets()), cookie)
 })
 
-test('any flipped bit of the 53 bytes is refused', t => {
+test('any flipped bit of the 57 bytes is refused', t => {
   const bytes = Buffer.from(cookie.slice(4), 'base64url')
-  t.is(bytes.length, 53)
+  t.is(bytes.length, 57)
   for (let bit = 0; bit < bytes.length * 8; bit++) {
     const flipped = Buffer.from(bytes)
     flipped[bit >> 3]! ^= 1 << (bit & 7)
-    t.is(parseSessionCookie(`lkc_${flipped.toString('base64url')}`, secrets), undefined)
+    t.is(sessionOf(`lkc_${flipped.toString('base64url')}`, secrets), undefined)
   }
-  t.is(parseSessionCookie(`lkc_${bytes.toString('base64url')}`, secrets), sessionId)
+  t.is(sessionOf(`lkc_${bytes.toString('base64url')}`, secrets), sessionId)
 })
 
 test('every other base64url character at every place is refused', t => {
@@ -50,7 +66,7 @@ test('every other base64url character at every place is refused', t => {
   for (let at = 0; at < cookie.length; at++) {
     for (const character of alphabet) {
       const other = cookie.slice(0, at) + character + cookie.slice(at + 1)
-      if (other !== cookie && parseSessionCookie(other, secrets) !== undefined) taken.push(other)
+      if (other !== cookie && sessionOf(other, secrets) !== undefined) taken.push(other)
     }
   }
   t.deepEqual(taken, [])
@@ -67,12 +83,12 @@ test('property: any changed, added or removed character is refused', t => {
       const added = cookie.slice(0, at) + character + cookie.slice(at)
       const removed = cookie.slice(0, at) + cookie.slice(at + 1)
       return [changed, added, removed].every(other => {
-        return other === cookie || parseSessionCookie(other, secrets) === undefined
+        return other === cookie || sessionOf(other, secrets) === undefined
       })
     }),
     { numRuns: 2000 },
   )
-  t.is(parseSessionCookie(cookie, secrets), sessionId)
+  t.is(sessionOf(cookie, secrets), sessionId)
 })
 
 test('property: no text makes the parser throw, and none is taken that was not issued', t => {
@@ -80,12 +96,12 @@ test('property: no text makes the parser throw, and none is taken that was not i
     .string({ unit: fc.constantFrom(...'ABab09-_+/=é\u{1f600}'), maxLength: 90 })
     .map(text => `lkc_${text}`)
   const sized = fc
-    .uint8Array({ minLength: 53, maxLength: 53 })
+    .uint8Array({ minLength: 57, maxLength: 57 })
     .map(bytes => `lkc_${Buffer.from([1, ...bytes.slice(1)]).toString('base64url')}`)
   fc.assert(
     fc.property(
       fc.oneof(fc.string({ unit: 'binary' }), fc.string(), nearly, sized),
-      text => parseSessionCookie(text, secrets) === undefined,
+      text => sessionOf(text, secrets) === undefined,
     ),
     { numRuns: 2000 },
   )
@@ -96,10 +112,10 @@ test('one cookie has one text: plain base64, padding, quotes and white space are
   const plain = (text: string) => `lkc_${text.slice(4).replaceAll('-', '+').replaceAll('_', '/')}`
   // Sought: a value whose text uses both characters in which the alphabets differ.
   const text = Array.from({ length: 1000 }, (_, i) => {
-    return formatSessionCookie(Buffer.alloc(16, i).toString('base64url'), createTestSecrets(`secret ${i}`))
+    return formatCookie(Buffer.alloc(16, i).toString('base64url'), createTestSecrets(`secret ${i}`))
   }).findIndex(candidate => candidate.slice(4).includes('-') && candidate.slice(4).includes('_'))
   const own = createTestSecrets(`secret ${text}`)
-  const value = formatSessionCookie(Buffer.alloc(16, text).toString('base64url'), own)
+  const value = formatCookie(Buffer.alloc(16, text).toString('base64url'), own)
 
   for (const other of [
     plain(value),
@@ -109,29 +125,26 @@ test('one cookie has one text: plain base64, padding, quotes and white space are
     `"${value}"`,
     value.replace('lkc', 'LKC'),
   ]) {
-    t.is(parseSessionCookie(other, own), undefined, other)
+    t.is(sessionOf(other, own), undefined, other)
   }
-  t.not(parseSessionCookie(value, own), undefined)
+  t.not(sessionOf(value, own), undefined)
 })
 
 test('a cookie of another master secret is refused, also under the id of ours', t => {
-  const foreign = formatSessionCookie(sessionId, createTestSecrets('other'))
+  const foreign = formatCookie(sessionId, createTestSecrets('other'))
   const bytes = Buffer.from(foreign.slice(4), 'base64url')
   secrets[0].id.copy(bytes, 1)
 
-  t.is(parseSessionCookie(foreign, secrets), undefined)
-  t.is(parseSessionCookie(`lkc_${bytes.toString('base64url')}`, secrets), undefined)
-  t.is(parseSessionCookie(foreign, createTestSecrets('other')), sessionId)
+  t.is(sessionOf(foreign, secrets), undefined)
+  t.is(sessionOf(`lkc_${bytes.toString('base64url')}`, secrets), undefined)
+  t.is(sessionOf(foreign, createTestSecrets('other')), sessionId)
 })
 
 test('rotating the master secret keeps the cookies of the older ones, and new cookies are of the newest', t => {
-  const old = formatSessionCookie(sessionId, createTestSecrets('old'))
-  t.is(parseSessionCookie(old, createTestSecrets('new', 'middle', 'old')), sessionId)
-  t.is(parseSessionCookie(old, createTestSecrets('new')), undefined)
-  t.is(
-    formatSessionCookie(sessionId, createTestSecrets('new', 'old')),
-    formatSessionCookie(sessionId, createTestSecrets('new')),
-  )
+  const old = formatCookie(sessionId, createTestSecrets('old'))
+  t.is(sessionOf(old, createTestSecrets('new', 'middle', 'old')), sessionId)
+  t.is(sessionOf(old, createTestSecrets('new')), undefined)
+  t.is(formatCookie(sessionId, createTestSecrets('new', 'old')), formatCookie(sessionId, createTestSecrets('new')))
 })
 
 test('property: a refresh token is no cookie and a cookie no refresh token, whatever its prefix says', t => {
@@ -139,18 +152,18 @@ test('property: a refresh token is no cookie and a cookie no refresh token, what
   fc.assert(
     fc.property(sessionIds, generations, (id, generation) => {
       const token = formatRefreshToken({ sessionId: id, generation }, secrets)
-      const value = formatSessionCookie(id, secrets)
+      const value = formatCookie(id, secrets)
       return (
-        [token, token.replace('lkr_', 'lkc_'), `lkc_${token.slice(4, 75)}`].every(
-          text => parseSessionCookie(text, secrets) === undefined,
+        [token, token.replace('lkr_', 'lkc_'), `lkc_${token.slice(4, 75)}`, `lkc_${token.slice(4)}`].every(
+          text => sessionOf(text, secrets) === undefined,
         ) &&
-        [value, value.replace('lkc_', 'lkr_'), `lkr_${value.slice(4)}AAAAA`].every(
+        [value, value.replace('lkc_', 'lkr_'), `lkr_${value.slice(4)}`, `lkr_${value.slice(4, 75)}`].every(
           text => parseRefreshToken(text, secrets) === undefined,
         )
       )
     }),
   )
-  t.is(parseSessionCookie(cookie, secrets), sessionId)
+  t.is(sessionOf(cookie, secrets), sessionId)
 })
 
 test('two formats of one shape and two keys do not take the tokens of one another', t => {

@@ -4,11 +4,13 @@ import fc from 'fast-check'
 import {
   createSession,
   decideRefresh,
+  decideTouch,
   firstGeneration,
   isLive,
   type PresentedRefreshToken,
   type RefreshDecision,
   type RefreshPolicy,
+  renewSession,
   type Session,
 } from '../src/oauth/session.ts'
 
@@ -201,6 +203,31 @@ test('foreign: the token of another client is refused and changes nothing for it
     t.deepEqual(decideRefresh(rotatedSession(), present(generation, 'other'), start, policy), { kind: 'foreign' })
     t.true('session' in decideRefresh(rotatedSession(), present(generation, 'app'), start, policy))
   }
+})
+
+test('outdated: after a renewal every older token is refused and no reuse, also after the next rotation', t => {
+  const renewed = renewSession(rotatedSession(), start + 10, policy, {})!
+  t.like(renewed, { generation: 11, oldestGeneration: 11, idleExpiresAt: start + 1010, expiresAt: start + 5000 })
+  const rotation = decideRefresh(renewed, present(11), start + 20, policy)
+  if (rotation.kind !== 'rotated') return t.fail(rotation.kind)
+  for (const session of [renewed, rotation.session]) {
+    for (const generation of [8, 9, 10])
+      t.deepEqual(decideRefresh(session, present(generation), start + 30, policy), { kind: 'outdated' })
+  }
+  // The twins: a retry, and reuse of what is superseded since.
+  t.is(decideRefresh(rotation.session, present(11), start + 30, policy).kind, 'retried')
+  const second = decideRefresh(rotation.session, present(12), start + 30, policy)
+  if (second.kind !== 'rotated') return t.fail(second.kind)
+  t.is(decideRefresh(second.session, present(11), start + 40, policy).kind, 'reused')
+})
+
+test('outdated: a cookie of before a renewal keeps nothing alive, and what has ended is not renewed', t => {
+  const renewed = renewSession(rotatedSession(), start + 10, policy, {})!
+  const touch = (generation: number) => decideTouch(renewed, { generation, caller: {} }, start + 90, policy).kind
+  t.deepEqual([touch(0), touch(10), touch(11)], ['outdated', 'outdated', 'touched'])
+  t.is(renewSession(undefined, start, policy, {}), undefined)
+  t.is(renewSession(rotatedSession({ revokedAt: start }), start, policy, {}), undefined)
+  t.is(renewSession(rotatedSession(), start + 1000, policy, {}), undefined)
 })
 
 test('dead: no such session', t => {

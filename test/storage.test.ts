@@ -9,6 +9,7 @@ import {
   firstGeneration,
   type RefreshDecision,
   type RefreshPolicy,
+  renewSession,
   type Session,
 } from '../src/oauth/session.ts'
 import type { Storage } from '../src/oauth/storage.ts'
@@ -81,6 +82,7 @@ function session(id: string, changes: Partial<Session> = {}): Session {
     ipBefore: undefined,
     userAgentBefore: undefined,
     retriedElsewhereAt: undefined,
+    oldestGeneration: undefined,
   }
   return { ...absent, ...createSession(signIn, start, policy), ...changes }
 }
@@ -261,6 +263,57 @@ contract('changePassword sets the hash, raises the version and ends the sessions
   t.deepEqual(ids(await storage.listLiveSessions({}, start, 10)), ['other'])
   t.deepEqual(await auditTypes(storage), ['user.password_changed'])
 })
+
+contract('changeOwnPassword keeps its session as it is renewed, and ends the others', async (t, storage) => {
+  await populate(storage, session('a'), session('b'), session('c', { userId: 'usr_bob' }))
+  const renewed = session('a', {
+    generation: firstGeneration + 1,
+    parentGeneration: firstGeneration,
+    oldestGeneration: firstGeneration + 1,
+    rotatedAt: start + 5,
+    lastSeenAt: start + 5,
+    idleExpiresAt: start + 1005,
+    ip: caller.ip,
+    userAgent: caller.userAgent,
+    ipBefore: '192.0.2.1',
+    userAgentBefore: 'curl',
+  })
+
+  const changed = await storage.changeOwnPassword(
+    'a',
+    { passwordHash: 'better', version: 1 },
+    row => renewSession(row, start + 5, policy, caller),
+    event('user.password_changed', start + 5),
+  )
+
+  t.deepEqual(changed, renewed)
+  t.deepEqual(await storage.findSession('a'), renewed)
+  t.like(await storage.findSession('b'), { revokedAt: start + 5, revokedReason: 'password_changed' })
+  t.deepEqual(await storage.findSession('c'), session('c', { userId: 'usr_bob' }))
+  t.like(await storage.findUser('usr_alice'), { passwordHash: 'better', credentialVersion: 2 })
+  t.deepEqual(await auditTypes(storage), ['user.password_changed'])
+})
+
+for (const [what, sessionId, version] of [
+  ['another version', 'a', 2],
+  ['a session that has ended', 'b', 1],
+  ['a session that is not there', 'x', 1],
+] as const) {
+  contract(`changeOwnPassword of ${what} changes nothing`, async (t, storage) => {
+    await populate(storage, session('a'), session('b'))
+    await storage.revokeSessions({ id: 'b' }, 'logout', event('session.revoked'))
+    const state = async () => [
+      await storage.findUser('usr_alice'),
+      await storage.listLiveSessions({}, start, 10),
+      await auditCount(storage),
+    ]
+    const before = await state()
+    const renew = (row: Session | undefined) => renewSession(row, start + 5, policy, caller)
+    const change = { passwordHash: 'better', version }
+    t.is(await storage.changeOwnPassword(sessionId, change, renew, event('user.password_changed')), undefined)
+    t.deepEqual(await state(), before)
+  })
+}
 
 contract('changePassword of a user who is gone is false and writes nothing', async (t, storage) => {
   await populate(storage, session('a'))

@@ -174,10 +174,11 @@ export const endpoints: readonly Endpoint[] = [
     id: 'changePassword',
     tag: 'User',
     summary: 'Change the password',
-    description: "Ends the user's other sessions. This one goes on.",
+    description:
+      "Ends the user's other sessions. This one goes on with the tokens of the answer: the refresh tokens that it had before are dead, so that nobody who copied one goes on with it.",
     caller: 'user',
     body: formOrJson(passwordChangeParams),
-    answers: { 204: { description: 'Changed.' } },
+    answers: ok('Changed.', { [jsonType]: schemas.tokenResponse }, 'Cache-Control'),
     errors: {
       ...userRefused,
       ...readsForm,

@@ -146,10 +146,12 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
       refuseWithPage(ctx, ({ retryAfter }) =>
         changePasswordPage({ ...passwordView(signedIn), problems: { form: 'try_later' }, retryAfter }, frameOf(ctx)),
       )
-      const problem = await changePassword(deps, signedIn, { currentPassword, newPassword }, callerOf(ctx))
-      if (problem === 'overtaken') return askToSignIn(ctx)
-      if (problem === 'wrong_password') return refuse({ currentPassword: 'wrong' }, 'the current password is wrong')
-      if (problem !== undefined) return refuse({ newPassword: problem }, passwordProblemTexts[problem])
+      const changed = await changePassword(deps, signedIn, { currentPassword, newPassword }, callerOf(ctx))
+      if (changed === 'overtaken') return askToSignIn(ctx)
+      if (changed === 'wrong_password') return refuse({ currentPassword: 'wrong' }, 'the current password is wrong')
+      if (typeof changed === 'string') return refuse({ newPassword: changed }, passwordProblemTexts[changed])
+      // A copy of the old one is dead.
+      setSessionCookie(deps, ctx, changed)
       redirect(ctx, publicPath(ctx, `${paths.account}?notice=password_changed`))
     },
 

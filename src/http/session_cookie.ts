@@ -9,8 +9,16 @@ import { browserClientId } from '../oauth/browser_client.ts'
 import type { Deps } from '../oauth/deps.ts'
 import { OAuthError } from '../oauth/error.ts'
 import { refreshPolicy } from '../oauth/lifetimes.ts'
-import { decideTouch, expiryOf, isLive, type Lifetimes, needsTouch, type Session } from '../oauth/session.ts'
-import { formatSessionCookie, parseSessionCookie } from '../oauth/session_cookie.ts'
+import {
+  decideTouch,
+  expiryOf,
+  isLive,
+  isOutdated,
+  type Lifetimes,
+  needsTouch,
+  type Session,
+} from '../oauth/session.ts'
+import { formatSessionCookie, parseSessionCookie, type SessionCookie } from '../oauth/session_cookie.ts'
 import type { User } from '../oauth/user.ts'
 import { callerOf } from './caller.ts'
 import { wantsPage } from './pages.ts'
@@ -20,7 +28,8 @@ export type SignedIn = Readonly<{ session: Session; user: User }>
 /** Lets the browser keep a session as long as it may rest. */
 export function setSessionCookie(deps: Deps, ctx: Context, session: Session, lifetimes?: Lifetimes): void {
   const maxAge = expiryOf(session, lifetimes) - deps.now()
-  writeCookie(deps, ctx, formatSessionCookie(session.id, deps.secrets), maxAge)
+  const cookie = { sessionId: session.id, generation: session.generation }
+  writeCookie(deps, ctx, formatSessionCookie(cookie, deps.secrets), maxAge)
 }
 
 export function clearSessionCookie(deps: Deps, ctx: Context): void {
@@ -39,21 +48,23 @@ export async function readSessionCookie(deps: Deps, ctx: Context): Promise<Signe
   const values = cookieValues(ctx.headers.cookie ?? '', cookieName(issuer))
   if (values.length === 0) values.push(...formerValues(deps, ctx))
   if (values.length === 0) return undefined
-  const sessionId = values.length === 1 ? parseSessionCookie(values[0]!, deps.secrets) : undefined
+  const cookie = values.length === 1 ? parseSessionCookie(values[0]!, deps.secrets) : undefined
   const now = deps.now()
-  const found = sessionId === undefined ? undefined : await deps.storage.findLiveSession(sessionId, now)
+  const found = cookie && (await deps.storage.findLiveSession(cookie.sessionId, now))
   // A session of another client has no cookie: whatever its id, it is not for here.
   const client =
     found?.session.clientId === browserClientId ? await deps.storage.findClient(browserClientId) : undefined
-  if (found === undefined || client === undefined) {
+  if (cookie === undefined || found === undefined || client === undefined) {
     clearSessionCookie(deps, ctx)
     return undefined
   }
+  // Not cleared: the browser may have got the new one meanwhile, by the answer to another request.
+  if (isOutdated(found.session, cookie.generation)) return undefined
   // Both may come back with what the operator took away.
   const lifetimes = refreshPolicy(deps.config, client)
   if (client.disabledAt !== undefined || !isLive(found.session, now, lifetimes)) return undefined
   if (ctx.state.hasFormerCookie) setSessionCookie(deps, ctx, found.session, lifetimes)
-  if (needsTouch(found.session, now, lifetimes)) await touch(deps, ctx, found.session, lifetimes)
+  if (needsTouch(found.session, now, lifetimes)) await touch(deps, ctx, cookie, lifetimes)
   return found
 }
 
@@ -68,12 +79,13 @@ function formerValues(deps: Deps, ctx: Context): string[] {
   return values
 }
 
-async function touch(deps: Deps, ctx: Context, { id }: Session, lifetimes: Lifetimes): Promise<void> {
+async function touch(deps: Deps, ctx: Context, cookie: SessionCookie, lifetimes: Lifetimes): Promise<void> {
   try {
     const now = deps.now()
     const caller = callerOf(ctx)
-    const decide = (row: Session | undefined) => decideTouch(row, now, lifetimes, caller)
-    const decision = await deps.storage.refreshSession(id, decide, now, caller)
+    const presented = { generation: cookie.generation, caller }
+    const decide = (row: Session | undefined) => decideTouch(row, presented, now, lifetimes)
+    const decision = await deps.storage.refreshSession(cookie.sessionId, decide, now, caller)
     if (decision.kind === 'touched') setSessionCookie(deps, ctx, decision.session, lifetimes)
   } catch (error) {
     // To be seen a minute later is no reason to turn somebody away.

@@ -9,9 +9,11 @@ import { refreshPolicy } from '../oauth/lifetimes.ts'
 import { changePassword } from '../oauth/password_change.ts'
 import { passwordProblemTexts } from '../oauth/password_rules.ts'
 import { readParams } from '../oauth/request_params.ts'
-import { hasScope } from '../oauth/scope.ts'
+import { remainingAudience } from '../oauth/resource.ts'
+import { hasScope, remainingScope } from '../oauth/scope.ts'
 import type { RevokedReason, Session } from '../oauth/session.ts'
 import type { SessionFilter } from '../oauth/storage.ts'
+import { issueTokens } from '../oauth/token.ts'
 import { userInfo } from '../oauth/user_info.ts'
 import { callerOf } from './caller.ts'
 import { sendJson } from './json.ts'
@@ -55,15 +57,16 @@ export function userRoutes(deps: Deps) {
       const signedIn = await authenticate(deps, ctx)
       const params = readParams(passwordChangeParams, bodyParams(ctx).params)
       const change = { currentPassword: params.current_password, newPassword: params.new_password }
-      const problem = await changePassword(deps, signedIn, change, callerOf(ctx))
-      if (problem === 'overtaken') {
-        throw new OAuthError('invalid_token', 'the password was changed elsewhere at this moment', {
-          challenge: 'Bearer realm="latchkey", error="invalid_token"',
-        })
-      }
-      if (problem === 'wrong_password') throw new OAuthError('invalid_grant', 'the current password is wrong')
-      if (problem !== undefined) throw new OAuthError('invalid_request', passwordProblemTexts[problem])
-      ctx.status = 204
+      const { client } = signedIn
+      // As a refresh that asks for nothing in particular is granted.
+      const scope = remainingScope(signedIn.session.scope, client)
+      const audience = remainingAudience(signedIn.session.audience, deps.config, client)
+      if (audience.length === 0) refuseToken('nothing of what was granted is left to the client')
+      const changed = await changePassword(deps, signedIn, change, callerOf(ctx))
+      if (changed === 'overtaken') return refuseToken('the session has ended at this moment')
+      if (changed === 'wrong_password') throw new OAuthError('invalid_grant', 'the current password is wrong')
+      if (typeof changed === 'string') throw new OAuthError('invalid_request', passwordProblemTexts[changed])
+      sendJson(ctx, issueTokens(deps, client, { session: changed, scope, audience }))
     },
     async listSessions(ctx: Context) {
       const { session } = await authenticate(deps, ctx)
@@ -133,6 +136,10 @@ export function sessionsToEnd(scope: unknown, current: Session): Pick<SessionFil
     case 'all':
       return {}
   }
+}
+
+function refuseToken(description: string): never {
+  throw new OAuthError('invalid_token', description, { challenge: 'Bearer realm="latchkey", error="invalid_token"' })
 }
 
 /** RFC 6750 §3.1. */

@@ -74,13 +74,13 @@ export function verifyAccessToken(deps: Deps, accessToken: string): AccessTokenC
 export async function authenticateAccessToken(
   deps: Deps,
   accessToken: string,
-): Promise<{ session: Session; user: User; scope: string }> {
+): Promise<{ session: Session; user: User; client: Client; scope: string }> {
   const claims = verifyAccessToken(deps, accessToken)
   const found = claims?.sid === undefined ? undefined : await deps.storage.findLiveSession(claims.sid, deps.now())
   const client = found && (await deps.storage.findClient(found.session.clientId))
   if (found === undefined || client === undefined || client.disabledAt !== undefined)
     throw new OAuthError('invalid_token', 'the access token is expired, revoked or not valid here')
-  return { ...found, scope: claims!.scope ?? '' }
+  return { ...found, client, scope: claims!.scope ?? '' }
 }
 
 /** Where the revocation of a client's own access token is remembered. */

@@ -1,16 +1,20 @@
-/** A signed-in user chooses another password: it ends every other session of the user. */
+/**
+ * A signed-in user chooses another password: it ends every other session of the user, and whatever was copied of this one, which goes
+ * on under a new refresh token or cookie.
+ */
 import { auditEvent, type Caller } from './audit.ts'
 import type { Deps } from './deps.ts'
+import { refreshPolicy } from './lifetimes.ts'
 import { type PasswordProblem, passwordProblem } from './password_rules.ts'
 import { isRefusal } from './refusals.ts'
-import type { Session } from './session.ts'
+import { renewSession, type Session } from './session.ts'
 import { refuseSignIn, type User } from './user.ts'
 
 export type PasswordChange = Readonly<{ currentPassword: string; newPassword: string }>
 
 /**
- * @returns what is wrong with what was typed, or `overtaken` when the password has been changed elsewhere at this moment, which
- *          ended the session; nothing has changed then
+ * @returns the session as it is from now on; or what is wrong with what was typed, or `overtaken` when the session has ended at this
+ *          moment, as by a change of the password elsewhere; nothing has changed then
  * @throws OAuthError `too_many_attempts`, or `temporarily_unavailable` when too many hashes wait
  */
 export async function changePassword(
@@ -18,7 +22,7 @@ export async function changePassword(
   { user, session }: { user: User; session: Session },
   { currentPassword, newPassword }: PasswordChange,
   caller: Caller,
-): Promise<'wrong_password' | 'overtaken' | PasswordProblem | undefined> {
+): Promise<Session | 'wrong_password' | 'overtaken' | PasswordProblem> {
   // The rules first: they cost nothing.
   const problem = await passwordProblem(newPassword)
   if (problem !== undefined) return problem
@@ -33,10 +37,15 @@ export async function changePassword(
     if (error.code === 'too_many_attempts') throw error
     return 'wrong_password'
   }
-  const event = auditEvent('user.password_changed', deps.now(), caller, about)
-  const changed = await deps.storage.changePassword(user.id, await deps.passwords.hash(newPassword), event, {
-    version: user.credentialVersion,
-    keepSessionId: session.id,
-  })
-  return changed ? undefined : 'overtaken'
+  const passwordHash = await deps.passwords.hash(newPassword)
+  const client = await deps.storage.findClient(session.clientId)
+  if (client === undefined) return 'overtaken'
+  const now = deps.now()
+  const changed = await deps.storage.changeOwnPassword(
+    session.id,
+    { passwordHash, version: user.credentialVersion },
+    row => renewSession(row, now, refreshPolicy(deps.config, client), caller),
+    auditEvent('user.password_changed', now, caller, about),
+  )
+  return changed ?? 'overtaken'
 }

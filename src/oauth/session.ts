@@ -21,6 +21,8 @@ export type Session = Readonly<{
   generation: number
   /** The generation that was exchanged for the live one: a retry presents it again. */
   parentGeneration: number
+  /** Tokens and cookies of older generations died with a change of the password; absent before the first one. */
+  oldestGeneration?: number | undefined
   rotatedAt: number
   createdAt: number
   authTime: number
@@ -79,7 +81,7 @@ export type RefreshDecision =
   | { kind: 'rotated' | 'healed' | 'reused'; session: Session }
   | { kind: 'retried' | 'late_retried'; session: Session; repeats?: Pick<Session, 'ip' | 'userAgent'> }
   | { kind: 'scope_exceeded'; allowed: string }
-  | { kind: 'unknown' | 'revoked' | 'expired' | 'foreign' | 'target_exceeded' }
+  | { kind: 'unknown' | 'revoked' | 'expired' | 'foreign' | 'outdated' | 'target_exceeded' }
 
 /**
  * Where generations start. SQLite stores small integers in fewer bytes: from here on every one takes four, so a row keeps
@@ -138,7 +140,7 @@ export function isLive(session: Session, now: number, lifetimes?: Lifetimes): bo
  *          late_retried – the parent again later: the successor nobody used is replaced
  *          healed       – from the future: the row is from a restored backup, so it catches up
  *          reused       – superseded: two parties hold the family; the session is revoked (RFC 9700 §4.14.2)
- *          unknown | revoked | expired | foreign – refused, nothing written
+ *          unknown | revoked | expired | foreign | outdated – refused, nothing written
  */
 export function decideRefresh(
   session: Session | undefined,
@@ -151,6 +153,8 @@ export function decideRefresh(
   if (session.revokedAt !== undefined) return { kind: 'revoked' }
   if (!isLive(session, now, policy)) return { kind: 'expired' }
   if (presented.clientId !== session.clientId) return { kind: 'foreign' }
+  // No sign of theft: so comes an app that lost the answer to its change of the password. And a thief must not end what goes on.
+  if (isOutdated(session, presented.generation)) return { kind: 'outdated' }
 
   if (presented.generation === session.generation) {
     return { kind: 'rotated', session: advance(session, session.generation, presented, now, policy) }
@@ -169,7 +173,27 @@ export function decideRefresh(
   return { kind: 'reused', session: { ...session, revokedAt: now, revokedReason: 'refresh_token_reuse' } }
 }
 
-export type TouchDecision = { kind: 'touched'; session: Session } | { kind: 'unknown' | 'revoked' | 'expired' }
+/** Whether a token or cookie of that generation died with a change of the password. */
+export function isOutdated({ oldestGeneration = 0 }: Session, generation: number): boolean {
+  return generation < oldestGeneration
+}
+
+/** @returns the session under a generation of its own, where all that was copied of it is dead; undefined when it has ended */
+export function renewSession(
+  session: Session | undefined,
+  now: number,
+  lifetimes: Lifetimes,
+  caller: Caller,
+): Session | undefined {
+  if (session === undefined || !isLive(session, now, lifetimes)) return undefined
+  const { generation } = session
+  const renewed = advance(session, generation, { generation, caller }, now, lifetimes)
+  return { ...renewed, oldestGeneration: renewed.generation }
+}
+
+export type TouchDecision =
+  | { kind: 'touched'; session: Session }
+  | { kind: 'unknown' | 'revoked' | 'expired' | 'outdated' }
 
 /** The most seconds between two times that the use of a cookie is written down: pages are opened more often than that matters. */
 const touchInterval = 60
@@ -177,13 +201,14 @@ const touchInterval = 60
 /** Decides what the use of a session's cookie means for its row: it lives on from now. Pure, as {@link decideRefresh}. */
 export function decideTouch(
   session: Session | undefined,
+  { generation, caller }: Readonly<{ generation: number; caller: Caller }>,
   now: number,
   lifetimes: Lifetimes,
-  caller: Caller,
 ): TouchDecision {
   if (session === undefined) return { kind: 'unknown' }
   if (session.revokedAt !== undefined) return { kind: 'revoked' }
   if (!isLive(session, now, lifetimes)) return { kind: 'expired' }
+  if (isOutdated(session, generation)) return { kind: 'outdated' }
   const idleExpiresAt = Math.min(now + lifetimes.idleLifetime, session.expiresAt)
   return { kind: 'touched', session: { ...session, ...seenNow(session, caller, now), idleExpiresAt } }
 }
@@ -239,9 +264,9 @@ function noteElsewhere(
 function advance(
   session: Session,
   newest: number,
-  { generation, caller }: PresentedRefreshToken,
+  { generation, caller }: Pick<PresentedRefreshToken, 'generation' | 'caller'>,
   now: number,
-  policy: RefreshPolicy,
+  { idleLifetime }: Lifetimes,
 ): Session {
   return {
     ...session,
@@ -249,6 +274,6 @@ function advance(
     parentGeneration: generation,
     generation: newest + 1,
     rotatedAt: now,
-    idleExpiresAt: Math.min(now + policy.idleLifetime, session.expiresAt),
+    idleExpiresAt: Math.min(now + idleLifetime, session.expiresAt),
   }
 }

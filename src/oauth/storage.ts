@@ -34,16 +34,22 @@ export interface Storage {
   /**
    * Sets another password, raises the credential version and ends the user's sessions.
    *
-   * @param options.version       only if this is still the credential version
-   * @param options.keepSessionId a session that goes on
-   * @returns false when the user is gone or has another version
+   * @returns false when the user is gone
    */
-  changePassword(
-    userId: string,
-    passwordHash: string,
+  changePassword(userId: string, passwordHash: string, event: AuditEvent): Promise<boolean>
+  /**
+   * {@link changePassword} from within a session, which goes on as `renew` makes it.
+   *
+   * @param change.version only if this is still the credential version
+   * @param renew          pure and synchronous; undefined when the session cannot go on, and nothing is to change
+   * @returns the session as it is from now on, or undefined when nothing changed
+   */
+  changeOwnPassword(
+    sessionId: string,
+    change: Readonly<{ passwordHash: string; version: number }>,
+    renew: (session: Session | undefined) => Session | undefined,
     event: AuditEvent,
-    options?: { version?: number; keepSessionId?: string },
-  ): Promise<boolean>
+  ): Promise<Session | undefined>
   /** Disables a user, raising the credential version and ending the sessions, or enables one. False when nothing changed. */
   setUserDisabled(userId: string, disabled: boolean, event: AuditEvent): Promise<boolean>
   /** Removes a user with all sessions. False when there is none. */

@@ -4,7 +4,7 @@ import type { Caller } from './audit.ts'
 import type { Client, TokenParams } from './client.ts'
 import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
-import { grants } from './grants/index.ts'
+import { type Granted, grants } from './grants/index.ts'
 import { issueIdToken } from './id_token.ts'
 import { formatRefreshToken } from './refresh_token.ts'
 import { hasScope } from './scope.ts'
@@ -46,8 +46,11 @@ export async function tokenRequest(
     throw new OAuthError('unauthorized_client', 'the client may not use this grant type')
   }
 
-  const granted = await grant(deps, client, request, caller)
+  return issueTokens(deps, client, await grant(deps, client, request, caller))
+}
 
+/** The answer for what a client was granted. */
+export function issueTokens(deps: Deps, client: Client, granted: Granted): TokenResponse {
   const { scope, session } = granted
   const { accessToken, expiresIn } = issueAccessToken(deps, client, granted)
   const response: TokenResponse = {

@@ -249,18 +249,17 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
     reason: string,
     event: AuditEvent,
     keepSessionId?: string,
-  ) =>
-    write(() => {
-      const { changes } = db
-        .update(users)
-        .set({ ...values, credentialVersion: sql`${users.credentialVersion} + 1` })
-        .where(and(eq(users.id, userId), condition))
-        .run()
-      if (changes === 0) return false
-      revokeNow({ userId, exceptId: keepSessionId }, reason, event.at)
-      record(event)
-      return true
-    })
+  ): boolean => {
+    const { changes } = db
+      .update(users)
+      .set({ ...values, credentialVersion: sql`${users.credentialVersion} + 1` })
+      .where(and(eq(users.id, userId), condition))
+      .run()
+    if (changes === 0) return false
+    revokeNow({ userId, exceptId: keepSessionId }, reason, event.at)
+    record(event)
+    return true
+  }
 
   return {
     findUser: id => read(() => optional(statements.findUser.get({ id }), userFromRow)),
@@ -304,13 +303,22 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
         }
         return []
       }),
-    changePassword: (userId, passwordHash, event, { version, keepSessionId } = {}) => {
-      const condition = version === undefined ? undefined : eq(users.credentialVersion, version)
-      return changeCredentials(userId, { passwordHash }, condition, 'password_changed', event, keepSessionId)
-    },
+    changePassword: (userId, passwordHash, event) =>
+      write(() => changeCredentials(userId, { passwordHash }, undefined, 'password_changed', event)),
+    changeOwnPassword: (sessionId, { passwordHash, version }, renew, event) =>
+      write(() => {
+        const session = renew(optional(statements.findSession.get({ id: sessionId }), sessionFromRow))
+        if (session === undefined) return undefined
+        const isVersion = eq(users.credentialVersion, version)
+        if (!changeCredentials(session.userId, { passwordHash }, isVersion, 'password_changed', event, sessionId))
+          return undefined
+        statements.updateSessionElsewhere.run(sessionRow(session))
+        return session
+      }),
     setUserDisabled: async (userId, disabled, event) => {
       if (disabled) {
-        return changeCredentials(userId, { disabledAt: event.at }, isNull(users.disabledAt), 'user_disabled', event)
+        const isEnabled = isNull(users.disabledAt)
+        return write(() => changeCredentials(userId, { disabledAt: event.at }, isEnabled, 'user_disabled', event))
       }
       const enable = db
         .update(users)

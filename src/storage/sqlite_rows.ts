@@ -93,6 +93,7 @@ export function sessionFromRow(row: typeof sessions.$inferSelect): Session {
     ipBefore: row.ipBefore ?? undefined,
     userAgentBefore: row.userAgentBefore ?? undefined,
     retriedElsewhereAt: row.retriedElsewhereAt ?? undefined,
+    oldestGeneration: row.oldestGeneration ?? undefined,
   }
 }
 
@@ -110,6 +111,7 @@ export function sessionRow(session: Session) {
     ipBefore: session.ipBefore ?? null,
     userAgentBefore: session.userAgentBefore ?? null,
     retriedElsewhereAt: session.retriedElsewhereAt ?? null,
+    oldestGeneration: session.oldestGeneration ?? null,
   }
 }
 

@@ -85,6 +85,7 @@ export const sessions = sqliteTable(
     ipBefore: text('ip_before'),
     userAgentBefore: text('user_agent_before'),
     retriedElsewhereAt: integer('retried_elsewhere_at'),
+    oldestGeneration: integer('oldest_generation'),
   },
   table => [
     index('sessions_user_id').on(table.userId),

@@ -44,6 +44,7 @@ export function prepareStatements(db: Orm) {
     ipBefore: value('ipBefore'),
     userAgentBefore: value('userAgentBefore'),
     retriedElsewhereAt: value('retriedElsewhereAt'),
+    oldestGeneration: value('oldestGeneration'),
   }
   const refreshedValues = {
     generation: sql`${value('generation')}`,
@@ -124,7 +125,8 @@ export function prepareStatements(db: Orm) {
         .set(refreshedValues)
         .where(eq(sessions.id, value('id'))),
     ),
-    // The rest of what may change in the life of a session: a row changes its size only when the network or the program does.
+    // The rest of what may change in the life of a session: a row changes its size only when the network, the program or the password
+    // does.
     updateSessionElsewhere: run(
       db
         .update(sessions)
@@ -136,6 +138,7 @@ export function prepareStatements(db: Orm) {
           ipBefore: sql`${value('ipBefore')}`,
           userAgentBefore: sql`${value('userAgentBefore')}`,
           retriedElsewhereAt: sql`${value('retriedElsewhereAt')}`,
+          oldestGeneration: sql`${value('oldestGeneration')}`,
         })
         .where(eq(sessions.id, value('id'))),
     ),

@@ -64,6 +64,7 @@ export async function refreshTokenGrant(
     case 'revoked':
     case 'expired':
     case 'foreign':
+    case 'outdated':
       return refuse(decision.kind)
   }
 }

@@ -1,0 +1,1 @@
+ALTER TABLE `sessions` ADD `oldest_generation` integer;
