@@ -145,6 +145,11 @@ export const settings = {
     takes: 'a duration, such as 7d; 0 turns late retries off',
     parse: text => parseDuration(text, 0),
   }),
+  LATCHKEY_SESSION_LIMIT: defineSetting({
+    default: '100',
+    takes: 'a number of sessions, 1 to 10000',
+    parse: text => parseInteger(text, 1, 10_000),
+  }),
   LATCHKEY_TRUST_PROXY: defineSetting({
     default: '',
     takes: 'addresses or networks separated by commas, such as 10.0.0.0/8,::1',
@@ -295,6 +300,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     },
     oauth: {
       accessTokenLifetime: read('LATCHKEY_ACCESS_TOKEN_TTL'),
+      sessionLimit: read('LATCHKEY_SESSION_LIMIT'),
       refresh: {
         idleLifetime: read('LATCHKEY_REFRESH_IDLE_TTL'),
         absoluteLifetime: read('LATCHKEY_REFRESH_ABSOLUTE_TTL'),

@@ -1,10 +1,13 @@
 /** The work that no request does: learning of new keys and secrets, rotating keys, forgetting what ended. */
+import { setImmediate } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { auditEvent } from './oauth/audit.ts'
 import type { Deps } from './oauth/deps.ts'
 import { keyState, publicationLead } from './oauth/keys.ts'
 import type { MasterSecrets } from './oauth/master_secret.ts'
+import type { Session } from './oauth/session.ts'
+import { crowdedOut } from './oauth/session_limit.ts'
 import { addSigningKey, openKeys } from './setup.ts'
 
 /** Milliseconds. Well under the margin that a key is published before it signs, beyond the JWK Set's `max-age`. */
@@ -22,6 +25,13 @@ const keepEndedSessions = 7 * 86_400
 /** Seconds that an identifier is remembered after it has expired: a clock set forward makes no assertion work twice. */
 const keepRemembered = 86_400
 
+/** Sessions read, and at most removed, in one go, some milliseconds; those that a step removes; users that it looks at in vain. */
+const crowdBatch = 250
+const mostRemoved = 5000
+const mostCrowds = 50
+
+type CrowdDeps = Pick<Deps, 'storage' | 'config' | 'now'>
+
 /** @param reloadSecrets reads the master secrets again where they may have changed */
 export function startUpkeep(
   deps: Deps,
@@ -31,6 +41,7 @@ export function startUpkeep(
 ): { stop: () => Promise<void> } {
   const { storage, now } = deps
   let position = ''
+  let crowdPosition = ''
   let turn = 1
   const jobs = [
     repeat(reloadInterval, log, async () => {
@@ -49,6 +60,7 @@ export function startUpkeep(
     repeat(flushInterval, log, () => deps.refusals.flush()),
     repeat(pruneInterval, log, async () => {
       position = await storage.pruneSessions(position, now() - keepEndedSessions)
+      crowdPosition = await endCrowds(deps, crowdPosition)
       await storage.pruneRemembered(now() - keepRemembered)
       await storage.pruneCounters(now())
       await storage.pruneAuditEvents(now() - config.auditLifetime)
@@ -74,6 +86,50 @@ export async function learnHashKinds(
   turn: number,
 ): Promise<void> {
   await passwords.learn(await storage.samplePasswordHashes(hashSample, turn))
+}
+
+/**
+ * One step along all users, for databases from before the limit of sessions, or from before it was lowered.
+ *
+ * @param after the result of the last step, '' to begin
+ * @returns where to go on, '' to begin again
+ */
+export async function endCrowds(deps: CrowdDeps, after: string): Promise<string> {
+  let position = after
+  for (let users = 0; users < mostCrowds; users++) {
+    const { userId, next } = await deps.storage.findCrowd(position, deps.config.sessionLimit)
+    if (userId === undefined) return next
+    const { removed, isDone } = await endCrowd(deps, userId)
+    if (isDone) position = userId
+    if (removed > 0) break
+  }
+  return position
+}
+
+/** The sessions that stay are told page by page: who is crowded out by some of them is by all. */
+async function endCrowd({ storage, config, now }: CrowdDeps, userId: string) {
+  const read = async (after?: string) => (await storage.listSessionsOf(userId, { after, limit: crowdBatch })) ?? []
+  let kept: readonly Session[] = []
+  let removed = 0
+  let page: readonly Session[] = await read()
+  while (page.length > 0) {
+    if (removed >= mostRemoved) return { removed, isDone: false }
+    const following = page.length < crowdBatch ? [] : await read(page.at(-1)!.id)
+    const all = [...kept, ...page]
+    const { ended, forgotten } = crowdedOut(all, config.sessionLimit, now())
+    for (const [clientId, ofClient] of Map.groupBy(ended, session => session.clientId)) {
+      const about = { userId, clientId, detail: 'session_limit' }
+      await storage.removeSessions(ofClient, auditEvent('session.revoked', now(), {}, about))
+    }
+    await storage.removeSessions(forgotten)
+    const gone = new Set([...ended, ...forgotten])
+    kept = all.filter(session => !gone.has(session))
+    removed += gone.size
+    page = following
+    // Requests first: nobody waits for this.
+    await setImmediate()
+  }
+  return { removed, isDone: true }
 }
 
 /** Adds a signing key when the newest is old enough. Of several nodes one does. */

@@ -33,6 +33,7 @@ export const oauthConfig: OAuthConfig = {
   issuer,
   audience: [issuer],
   accessTokenLifetime: 900,
+  sessionLimit: 100,
   refresh: { idleLifetime: 30 * 86_400, absoluteLifetime: 365 * 86_400, retryWindow: 60, lateRetryWindow: 30 * 86_400 },
 }
 

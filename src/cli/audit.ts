@@ -4,7 +4,8 @@ import { parseDuration } from '../config.ts'
 import type { AuditEvent } from '../oauth/audit.ts'
 import type { Storage } from '../oauth/storage.ts'
 import { now } from '../setup.ts'
-import { formatTime, output, parseLimit, table, withStorage } from './run.ts'
+import { outputPages } from './pages.ts'
+import { formatTime, parseLimit, withStorage } from './run.ts'
 
 type Options = {
   user?: string
@@ -38,22 +39,33 @@ export function auditCommand(): Command {
       withStorage(async storage => {
         const { user, client: clientId, session: sessionId, limit, json: _, ...rest } = options
         const userId = user === undefined ? undefined : ((await storage.findUserByUsername(user))?.id ?? user)
-        const events = await storage.listAuditEvents(limit, { ...rest, userId, clientId, sessionId })
-        const names = await usernames(storage, events)
-        const described = events.map(event => describeEvent(event, names))
-        const rows = described.map(one => [
-          formatTime(one.at),
-          one.type,
-          one.username ?? one.user_id ?? undefined,
-          one.client_id ?? undefined,
-          one.ip ?? undefined,
-          one.count,
-          one.detail ?? undefined,
-          one.session_id ?? undefined,
-          one.request_id ?? undefined,
-        ])
-        const headings = ['TIME', 'EVENT', 'USER', 'CLIENT', 'IP', 'TIMES', 'DETAIL', 'SESSION', 'REQUEST']
-        output(options, described, table(headings, rows))
+        const which = { ...rest, userId, clientId, sessionId }
+        let after: number | undefined
+        await outputPages<ReturnType<typeof describeEvent>>(
+          options,
+          limit,
+          async (_last, size) => {
+            const { events, next } = await storage.pageAuditEvents(which, { after, limit: size })
+            after = next
+            const names = await usernames(storage, events)
+            return events.map(event => describeEvent(event, names))
+          },
+          {
+            headings: ['TIME', 'EVENT', 'USER', 'CLIENT', 'IP', 'TIMES', 'DETAIL', 'SESSION', 'REQUEST'],
+            describe: one => one,
+            row: one => [
+              formatTime(one.at),
+              one.type,
+              one.username ?? one.user_id ?? undefined,
+              one.client_id ?? undefined,
+              one.ip ?? undefined,
+              one.count,
+              one.detail ?? undefined,
+              one.session_id ?? undefined,
+              one.request_id ?? undefined,
+            ],
+          },
+        )
       }),
     )
 }

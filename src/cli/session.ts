@@ -4,7 +4,8 @@ import type { Session } from '../oauth/session.ts'
 import type { SessionFilter, Storage } from '../oauth/storage.ts'
 import { printableBrief } from '../printable.ts'
 import { now } from '../setup.ts'
-import { formatTime, operatorEvent, output, parseLimit, table, UsageError, withStorage } from './run.ts'
+import { outputPages } from './pages.ts'
+import { formatTime, operatorEvent, output, parseLimit, UsageError, withStorage } from './run.ts'
 
 type Json = { json?: true }
 type Which = { user?: string; client?: string }
@@ -21,20 +22,25 @@ export function sessionCommand(): Command {
     .option('--json', 'print one JSON document')
     .action((options: Json & Which & { limit: number }) =>
       withStorage(async storage => {
-        const sessions = await storage.listLiveSessions(await filterOf(storage, options), now(), options.limit)
-        const rows = sessions.map(one => [
-          one.id,
-          one.userId,
-          one.clientId,
-          one.device,
-          one.ip,
-          formatTime(one.createdAt),
-          formatTime(one.lastSeenAt),
-        ])
-        output(
+        const which = await filterOf(storage, options)
+        const at = now()
+        await outputPages<Session>(
           options,
-          sessions.map(describeSession),
-          table(['SESSION', 'USER', 'CLIENT', 'DEVICE', 'IP', 'SIGNED IN', 'LAST SEEN'], rows),
+          options.limit,
+          (last, size) => storage.listLiveSessions(which, at, size, last),
+          {
+            headings: ['SESSION', 'USER', 'CLIENT', 'DEVICE', 'IP', 'SIGNED IN', 'LAST SEEN'],
+            describe: describeSession,
+            row: one => [
+              one.id,
+              one.userId,
+              one.clientId,
+              one.device,
+              one.ip,
+              formatTime(one.createdAt),
+              formatTime(one.lastSeenAt),
+            ],
+          },
         )
       }),
     )

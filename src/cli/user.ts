@@ -11,6 +11,7 @@ import { type Reading, readEmail, readFullName, readUsername, usernameFold } fro
 import { createUserId, type User } from '../oauth/user.ts'
 import { printable, printableBrief } from '../printable.ts'
 import { now, randomBytes } from '../setup.ts'
+import { outputPages, pageSize } from './pages.ts'
 import { formatTime, operatorEvent, output, readSecret, table, UsageError, withStorage } from './run.ts'
 import type { Problem, UserFile } from './user_file.ts'
 import type { FirebaseHashConfig } from './user_members.ts'
@@ -35,17 +36,23 @@ export function userCommand(): Command {
     .option('--json', 'print one JSON document')
     .action((options: Json) =>
       withStorage(async storage => {
-        const users = await storage.listUsers()
-        const rows = users.map(({ id, username, email, fullName, passwordHash, disabledAt }) => [
-          username,
-          id,
-          email,
-          fullName,
-          passwordHash === undefined ? 'none' : 'set',
-          formatTime(disabledAt),
-        ])
-        const headings = ['USERNAME', 'ID', 'EMAIL', 'NAME', 'PASSWORD', 'DISABLED']
-        output(options, users.map(describeUser), table(headings, rows))
+        await outputPages<User>(
+          options,
+          Number.POSITIVE_INFINITY,
+          (last, limit) => storage.listUsers({ after: last?.username, limit }),
+          {
+            headings: ['USERNAME', 'ID', 'EMAIL', 'NAME', 'PASSWORD', 'DISABLED'],
+            describe: describeUser,
+            row: one => [
+              one.username,
+              one.id,
+              one.email,
+              one.fullName,
+              one.passwordHash === undefined ? 'none' : 'set',
+              formatTime(one.disabledAt),
+            ],
+          },
+        )
       }),
     )
   user
@@ -234,16 +241,13 @@ async function takenProblems(storage: Storage, users: UserFile['users'], taken: 
   return problems
 }
 
-/** Users a page: what is held in memory at once. */
-const exportPage = 1000
-
 async function exportUsers(): Promise<void> {
   await withStorage(async storage => {
     const { formatUser } = await import('./user_file.ts')
     await storage.addAuditEvents([operatorEvent('user.exported')])
     let after: string | undefined
     do {
-      const users = await storage.listUsers({ after, limit: exportPage })
+      const users = await storage.listUsers({ after, limit: pageSize })
       for (const user of users) {
         if (!process.stdout.write(`${formatUser(user)}\n`)) await once(process.stdout, 'drain')
       }

@@ -12,6 +12,7 @@ import {
   passwordForm,
   profileQuery,
   sessionPath,
+  sessionsQuery,
   signOutForm,
 } from './request_params.ts'
 import * as schemas from './schemas.ts'
@@ -48,11 +49,17 @@ export const headers = {
   'Set-Cookie': 'The session cookie, or its end.',
   Location: 'Where a browser goes next.',
   'Cache-Control': 'How long a cache may keep this answer.',
+  Link: 'The next page, `<URL>; rel="next"`. RFC 8288.',
 } as const
 export type HeaderName = keyof typeof headers
 
 /** What a request gets that is not refused. */
-export type Success = Readonly<{ description: string; content?: Content; headers?: readonly HeaderName[] }>
+export type Success = Readonly<{
+  description: string
+  content?: Content
+  headers?: readonly HeaderName[]
+  sometimes?: readonly HeaderName[]
+}>
 
 export type Endpoint = Readonly<{
   method: 'get' | 'post' | 'put' | 'delete'
@@ -208,10 +215,18 @@ export const endpoints: readonly Endpoint[] = [
     id: 'sessions',
     tag: 'Sessions',
     summary: 'Where the user is signed in',
-    description: 'At most 200, the last used first.',
+    description:
+      'By pages, from the newest sign-in back, each with the last used first. While there are more, the answer has a `Link` to the next page (`rel="next"`, RFC 8288). A page may be shorter than its limit.',
     caller: 'user',
-    answers: ok('The sessions that are alive.', { [jsonType]: schemas.sessionsResponse }),
-    errors: userRefused,
+    query: sessionsQuery,
+    answers: {
+      200: {
+        description: 'Sessions that are alive.',
+        content: { [jsonType]: schemas.sessionsResponse },
+        sometimes: ['Link'],
+      },
+    },
+    errors: { ...userRefused, invalid_request: 'limit or cursor cannot be used' },
   },
   {
     method: 'delete',

@@ -81,14 +81,20 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
       if (!wantsPage(ctx)) {
         return sendJson(ctx, { username: user.username })
       }
-      const sessions = await listShownSessions(deps, session, callerOf(ctx))
+      const list = (cursor?: string) => listShownSessions(deps, session, callerOf(ctx), { cursor })
+      const asked = typeof ctx.query.cursor === 'string' ? ctx.query.cursor : undefined
+      const page = await list(asked)
+      // Of a cursor that is none any more, the first page.
+      const cursor = page === undefined ? undefined : asked
+      const { sessions, next } = page ?? (await list())!
       const devices = sessions.map(({ session: { clientId, ...other }, shown, isCurrent }) => ({
         ...other,
         ...shown,
         ...(isCurrent && { lastSeenAt: now() }),
         app: clientId === browserClientId ? undefined : clientId,
       }))
-      const view = { ...user, devices, currentId: session.id, now: now(), start: Number(ctx.query.start ?? 0) }
+      const start = Number(ctx.query.start ?? 0)
+      const view = { ...user, devices, currentId: session.id, now: now(), start, cursor, next }
       sendPage(ctx, accountPage({ ...view, notice: parseAccountNotice(ctx.query.notice) }, frameOf(ctx)))
     },
 

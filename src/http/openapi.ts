@@ -127,10 +127,10 @@ function parametersOf(place: 'path' | 'query', schema: z.ZodObject | undefined, 
 
 function responsesOf({ answers, errors, hasPages }: Endpoint, components: Components): Json {
   const responses: Json = {}
-  for (const [status, { description, content, headers }] of Object.entries(answers)) {
+  for (const [status, { description, content, headers = [], sometimes = [] }] of Object.entries(answers)) {
     responses[status] = {
       description,
-      headers: headerRefs(headers),
+      headers: headerRefs([...headers, ...sometimes]),
       ...(content !== undefined && { content: mapValues(content, schema => mediaType(schema, components)) }),
     }
   }

@@ -3,6 +3,7 @@
  * its documentation is made of. The answers are in `schemas.ts`, which is loaded only for the documentation.
  */
 import { z } from 'zod'
+import { mostOwnSessions } from '../oauth/own_sessions.ts'
 import { longestPassword, shortestPassword } from '../oauth/password_rules.ts'
 import { longestUsername } from '../oauth/text.ts'
 
@@ -10,6 +11,20 @@ export const logoutQuery = z.object({
   scope: z.enum(['others', 'all']).optional().meta({
     description: "`others`: the user's other sessions, and not this one. `all`: every session. Else this one.",
   }),
+})
+
+/** For `GET /sessions`. */
+export const sessionsQuery = z.object({
+  limit: z
+    .string()
+    .regex(/^[1-9]\d{0,2}$/)
+    .refine(text => Number(text) <= mostOwnSessions)
+    .optional()
+    .meta({
+      description: `The most sessions on this page, 1 to ${mostOwnSessions}, which is the default.`,
+      examples: ['50'],
+    }),
+  cursor: z.string().optional().meta({ description: 'Of the `Link` to the next page. Not for reading.' }),
 })
 
 export const sessionPath = z.object({
@@ -72,9 +87,10 @@ export const signOutForm = z
   })
   .meta({ examples: [{ session: 'kAWJakA4hC_xciRQrw5ywg' }, { scope: 'others' }] })
 
-/** For `GET /profile`, as a page: what it says, and which devices it begins with. */
+/** For `GET /profile`, as a page: what it says, from which sign-in back, and which of these devices it begins with. */
 export const profileQuery = z.object({
   notice: z.string().optional(),
+  cursor: z.string().optional(),
   start: z.string().optional(),
 })
 

@@ -6,6 +6,7 @@ import type { Deps } from '../oauth/deps.ts'
 import { OAuthError } from '../oauth/error.ts'
 import { type Shown, shownOf } from '../oauth/last_seen.ts'
 import { refreshPolicy } from '../oauth/lifetimes.ts'
+import { listOwnSessions, type SessionsPage } from '../oauth/own_sessions.ts'
 import { changePassword } from '../oauth/password_change.ts'
 import { passwordProblemTexts } from '../oauth/password_rules.ts'
 import { readParams } from '../oauth/request_params.ts'
@@ -18,10 +19,7 @@ import { userInfo } from '../oauth/user_info.ts'
 import { callerOf } from './caller.ts'
 import { sendJson } from './json.ts'
 import { bodyParams, formParams } from './params.ts'
-import { logoutQuery, passwordChangeParams } from './request_params.ts'
-
-/** More devices than a person has; what is beyond ends with `?scope=others`. */
-export const mostSessions = 200
+import { logoutQuery, passwordChangeParams, sessionsQuery } from './request_params.ts'
 
 export function userRoutes(deps: Deps) {
   const { storage, now } = deps
@@ -32,6 +30,20 @@ export function userRoutes(deps: Deps) {
       reason,
       auditEvent('session.revoked', now(), callerOf(ctx), { userId: which.userId, sessionId: which.id }),
     )
+
+  /** A page, and a link to the next one (RFC 8288), so that the body is what it always was. */
+  async function pageOfSessions(ctx: Context, current: Session): Promise<readonly ShownSession[]> {
+    const query = sessionsQuery.safeParse(ctx.query)
+    const { limit, cursor } = query.data ?? {}
+    const wanted = { cursor, limit: limit === undefined ? undefined : Number(limit) }
+    const page = query.success ? await listShownSessions(deps, current, callerOf(ctx), wanted) : undefined
+    if (page === undefined) throw new OAuthError('invalid_request', 'limit or cursor cannot be used')
+    if (page.next !== undefined) {
+      const more = new URLSearchParams({ ...(limit !== undefined && { limit }), cursor: page.next })
+      ctx.set('Link', `<${deps.config.issuer}/sessions?${more}>; rel="next"`)
+    }
+    return page.sessions
+  }
 
   return {
     async me(ctx: Context) {
@@ -70,7 +82,7 @@ export function userRoutes(deps: Deps) {
     },
     async listSessions(ctx: Context) {
       const { session } = await authenticate(deps, ctx)
-      sendJson(ctx, { sessions: (await listShownSessions(deps, session, callerOf(ctx))).map(describeSession) })
+      sendJson(ctx, { sessions: (await pageOfSessions(ctx, session)).map(describeSession) })
     },
     async deleteSession(ctx: Context & { params: Record<string, string> }) {
       const { user } = await authenticate(deps, ctx)
@@ -83,17 +95,21 @@ export function userRoutes(deps: Deps) {
 
 type ShownSession = Readonly<{ session: Session; shown: Shown; isCurrent: boolean }>
 
-/** The sessions of a user as they are shown, also their order: the last seen first. */
+/** A page of the sessions of a user as they are shown, also their order: the last seen first. Undefined when there is no such page. */
 export async function listShownSessions(
-  { storage, config, now }: Deps,
+  deps: Deps,
   current: Session,
   caller: Caller,
-): Promise<ShownSession[]> {
-  const sessions = await storage.listLiveSessions({ userId: current.userId }, now(), mostSessions)
+  wanted: SessionsPage,
+): Promise<{ sessions: readonly ShownSession[]; next: string | undefined } | undefined> {
+  const { storage, config, now } = deps
+  const page = await listOwnSessions(deps, current.userId, wanted)
+  if (page === undefined) return undefined
+  const { sessions, next } = page
   const ids = new Set(sessions.map(({ clientId }) => clientId))
   const clients = await Promise.all([...ids].map(id => storage.findClient(id)))
   const lifetimes = new Map(clients.flatMap(client => (client ? [[client.id, refreshPolicy(config, client)]] : [])))
-  return sessions
+  const shown = sessions
     .flatMap(session => {
       const isCurrent = session.id === current.id
       const policy = lifetimes.get(session.clientId)
@@ -107,6 +123,7 @@ export async function listShownSessions(
         b.session.createdAt - a.session.createdAt ||
         (a.session.id < b.session.id ? -1 : 1),
     )
+  return { sessions: shown, next }
 }
 
 /** Instants are seconds since the epoch. */

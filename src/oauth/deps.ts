@@ -15,6 +15,8 @@ export type OAuthConfig = Readonly<{
   /** `aud` of access tokens. */
   audience: readonly string[]
   accessTokenLifetime: number
+  /** The most live sessions of one user and client. */
+  sessionLimit: number
   /** `lateRetryWindow` is the idle lifetime of the session where it is not set. */
   refresh: Omit<RefreshPolicy, 'lateRetryWindow'> & { lateRetryWindow?: number | undefined }
 }>

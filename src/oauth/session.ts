@@ -55,6 +55,7 @@ export type RevokedReason =
   | 'password_changed'
   | 'user_disabled'
   | 'refresh_token_reuse'
+  | 'session_limit'
 
 /** Seconds. */
 export type RefreshPolicy = Readonly<{

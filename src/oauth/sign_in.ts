@@ -55,7 +55,7 @@ async function openSession(deps: Deps, request: SignIn, caller: Caller): Promise
   )
   const credentials = { version: user.credentialVersion, passwordHash: await betterHash(deps, user, password) }
   const event = auditEvent('session.created', deps.now(), caller, { userId: user.id, clientId, sessionId: session.id })
-  if (!(await deps.storage.createSession(session, credentials, event)))
+  if (!(await deps.storage.createSession(session, credentials, event, deps.config.sessionLimit)))
     refuseSignIn('the credentials changed during the sign-in')
   return session
 }

@@ -82,12 +82,15 @@ export interface Storage {
    *
    * @param credentials.version      the user's credential version when the password was verified
    * @param credentials.passwordHash a better hash of the same password, to be stored along
+   * @param limit                    the most live sessions of this user and client, this one included: of more, those seen longest ago
+   *                                 end, with one event for all of them
    * @returns false when the user has been disabled, removed or given another password meanwhile, or the client removed
    */
   createSession(
     session: Session,
     credentials: { version: number; passwordHash?: string | undefined },
     event: AuditEvent,
+    limit?: number,
   ): Promise<boolean>
   /**
    * Applies what `decide` makes of a session row to that row. Concurrent calls for one session are serialised, on any
@@ -104,8 +107,32 @@ export interface Storage {
   findSession(id: string): Promise<Session | undefined>
   /** A session that is live at `now`, with its user. */
   findLiveSession(id: string, now: number): Promise<{ session: Session; user: User } | undefined>
-  /** Sessions that are live at `now`, last seen first. */
-  listLiveSessions(which: SessionFilter, now: number, limit: number): Promise<Session[]>
+  /** Sessions that are live at `now`, last seen first. @param after the last one of the page before */
+  listLiveSessions(
+    which: SessionFilter,
+    now: number,
+    limit: number,
+    after?: Pick<Session, 'id' | 'lastSeenAt'>,
+  ): Promise<Session[]>
+  /**
+   * The sessions of a user, live or ended, from the newest sign-in back. What a page costs depends on its limit alone.
+   *
+   * @param page.after the id of the last one of the page before
+   * @returns undefined when `after` is no session of the user
+   */
+  listSessionsOf(
+    userId: string,
+    page: Readonly<{ after?: string | undefined; limit: number }>,
+  ): Promise<Session[] | undefined>
+  /** Removes sessions, but for those that were seen meanwhile. @param event followed by how many. @returns how many */
+  removeSessions(sessions: readonly Pick<Session, 'id' | 'lastSeenAt'>[], event?: AuditEvent): Promise<number>
+  /**
+   * Looks for a user with more sessions than `most`, live or ended, among a limited number of users.
+   *
+   * @param after a user's id, '' to begin
+   * @returns the user, or where to go on, '' at the end
+   */
+  findCrowd(after: string, most: number): Promise<{ userId?: string; next: string }>
   /** The sessions of a client that are live at `now`, by what they were granted: few kinds, however many sessions. */
   countLiveSessionsByGrant(
     clientId: string,
@@ -164,6 +191,11 @@ export interface Storage {
   addAuditEvents(events: readonly AuditEvent[]): Promise<void>
   /** Newest first. */
   listAuditEvents(limit: number, which?: AuditFilter): Promise<AuditEvent[]>
+  /** The same by pages. @param page.after `next` of the page before */
+  pageAuditEvents(
+    which: AuditFilter,
+    page: Readonly<{ after?: number | undefined; limit: number }>,
+  ): Promise<{ events: AuditEvent[]; next: number | undefined }>
 
   /**
    * Removes sessions that ended before an instant, looking at a limited number of rows.

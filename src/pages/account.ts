@@ -31,12 +31,15 @@ export type AccountView = Readonly<{
   username: string
   fullName?: string | undefined
   email?: string | undefined
-  /** All live sessions, the last seen first. */
+  /** The live sessions from one sign-in back, the last seen first. */
   devices: readonly DeviceView[]
   /** The id of the session that asks. */
   currentId: string
-  /** How many devices to skip, as in the query of the URL. */
+  /** How many of these devices to skip, as in the query of the URL. */
   start?: number | undefined
+  /** Where these devices begin, if not with the newest; and where more of them begin. */
+  cursor?: string | undefined
+  next?: string | undefined
   now: number
   notice?: AccountNotice | undefined
 }>
@@ -73,10 +76,19 @@ function devicesSection(view: AccountView, frame: Frame, words: Texts): Html {
   const page = words.accountPage
   const number = (value: number) => formatNumber(value, frame.language)
   const count = view.devices.length
+  const isAll = view.cursor === undefined && view.next === undefined
   // A start beyond the end, as after signing out the devices of the last page, shows the last page.
   const lastStart = Math.max(0, Math.ceil(count / devicesPerPage) - 1) * devicesPerPage
   const asked = Number.isSafeInteger(view.start) ? (view.start ?? 0) : 0
   const start = Math.min(Math.max(0, asked - (asked % devicesPerPage)), lastStart)
+  const previous =
+    start > 0 ? accountPath(start - devicesPerPage, view.cursor) : view.cursor === undefined ? undefined : paths.account
+  const next =
+    start < lastStart
+      ? accountPath(start + devicesPerPage, view.cursor)
+      : view.next === undefined
+        ? undefined
+        : accountPath(0, view.next)
   const shown = inOrder(view).slice(start, start + devicesPerPage)
   return html`<section aria-labelledby="devices">
 <h2 id="devices">${page.devices}</h2>
@@ -85,15 +97,15 @@ function devicesSection(view: AccountView, frame: Frame, words: Texts): Html {
 ${shown.map((device, i) => deviceItem(device, i, view, frame, words))}
 </ul>
 ${
-  count > devicesPerPage &&
+  (count > devicesPerPage || !isAll) &&
   html`<nav class="pages" aria-label="${page.pages}">
-${start > 0 && html`<a href="${accountPath(start - devicesPerPage)}" rel="prev">${page.previous}</a>`}
-<span>${page.range(number(start + 1), number(start + shown.length), number(count))}</span>
-${start < lastStart && html`<a href="${accountPath(start + devicesPerPage)}" rel="next">${page.next}</a>`}
+${previous !== undefined && html`<a href="${previous}" rel="prev">${page.previous}</a>`}
+<span>${isAll && page.range(number(start + 1), number(start + shown.length), number(count))}</span>
+${next !== undefined && html`<a href="${next}" rel="next">${page.next}</a>`}
 </nav>`
 }
 ${
-  count > 1 &&
+  (count > 1 || !isAll) &&
   html`<div class="ends">
 ${endForm('others', page.others, page.othersHint)}
 ${endForm('all', page.all, page.allHint)}

@@ -26,7 +26,11 @@ export function signInPath(returnTo: string | undefined): string {
     : `${paths.signIn}?return_to=${encodeURIComponent(returnTo.toWellFormed())}`
 }
 
-/** @param start how many devices to skip */
-export function accountPath(start: number): string {
-  return start === 0 ? paths.account : `${paths.account}?start=${start}`
+/** @param start how many devices to skip. @param cursor where they begin, if not with the newest */
+export function accountPath(start: number, cursor?: string): string {
+  const query = new URLSearchParams({
+    ...(cursor !== undefined && { cursor }),
+    ...(start !== 0 && { start: `${start}` }),
+  })
+  return query.size === 0 ? paths.account : `${paths.account}?${query}`
 }

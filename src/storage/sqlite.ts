@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import type { AuditEvent, AuditFilter } from '../oauth/audit.ts'
 import { isLive, refreshAuditEvents, type Session } from '../oauth/session.ts'
+import { crowdedOut, sessionsToLookAt } from '../oauth/session_limit.ts'
 import { mostKnownNetworks, type SessionFilter, type Storage } from '../oauth/storage.ts'
 import { usernameFold, usernameKey } from '../oauth/text.ts'
 import {
@@ -54,7 +55,7 @@ import {
   signingKeys,
   users,
 } from './sqlite_schema.ts'
-import { liveAt, prepareStatements, pruneBatch } from './sqlite_statements.ts'
+import { liveAt, prepareStatements, pruneBatch, usersPerStep } from './sqlite_statements.ts'
 
 export const migrationsFolder = fileURLToPath(new URL('../../migrations/sqlite', import.meta.url))
 
@@ -242,6 +243,29 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
       .where(and(liveAt(at), fits(which)))
       .run().changes
   }
+  const listSessionsOf = (userId: string, before: number, limit: number) =>
+    statements.sessionsOf.all({ userId, before, limit }).map(sessionFromRow)
+  /** For a session that is about to be created. */
+  const makeRoom = (session: Session, limit: number, event: AuditEvent) => {
+    const others = listSessionsOf(session.userId, Number.MAX_SAFE_INTEGER, sessionsToLookAt(limit))
+    if (others.length < limit) return
+    // Whatever the clock said before, this one is seen last.
+    const newest = { ...session, lastSeenAt: Number.MAX_SAFE_INTEGER }
+    const { ended, forgotten } = crowdedOut([newest, ...others], limit, event.at)
+    for (const { id } of ended) revokeNow({ id }, 'session_limit', event.at)
+    for (const { id, lastSeenAt } of forgotten.slice(0, pruneBatch)) statements.deleteSession.run({ id, lastSeenAt })
+    if (ended.length === 0) return
+    const sessionId = ended.length === 1 ? ended[0]!.id : undefined
+    record({ ...event, type: 'session.revoked', sessionId, detail: `session_limit: ${ended.length}` })
+  }
+  const auditRows = (limit: number, which: AuditFilter, after?: number) =>
+    db
+      .select()
+      .from(auditEvents)
+      .where(and(isAbout(which), after === undefined ? undefined : lt(auditEvents.id, after)))
+      .orderBy(desc(auditEvents.id))
+      .limit(limit)
+      .all()
   const changeCredentials = (
     userId: string,
     values: Partial<typeof users.$inferInsert>,
@@ -357,7 +381,7 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
         return true
       }),
 
-    createSession: (session, credentials, event) =>
+    createSession: (session, credentials, event, limit) =>
       write(() => {
         const user = statements.findUser.get({ id: session.userId })
         if (user === undefined || user.disabledAt !== null || user.credentialVersion !== credentials.version)
@@ -366,6 +390,7 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
         if (credentials.passwordHash !== undefined) {
           db.update(users).set({ passwordHash: credentials.passwordHash }).where(eq(users.id, user.id)).run()
         }
+        if (limit !== undefined) makeRoom(session, limit, event)
         statements.insertSession.run(sessionRow(session))
         record(event)
         return true
@@ -390,17 +415,37 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
         const user = optional(statements.findUser.get({ id: session.userId }), userFromRow)
         return user && { session, user }
       }),
-    listLiveSessions: (which, now, limit) =>
+    listLiveSessions: (which, now, limit, after) =>
       read(() =>
         db
           .select()
           .from(sessions)
-          .where(and(liveAt(now), fits(which)))
+          .where(and(liveAt(now), fits(which), after && isSeenBefore(after)))
           .orderBy(desc(sessions.lastSeenAt), asc(sessions.id))
           .limit(limit)
           .all()
           .map(sessionFromRow),
       ),
+    listSessionsOf: (userId, { after, limit }) =>
+      read(() => {
+        const row =
+          after === undefined ? Number.MAX_SAFE_INTEGER : statements.sessionRowOf.get({ id: after, userId })?.row
+        return row === undefined ? undefined : listSessionsOf(userId, row, limit)
+      }),
+    removeSessions: (which, event) =>
+      write(() => {
+        const removed = which.filter(session => statements.deleteSession.run(session).changes > 0).length
+        if (removed > 0 && event !== undefined) record({ ...event, detail: `${event.detail}: ${removed}` })
+        return removed
+      }),
+    findCrowd: (after, most) =>
+      read(() => {
+        const counts = statements.countSessionsByUser.all({ after })
+        const crowd = counts.find(({ count }) => count > most)
+        return crowd === undefined
+          ? { next: counts.length < usersPerStep ? '' : counts.at(-1)!.userId }
+          : { userId: crowd.userId, next: crowd.userId }
+      }),
     countLiveSessionsByGrant: (clientId, now) =>
       read(() =>
         db
@@ -540,17 +585,12 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
       write(() => {
         for (const event of events) record(event)
       }),
-    listAuditEvents: (limit, which = {}) =>
-      read(() =>
-        db
-          .select()
-          .from(auditEvents)
-          .where(isAbout(which))
-          .orderBy(desc(auditEvents.id))
-          .limit(limit)
-          .all()
-          .map(auditEventFromRow),
-      ),
+    listAuditEvents: (limit, which = {}) => read(() => auditRows(limit, which).map(auditEventFromRow)),
+    pageAuditEvents: (which, { after, limit }) =>
+      read(() => {
+        const rows = auditRows(limit, which, after)
+        return { events: rows.map(auditEventFromRow), next: rows.at(-1)?.id }
+      }),
 
     pruneSessions: (after, endedBefore) =>
       write(() => {
@@ -613,6 +653,11 @@ function isAbout({ type, userId, clientId, sessionId, ip, since, until }: AuditF
     since === undefined ? undefined : gte(auditEvents.at, since),
     until === undefined ? undefined : lte(auditEvents.at, until),
   )
+}
+
+/** In the order of last seen first. */
+function isSeenBefore({ id, lastSeenAt }: Pick<Session, 'id' | 'lastSeenAt'>): SQL | undefined {
+  return or(lt(sessions.lastSeenAt, lastSeenAt), and(eq(sessions.lastSeenAt, lastSeenAt), gt(sessions.id, id)))
 }
 
 function fits({ id, exceptId, userId, clientId }: SessionFilter): SQL | undefined {

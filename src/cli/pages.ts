@@ -1,0 +1,44 @@
+/** Lists of any length: read and printed page by page, so that memory holds one page. */
+import { once } from 'node:events'
+import { formatJson } from '../printable.ts'
+import { table } from './run.ts'
+
+/** Rows of a page. */
+export const pageSize = 1000
+
+type Row = readonly (string | number | undefined)[]
+
+/**
+ * Prints a list: one JSON array, or one table whose columns are as wide as those of each page need.
+ *
+ * @param limit   how many to print at most
+ * @param nextPage the page after the last one given, undefined for the first; shorter than asked for at the end
+ */
+export async function outputPages<T>(
+  options: { json?: true },
+  limit: number,
+  nextPage: (last: T | undefined, size: number) => Promise<readonly T[]>,
+  { headings, describe, row }: { headings: readonly string[]; describe: (one: T) => object; row: (one: T) => Row },
+): Promise<void> {
+  let last: T | undefined
+  let printed = 0
+  let page: readonly T[]
+  let size: number
+  do {
+    size = Math.min(pageSize, limit - printed)
+    page = await nextPage(last, size)
+    if (options.json) {
+      for (const [i, one] of page.entries()) await print(`${printed + i === 0 ? '[' : ','}${formatJson(describe(one))}`)
+    } else if (printed === 0 || page.length > 0) {
+      const text = table(headings, page.map(row))
+      await print(`${printed === 0 ? text : text.slice(text.indexOf('\n') + 1)}\n`)
+    }
+    printed += page.length
+    last = page.at(-1)
+  } while (page.length === size && printed < limit)
+  if (options.json) await print(printed === 0 ? '[]\n' : ']\n')
+}
+
+async function print(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain')
+}
