@@ -284,6 +284,27 @@ test('a database that is open elsewhere opens a second time', async t => {
   t.is((await second.findSession('a'))?.id, 'a')
 })
 
+test('retries from elsewhere that meet two processes at once are one audit event (RFC 9700 §4.14)', async t => {
+  const { file, storage } = await openWithAlice(t)
+  const { storage: second } = openSqliteStorage(file)
+  t.teardown(() => second.close())
+  await signIn(storage, 'a')
+  await refresh(storage, 'a', firstGeneration, start)
+  const caller = { ip: '203.0.113.9', userAgent: 'curl' }
+  const presented = { sessionId: 'a', generation: firstGeneration, clientId: 'app', caller }
+  const retry = (one: Storage) =>
+    one.refreshSession('a', row => decideRefresh(row, presented, start, policy), start, caller)
+
+  const decisions = await Promise.all([storage, second, storage, second].map(retry))
+
+  t.deepEqual(new Set(decisions.map(({ kind }) => kind)), new Set(['retried']))
+  const events = await storage.listAuditEvents(10, { type: 'session.retried_elsewhere' })
+  t.deepEqual(
+    events.map(({ ip, sessionId }) => [ip, sessionId]),
+    [['203.0.113.9', 'a']],
+  )
+})
+
 test('a database newer than the program is refused in one line and left as it is', async t => {
   const file = await temporaryFile(t)
   await openSqliteStorage(file).storage.close()
