@@ -26,7 +26,8 @@ export const passwordParams = z.object({
     .string()
     .optional()
     .meta({
-      description: "Names the device in the user's list of sessions. Cut after 64 characters.",
+      description:
+        "Names the device in the user's list of sessions: one line, without what cannot be seen, cut after 64 characters.",
       examples: ["Alice's phone"],
     }),
 })
