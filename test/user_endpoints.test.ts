@@ -340,7 +340,7 @@ for (const query of ['?scope=', '?scope=ALL', '?scope=everything', '?scope=all&s
   })
 }
 
-test("GET /sessions lists the user's sessions, last seen first, to the hour, and says which one asks", async t => {
+test("GET /sessions lists the user's sessions, last seen first, and says which one asks", async t => {
   const server = await startServerWithAlice(t)
   await server.addUser({ username: 'bob' })
   await server.signIn({ username: 'bob' })
