@@ -11,7 +11,7 @@ import { answerErrors } from './http/errors.ts'
 import { exactRoutes } from './http/exact_routes.ts'
 import { healthRoutes } from './http/health_routes.ts'
 import { oauthRoutes } from './http/oauth_routes.ts'
-import { pagesOf, styleSheet } from './http/pages.ts'
+import { favicon, pagesOf, styleSheet } from './http/pages.ts'
 import { formBody, formOrJsonBody, optionalFormBody } from './http/params.ts'
 import { userRoutes } from './http/user_routes.ts'
 import type { Deps } from './oauth/deps.ts'
@@ -39,10 +39,14 @@ export function createApp(deps: Deps, { log, corsOrigins, trustProxy, docs: hasD
   router.post('/introspect', formBody, oauth.introspect)
   router.get('/.well-known/jwks.json', oauth.jwks)
   router.get('/.well-known/oauth-authorization-server', oauth.metadata)
-  // RFC 8414 §3.1: the path of an issuer that has one comes after the well-known one.
-  const { pathname } = new URL(deps.config.issuer)
-  if (pathname !== '/') router.get(`/.well-known/oauth-authorization-server${pathname}`, oauth.metadata)
   router.get('/.well-known/openid-configuration', oauth.metadata)
+  // RFC 8414 §3.1, §5: the path of an issuer that has one comes after the well-known one. OpenID Connect Discovery §4 puts it before: there
+  // the proxy takes it off, as from everything else.
+  const { pathname } = new URL(deps.config.issuer)
+  if (pathname !== '/') {
+    router.get(`/.well-known/oauth-authorization-server${pathname}`, oauth.metadata)
+    router.get(`/.well-known/openid-configuration${pathname}`, oauth.metadata)
+  }
 
   const user = userRoutes(deps)
   router.get('/users/me', user.me)
@@ -63,7 +67,9 @@ export function createApp(deps: Deps, { log, corsOrigins, trustProxy, docs: hasD
   router.post('/profile/password', page, formOrJsonBody, browser.changePassword)
   router.get('/logout', page, browser.logout)
   router.post('/logout', page, ctx => (isByCookie(ctx) ? browser.logout(ctx) : user.logout(ctx)))
+  router.get('/.well-known/change-password', page, browser.changePasswordPlace)
   router.get('/assets/:file', styleSheet)
+  router.get('/favicon.ico', favicon)
 
   const health = healthRoutes(deps.storage)
   router.get('/health/live', health.live)

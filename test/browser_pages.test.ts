@@ -47,7 +47,7 @@ for (const accept of ['*/*', 'application/json', 'application/json, text/html', 
   })
 }
 
-test('every page has a strict CSP, is not kept by caches, and asks for one stylesheet and nothing else', async t => {
+test('every page has a strict CSP, is not kept by caches, and asks for one stylesheet, the icon and nothing else', async t => {
   const server = await startServerWithAlice(t)
   const cookie = await signInByCookie(server)
   for (const path of ['/', '/login', '/profile', '/profile/password', '/logout', '/nowhere']) {
@@ -58,7 +58,7 @@ test('every page has a strict CSP, is not kept by caches, and asks for one style
     t.is(answer.headers.get('cache-control'), 'no-store', path)
     t.is(
       answer.headers.get('content-security-policy'),
-      "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+      "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     )
     t.is([...answer.body.matchAll(/<link rel="stylesheet"/g)].length, 1, path)
     t.notRegex(answer.body, /<script|<img|<iframe| style=| on\w+=/, path)
@@ -72,6 +72,48 @@ test('the stylesheet is kept for a year under a name that changes with it', asyn
   const { status, headers } = await server.request(path)
   t.deepEqual([status, headers.get('cache-control')], [200, 'public, max-age=31536000, immutable'])
   t.is((await server.request('/assets/style.css')).status, 404)
+})
+
+test('the icon is one, in three sizes, small, and kept', async t => {
+  const server = await startServerWithAlice(t)
+  for (const path of ['/', '/docs']) {
+    const { body, headers } = await openPage(server, path)
+    const [, href = ''] = /<link rel="icon" href="([^"]+)">/.exec(body) ?? []
+    t.is(new URL(href, server.url + path).pathname, '/favicon.ico')
+    t.regex(headers.get('content-security-policy') ?? '', /img-src 'self'/)
+  }
+  const response = await fetch(`${server.url}/favicon.ico`)
+  const bytes = Buffer.from(await response.arrayBuffer())
+  t.deepEqual([response.status, response.headers.get('content-type')], [200, 'image/x-icon'])
+  t.is(response.headers.get('cache-control'), 'public, max-age=86400')
+  // https://learn.microsoft.com/previous-versions/ms997538(v=msdn.10): a type, a number, and 16 bytes for each image.
+  t.deepEqual([bytes.readUInt16LE(2), bytes.readUInt16LE(4), bytes.length < 8192], [1, 3, true])
+  for (let at = 6; at < 6 + 3 * 16; at += 16) {
+    const image = bytes.subarray(bytes.readUInt32LE(at + 12)).subarray(0, bytes.readUInt32LE(at + 8))
+    t.is(image.subarray(1, 4).toString(), 'PNG')
+    t.is(image.readUInt32BE(16), bytes.readUInt8(at))
+  }
+  const known = { 'if-none-match': response.headers.get('etag') ?? '' }
+  t.is((await server.request('/favicon.ico', { headers: known })).status, 304)
+})
+
+test('/.well-known/change-password leads to the page, by way of the sign-in; what should not be there is 404 (W3C change-password-url)', async t => {
+  const server = await startServerWithAlice(t)
+  const cookie = await signInByCookie(server)
+  for (const accept of ['*/*', browserAccept]) {
+    const led = await server.request('/.well-known/change-password', { headers: { accept } })
+    t.deepEqual(
+      [led.status, led.headers.get('location'), led.headers.get('cache-control')],
+      [303, '/profile/password', 'no-store'],
+    )
+    const missing = '/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200'
+    t.is((await server.request(missing, { headers: { accept } })).status, 404)
+  }
+  t.is((await openPage(server, '/profile/password')).headers.get('location'), '/login?return_to=%2Fprofile%2Fpassword')
+  t.is((await openPage(server, '/profile/password', cookie)).status, 200)
+  const below = await startServerWithAlice(t, { oauth: { issuer: 'https://example.com/auth' } })
+  const led = await below.request('/.well-known/change-password')
+  t.is(led.headers.get('location'), '/auth/profile/password')
 })
 
 test('a browser that is not signed in is led to the sign-in page and from there back', async t => {

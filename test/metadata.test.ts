@@ -94,6 +94,26 @@ test('promise 9: the metadata say exactly what works, in the same words at both 
   for (const path of [metadataPath, discoveryPath]) t.deepEqual((await server.request(path)).body, metadata)
 })
 
+test('the metadata of an issuer with a path are where its clients look (RFC 8414 §3.1, §5, OIDC Discovery §4)', async t => {
+  const server = await startServer(t, { oauth: { issuer: 'https://example.com/auth/one' } })
+  // What a proxy does that has the server below the path of its issuer, and the well-known places of the host lead here.
+  const throughProxy = (path: string) => server.request(path.replace(/^\/auth\/one(?=\/)/, ''))
+
+  for (const path of [
+    `${metadataPath}/auth/one`,
+    `${discoveryPath}/auth/one`,
+    `/auth/one${discoveryPath}`,
+    `/auth/one${metadataPath}`,
+  ]) {
+    const { status, body, headers } = await throughProxy(path)
+    t.deepEqual([status, body.issuer], [200, 'https://example.com/auth/one'], path)
+    t.is(headers.get('access-control-allow-origin'), '*')
+  }
+  for (const path of [`${discoveryPath}/auth`, `${discoveryPath}/auth/one/`, `${discoveryPath}/other`])
+    t.is((await throughProxy(path)).status, 404, path)
+  t.is((await startServer(t).then(plain => plain.request(`${discoveryPath}/auth/one`))).status, 404)
+})
+
 test('promise 9: every announced endpoint exists and answers, also below a path', async t => {
   for (const base of ['https://auth.example.com', 'https://example.com/auth']) {
     const server = await startServer(t, { oauth: { issuer: base } })

@@ -242,11 +242,14 @@ test('every input has a label, and what describes it is on the page (WCAG 1.3.1,
   }
 })
 
-test('a page loads one stylesheet and nothing else: no script, no inline style, no other site', t => {
+test('a page loads one stylesheet, the icon and nothing else: no script, no inline style, no other site', t => {
   for (const { title, page } of pages) {
     t.deepEqual(
       opening(page, 'link').map(({ attributes }) => Object.fromEntries(attributes)),
-      [{ rel: 'stylesheet', href: '/assets/style.abc.css' }],
+      [
+        { rel: 'stylesheet', href: '/assets/style.abc.css' },
+        { rel: 'icon', href: '/favicon.ico' },
+      ],
       title,
     )
     t.notRegex(page, /<script|<style|<img|<iframe|https?:|\/\/\w/i, title)
@@ -407,15 +410,27 @@ test('a new password is typed twice, under rules that are told before, for the r
   t.deepEqual(
     fieldsOf(page).map(({ name, autocomplete }) => [name, autocomplete]),
     [
+      ['username', 'username'],
       ['current_password', 'current-password'],
       ['new_password', 'new-password'],
       ['new_password_repeat', 'new-password'],
     ],
   )
-  t.is(fieldsOf(page)[1]?.['aria-describedby'], 'new_password-hint')
+  t.is(fieldsOf(page)[2]?.['aria-describedby'], 'new_password-hint')
   t.true(page.includes('At least 8 characters.'))
   t.true(page.includes('every other device is signed out'))
-  t.true(page.includes('<input type="text" autocomplete="username" value="alice" readonly hidden>'))
+  // Said to people and to password managers.
+  t.like(fieldsOf(page)[0], { type: 'text', value: 'alice', readonly: '' })
+  t.false('hidden' in fieldsOf(page)[0]!)
+  t.deepEqual(
+    fieldsOf(page).map(one => [one.name, 'autofocus' in one]),
+    [
+      ['username', false],
+      ['current_password', true],
+      ['new_password', false],
+      ['new_password_repeat', false],
+    ],
+  )
   // A longest length would cut off what is pasted, without a word.
   t.false(page.includes('maxlength'))
 })

@@ -115,6 +115,11 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
       redirect(ctx, publicPath(ctx, `${paths.account}?notice=${notice}`))
     },
 
+    /** Where password managers lead people to (W3C, A Well-Known URL for Changing Passwords). */
+    changePasswordPlace(ctx: Context) {
+      redirect(ctx, publicPath(ctx, paths.password))
+    },
+
     async passwordForm(ctx: Context) {
       const signedIn = await readSessionCookie(deps, ctx)
       if (signedIn === undefined) return askToSignIn(ctx)

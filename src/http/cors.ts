@@ -8,7 +8,7 @@ import type { Logger } from 'pino'
 import type { Deps } from '../oauth/deps.ts'
 
 const appPaths = /^\/(?:token|revoke|users\/me(?:\/password)?|userinfo|logout|sessions(?:\/[^/]+)?)$/
-const publicPaths = /^\/(?:\.well-known\/|openapi\.json$|(?:docs\/)?assets\/)/
+const publicPaths = /^\/(?:\.well-known\/|openapi\.json$|favicon\.ico$|(?:docs\/)?assets\/)/
 
 /** Seconds that the clients' origins are kept before they are read again. */
 const originsMaxAge = 5

@@ -33,7 +33,7 @@ export function docsRoutes({ config, randomBytes }: Deps, hasPages: boolean) {
       const { pathOf } = await files()
       sendPage(
         ctx,
-        "style-src 'self'; img-src data:",
+        "style-src 'self'; img-src 'self' data:",
         `<title>Latchkey API</title>
 <link rel="stylesheet" href="${pathOf('page.css')}">
 <link rel="stylesheet" href="${pathOf('swagger-ui.css')}">
@@ -47,7 +47,7 @@ export function docsRoutes({ config, randomBytes }: Deps, hasPages: boolean) {
       const nonce = randomBytes(16).toString('base64url')
       sendPage(
         ctx,
-        `style-src 'self' 'nonce-${nonce}' ${redocStyleHashes}; img-src data:; worker-src blob:`,
+        `style-src 'self' 'nonce-${nonce}' ${redocStyleHashes}; img-src 'self' data:; worker-src blob:`,
         `<title>Latchkey API reference</title>
 <link rel="stylesheet" href="${pathOf('page.css')}">
 <script defer src="${pathOf('redoc.standalone.js')}"></script>
@@ -75,7 +75,7 @@ function sendPage(ctx: Context, policy: string, head: string): void {
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
+<link rel="icon" href="favicon.ico">
 ${head}
 <div id="content"><noscript>This page needs JavaScript. The document that it shows is <a href="openapi.json">openapi.json</a>.</noscript></div>
 </html>

@@ -15,9 +15,10 @@ type Json = Record<string, unknown>
 export function endpointsOf(issuer: string, hasDocs: boolean): readonly Endpoint[] {
   const all = endpoints.filter(endpoint => hasDocs || endpoint.isDocs !== true)
   const { pathname } = new URL(issuer)
-  const metadata = all.find(({ id }) => id === 'metadata')
-  if (pathname === '/' || metadata === undefined) return all
-  return [...all, { ...metadata, id: 'metadataOfIssuer', path: metadata.path + pathname }]
+  if (pathname === '/') return all
+  // RFC 8414 §3.1, §5.
+  const places = all.filter(({ id }) => id === 'metadata' || id === 'discovery')
+  return [...all, ...places.map(place => ({ ...place, id: `${place.id}OfIssuer`, path: place.path + pathname }))]
 }
 
 export function openApiDocument(config: OAuthConfig, hasDocs: boolean) {

@@ -7,14 +7,19 @@ import { errorAnswers } from '../oauth/error.ts'
 import { errorPage } from '../pages/error.ts'
 import { pickLanguage } from '../pages/language.ts'
 import type { Frame } from '../pages/layout.ts'
+import { answersUnmodified, contentHash } from './cache.ts'
 import { setDocumentHeaders } from './headers.ts'
 
 const style = readFileSync(new URL('../pages/style.css', import.meta.url))
 const styleHash = createHash('sha256').update(style).digest('base64url').slice(0, 16)
 
-/** Nothing but our own stylesheet and our own forms; `Referrer-Policy` leaves `Origin` on those. */
+/** In three sizes, each a PNG. */
+const icon = readFileSync(new URL('../pages/icon.ico', import.meta.url))
+const iconTag = `"${contentHash(icon)}"`
+
+/** Nothing but our own stylesheet, our own icon and our own forms; `Referrer-Policy` leaves `Origin` on those. */
 const contentSecurityPolicy =
-  "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+  "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 /** A browser says that it would rather have HTML; a program says nothing, or that anything will do. */
 export function wantsPage(ctx: Context): boolean {
@@ -77,6 +82,14 @@ export function styleSheet(ctx: Context): void {
   ctx.set('Cache-Control', 'public, max-age=31536000, immutable')
   ctx.type = 'css'
   ctx.body = style
+}
+
+/** Under the name that browsers try by themselves, so it may change; the tag says whether it has. */
+export function favicon(ctx: Context): void {
+  ctx.set('Cache-Control', 'public, max-age=86400')
+  if (answersUnmodified(ctx, iconTag)) return
+  ctx.type = 'image/x-icon'
+  ctx.body = icon
 }
 
 function formatErrorPage(ctx: Context, failure: OAuthError): string {

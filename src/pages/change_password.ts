@@ -67,7 +67,7 @@ export function changePasswordPage(view: ChangePasswordView, frame: Frame): stri
 <p class="lede">${page.lede}</p>
 ${problemSummary(fields, form && words.problem.try_later(wait), words)}
 <form class="stack" method="post" action="${paths.password}">
-<input type="text" autocomplete="username" value="${view.username}" readonly hidden>
+${field({ name: 'username', label: words.username, type: 'text', autocomplete: 'username', value: view.username, readonly: true })}
 ${fields.map(one => field({ ...one, autofocus: one === first }))}
 <button class="main">${words.changePassword}</button>
 </form>

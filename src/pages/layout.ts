@@ -41,6 +41,7 @@ export function formatPage(frame: Frame, { title, width, content, hasProblem }: 
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
 <link rel="stylesheet" href="${styleSheetPath(frame.styleHash)}">
+<link rel="icon" href="${paths.icon}">
 </head>
 <body>
 <a class="skip" href="#main">${words.skipToContent}</a>
@@ -91,6 +92,8 @@ export type Field = Readonly<{
   questioned?: boolean | undefined
   minlength?: number | undefined
   autofocus?: boolean | undefined
+  /** Said, not asked. */
+  readonly?: boolean | undefined
 }>
 
 const formProblemId = 'problem'
@@ -108,7 +111,8 @@ export function field(one: Field): Html {
     name,
     type: one.type,
     autocomplete: one.autocomplete,
-    required: true,
+    required: !one.readonly,
+    readonly: one.readonly,
     minlength: one.minlength,
     value: one.value,
     autocapitalize: 'none',

@@ -8,6 +8,7 @@ export const paths = {
   /** POST `session`, an id, or `scope`, which is `others` or `all`. */
   endSessions: '/profile/sign-out',
   password: '/profile/password',
+  icon: '/favicon.ico',
   docs: '/docs',
   reference: '/redoc',
   openApi: '/openapi.json',

@@ -115,26 +115,32 @@ browserTest('what is wrong with a new password is told beside its field, and not
   const current = { ...fine, label: 'Current password' }
   const fresh = { ...fine, label: 'New password', description: hint }
   const repeat = { ...fine, label: 'New password, once more' }
+  const whose = { ...fine, label: 'Username', value: 'alice' }
   const wrong = { focused: true, invalid: true }
 
   await changePassword(page, { current: 'wrong', new: 'a fine new password' })
   const notYours = 'This is not your password.'
   t.is((await firstSight(page)).message, `Please check what you typed\n${notYours}`)
-  t.deepEqual(await typedFields(page), [{ ...current, ...wrong, description: notYours }, fresh, repeat])
+  t.deepEqual(await typedFields(page), [whose, { ...current, ...wrong, description: notYours }, fresh, repeat])
 
   await changePassword(page, { current: password, new: 'Password123' })
   const common = 'Many people use this password, so it is among the first to be guessed. Choose another.'
   t.is((await firstSight(page)).message, `Please check what you typed\n${common}`)
-  t.deepEqual(await typedFields(page), [current, { ...fresh, ...wrong, description: `${hint} ${common}` }, repeat])
+  t.deepEqual(await typedFields(page), [
+    whose,
+    current,
+    { ...fresh, ...wrong, description: `${hint} ${common}` },
+    repeat,
+  ])
 
   await changePassword(page, { current: password, new: 'a fine new password', repeat: 'a fine old password' })
   const different = 'This is not the same as the new password.'
   t.is((await firstSight(page)).message, `Please check what you typed\n${different}`)
-  t.deepEqual(await typedFields(page), [current, fresh, { ...repeat, ...wrong, description: different }])
+  t.deepEqual(await typedFields(page), [whose, current, fresh, { ...repeat, ...wrong, description: different }])
   // The summary leads to the field.
   await page.getByLabel('Current password').focus()
   await page.getByRole('link', { name: different }).click()
-  t.true((await typedFields(page))[2]!.focused)
+  t.true((await typedFields(page))[3]!.focused)
 
   t.is(typeof (await server.signIn()).access_token, 'string')
 })

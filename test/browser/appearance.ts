@@ -44,6 +44,9 @@ async function walk(page: Page, server: Site, look: (name: string) => Promise<vo
   await page.waitForSelector('[aria-invalid=true]')
   await look('password, refused')
   await page.goto('/logout')
+  await look('sign out')
+  await page.locator('main button').click()
+  await page.waitForURL('/logout')
   await look('signed out')
 }
 
@@ -85,7 +88,7 @@ for (const [title, options] of Object.entries({
       t.is(/[가-힣]/.test(look.text), options.locale === 'ko-KR', name)
     })
     t.deepEqual(found, [])
-    t.is(seen.length, 8)
+    t.is(seen.length, 9)
   })
 }
 
