@@ -195,6 +195,19 @@ test('a full queue is temporarily_unavailable with a time to try again', async t
   await t.notThrowsAsync(Promise.all(Array.from({ length: 4 }, () => roomy.hash(password))))
 })
 
+test('who is answered at a fixed time waits in no storm: there is a line beside the full one (promise 7)', async t => {
+  const passwords = await createPasswords(slowHashing, createTestRandom())
+  const hash = await passwords.hash(password)
+  const storm = passwords.verify('wrong', hash)
+  await t.throwsAsync(passwords.verify(password, hash), { instanceOf: OAuthError })
+
+  t.true(await passwords.verifyAside(password, hash, () => false))
+  t.false(await passwords.verifyAside('wrong', hash, () => false))
+  t.false(await passwords.verifyAside(password, hash, () => true))
+  t.true(passwords.patience() > 100)
+  await storm
+})
+
 test('bcrypt hashes hold a place like argon2id hashes', async t => {
   const passwords = await createPasswords(slowHashing, createTestRandom())
   const imported = await bcrypt.hash(password, 8)

@@ -27,9 +27,13 @@ const secret = 'a client secret of somebody'
 
 /** Alice and Bob behind a trusted proxy that says where each request comes from. */
 async function start(t: ExecutionContext, options: ServerOptions = {}) {
+  const passwords = options.passwords ?? (await createPasswords(cheapHashing, createTestRandom(t.title)))
+  // Refusals come at once, but where a test gives the check beside the line the time that a busy machine needs.
+  const patience = { milliseconds: 1 }
   const server = await startServer(t, {
     http: { trustProxy: readConfig({ LATCHKEY_TRUST_PROXY: '127.0.0.1' }).trustProxy },
     ...options,
+    passwords: { ...passwords, patience: () => patience.milliseconds },
   })
   await server.addClient()
   await server.addClient({ id: 'web', secret, isPublic: false })
@@ -47,6 +51,17 @@ async function start(t: ExecutionContext, options: ServerOptions = {}) {
     from,
     signInFrom: signIn,
     guess,
+    /** Signs in where everybody has to wait, and gives it all the time that it needs. */
+    async signInUnseen(ip: string, username = 'alice'): Promise<Answer> {
+      patience.milliseconds = 20_000
+      const answer = signIn(ip, username)
+      return answer.finally(() => (patience.milliseconds = 1))
+    },
+    /** A wrong password where everybody has to wait, for long enough that it is heard. */
+    async guessUnseen(ip: string, username = 'alice'): Promise<Answer> {
+      patience.milliseconds = 500
+      return guess(ip, username).finally(() => (patience.milliseconds = 1))
+    },
     /** Guesses until one is throttled. @returns how many were judged, and the throttled answer */
     async guessUntilThrottled(ip: string, username = 'alice'): Promise<{ judged: number; answer: Answer }> {
       for (let judged = 0; judged < 2000; judged++) {
@@ -97,12 +112,17 @@ test('the eleventh wrong password is throttled: 429, Retry-After, the OAuth erro
   t.is((await signInFrom(home, 'bob')).status, 200)
 })
 
-test('ten wrong passwords cost nobody anything, and a success clears them (RFC 6749 §4.3.2)', async t => {
-  const { guess, signInFrom } = await start(t)
+test('ten wrong passwords cost nobody anything; a success clears them for who knows the password, and for nobody else to see (RFC 6749 §4.3.2)', async t => {
+  const { guess, guessUnseen, signInFrom, signInUnseen } = await start(t)
+  for (let i = 0; i < 10; i++) t.is((await guess(home)).status, 400)
+  t.is((await signInFrom(home)).status, 200)
+  t.is((await guess(home)).status, 400)
   for (let round = 0; round < 3; round++) {
-    for (let i = 0; i < 10; i++) t.is((await guess(home)).status, 400)
-    t.is((await signInFrom(home)).status, 200)
+    for (let i = 0; i < 9; i++) t.is((await guessUnseen(home)).status, 429)
+    t.is((await signInUnseen(home)).status, 200)
   }
+  for (let i = 0; i < 11; i++) t.is((await guessUnseen(home)).status, 429)
+  t.is((await signInFrom(home)).status, 429)
 })
 
 test('delays grow to two minutes and no further; after the wait the right password is taken at once (OWASP ASVS 5 §6.3.1)', async t => {
@@ -168,35 +188,54 @@ test('nor do characters that nobody sees, full-width letters and outer white spa
   for (const spelling of spellings) t.is((await guess(home, spelling)).status, 429, JSON.stringify(spelling))
 })
 
-test('guesses at once are no more than one after the other: those under way count as failures (CWE-362)', async t => {
+test('guesses at once are no more than one after the other: each is judged by those that failed before (CWE-362)', async t => {
   const cheap = await createPasswords(cheapHashing, createTestRandom(t.title))
   const { promise: released, resolve: release } = Promise.withResolvers<void>()
   let held = 0
   let holds = false
-  const verify: Passwords['verify'] = async (...given) => {
+  const verify: Passwords['verify'] = async (typed, ...given) => {
     held++
     if (holds) await released
-    return cheap.verify(...given)
+    // The right one is looked at last.
+    if (typed === password) await new Promise(resolve => setTimeout(resolve, 500))
+    return cheap.verify(typed, ...given)
   }
   const { guess, signInFrom, clock } = await start(t, { passwords: { ...cheap, verify } })
   await guess(home)
   holds = true
   held = 0
-  let answered = 0
-  const guesses = Array.from({ length: 100 }, async () => {
-    const { status } = await guess(home)
-    answered++
-    return status
-  })
-  while (held + answered < guesses.length) await new Promise(setImmediate)
-
-  t.is(held, 9)
+  const guesses = Array.from({ length: 60 }, (_, i) => (i === 30 ? signInFrom(home) : guess(home)))
+  while (held < guesses.length) await new Promise(setImmediate)
   release()
-  const statuses = await Promise.all(guesses)
-  t.is(statuses.filter(status => status === 400).length, 9)
-  t.is(statuses.filter(status => status === 429).length, 91)
+
+  const statuses = (await Promise.all(guesses)).map(({ status }) => status)
+  t.is(statuses.filter(status => status === 400).length, 10)
+  t.is(statuses.filter(status => status === 429).length, 50)
   clock.advance(120)
   t.is((await signInFrom(home)).status, 200)
+})
+
+test('a sign-in under way is seen by nobody: guesses beside it are answered as without it (promise 7)', async t => {
+  const cheap = await createPasswords(cheapHashing, createTestRandom(t.title))
+  const { promise: released, resolve: release } = Promise.withResolvers<void>()
+  let holding = 0
+  const verify: Passwords['verify'] = async (typed, ...given) => {
+    if (typed === password) {
+      holding++
+      await released
+    }
+    return cheap.verify(typed, ...given)
+  }
+  const { guess, signInFrom } = await start(t, { passwords: { ...cheap, verify } })
+  for (let i = 0; i < 9; i++) t.is((await guess(home)).status, 400)
+  const signIns = Array.from({ length: 5 }, () => signInFrom(home))
+  while (holding < signIns.length) await new Promise(setImmediate)
+
+  t.is((await guess(home)).status, 400)
+  release()
+  for (const { status } of await Promise.all(signIns)) t.is(status, 200)
+  t.is((await guess(home)).status, 400)
+  t.is((await guess(home)).status, 429)
 })
 
 test('fifty sign-ins of one account at once with the right password are all let in', async t => {
@@ -227,11 +266,31 @@ test('an attacker elsewhere cannot lock the owner out of a network from which th
   await exhaustElsewhere(server)
 
   t.is((await server.guess('192.0.2.99')).status, 429)
-  for (let i = 0; i < 10; i++) t.is((await server.guess(home)).status, 400)
-  t.is((await server.signInFrom(home)).status, 200)
+  for (let i = 0; i < 10; i++) t.is((await server.guessUnseen(home)).status, 429)
+  t.is((await server.signInUnseen(home)).status, 200)
 })
 
-test('guesses from many networks share one allowance: the account is throttled where nobody knows it, and no other account (RFC 6749 §10.10)', async t => {
+test('the right password that is heard too late is refused like every other, and does not count', async t => {
+  const cheap = await createPasswords(cheapHashing, createTestRandom(t.title))
+  let isSlow = true
+  const verifyAside: Passwords['verifyAside'] = async (...given) => {
+    while (isSlow && !given[2]()) await new Promise(setImmediate)
+    return cheap.verifyAside(...given)
+  }
+  const server = await start(t, { passwords: { ...cheap, verifyAside } })
+  t.is((await server.signInFrom(home)).status, 200)
+  await exhaustElsewhere(server)
+  const unheard = await server.guess('192.0.2.99')
+
+  for (let i = 0; i < 20; i++) {
+    const late = await server.signInFrom(home)
+    t.deepEqual([late.status, late.body, retryAfter(late)], [429, unheard.body, retryAfter(unheard)])
+  }
+  isSlow = false
+  t.is((await server.signInUnseen(home)).status, 200)
+})
+
+test('guesses from many networks share one allowance: the account is throttled everywhere, and no other account (RFC 6749 §10.10)', async t => {
   const server = await start(t)
   const statuses = []
   for (let i = 0; i < 40; i++) statuses.push((await server.guess(`198.51.${i}.1`)).status)
@@ -265,7 +324,7 @@ test('turns are few: a neighbourhood gets three a day, so that many addresses of
   t.true(judged <= 3 + (6 * 3600) / 120 + 1, `${judged}`)
 })
 
-test('a network that tries many users is throttled, unknown users count too; who signed in there before does not wait (spraying, CWE-307)', async t => {
+test('a network that tries many users is throttled, unknown users count too; who signed in there before and types the right password does not wait (spraying, CWE-307)', async t => {
   const server = await start(t)
   t.is((await server.signInFrom(home)).status, 200)
   const statuses = []
@@ -273,7 +332,8 @@ test('a network that tries many users is throttled, unknown users count too; who
 
   t.is(statuses.indexOf(429), 101)
   t.is((await server.signInFrom(home, 'bob')).status, 429)
-  t.is((await server.signInFrom(home)).status, 200)
+  t.is((await server.guessUnseen(home)).status, 429)
+  t.is((await server.signInUnseen(home)).status, 200)
   t.is((await server.signInFrom('203.0.113.8', 'bob')).status, 200)
 })
 
@@ -291,8 +351,11 @@ test('one password that is tried on many users from many networks is throttled, 
 test('a class behind one address signs in on its first day: 400 users, every fifth mistypes (NAT)', async t => {
   const server = await start(t)
   for (let i = 0; i < 400; i++) {
-    if (i % 5 === 0) t.is((await server.guess(home, i % 2 === 0 ? 'alice' : 'bob')).status, 400)
-    if (i % 5 === 0) t.is((await server.signInFrom(home, i % 2 === 0 ? 'alice' : 'bob')).status, 200)
+    if (i % 5 === 0) {
+      await server.addUser({ username: `user ${i}` })
+      t.is((await server.guess(home, `user ${i}`)).status, 400)
+      t.is((await server.signInFrom(home, `user ${i}`)).status, 200)
+    }
     server.clock.advance(4)
   }
 })
@@ -364,7 +427,8 @@ test('an instance with an old client secret does not shut out the others beside 
     server.post('/introspect', { token: 'x', client_id: 'web', client_secret: clientSecret }, server.from(home))
   for (let i = 0; i < 60; i++) t.is((await ask('the old client secret')).status, 400)
   t.is((await ask(secret)).status, 200)
-  for (let i = 0; i < 11; i++) t.is((await ask(`guess ${i}`)).status, 400)
+  for (let i = 0; i < 10; i++) t.is((await ask(`guess ${i}`)).status, 400)
+  t.is((await ask('guess 10')).status, 429)
   t.is((await ask(secret)).status, 429)
 })
 
@@ -377,7 +441,8 @@ test('client ids that do not exist are counted like those that do, and a network
   t.is((await ask(home, 'web', secret)).status, 200)
   for (let i = 0; i < 101; i++) await ask(home, `client ${i}`, 'guess')
   t.is((await ask(home, 'another', 'guess')).status, 429)
-  // Known here, so it keeps its own allowance.
+  // Known here, so it keeps its own allowance, which nobody can see.
+  t.is((await ask(home, 'web', 'guess')).status, 429)
   t.is((await ask(home, 'web', secret)).status, 200)
   // What clients do is no reason for people to wait.
   t.is((await server.signInFrom(home)).status, 200)
@@ -465,7 +530,12 @@ test('a restart forgets neither failures nor known networks', async t => {
   const storage = open()
   t.teardown(() => storage.close())
   const options = { http: { trustProxy: readConfig({ LATCHKEY_TRUST_PROXY: '127.0.0.1' }).trustProxy } }
-  const second = await startServer(t, { ...options, clock, storage, signingAlg: 'ES256' })
+  const passwords = await createPasswords(cheapHashing, createTestRandom('second'))
+  const patient = { ...passwords, patience: () => 500 }
+  const second = await startServer(
+    { title: `${t.title}, after it`, teardown: t.teardown },
+    { ...options, clock, storage, signingAlg: 'ES256', passwords: patient },
+  )
   const signIn = (ip: string, username: string) =>
     second.token({ grant_type: 'password', client_id: 'app', username, password }, { 'x-forwarded-for': ip })
 
@@ -584,12 +654,15 @@ test('whatever strangers do, the owner is let in at home at once and anywhere ne
       const randomBytes = createTestRandom(t.title)
       const deps = { storage, secrets: createTestSecrets(), now: clock.now, randomBytes }
       const throttle = await createThrottle(readConfig({}).throttle, deps)
-      const attempt = async (ip: string, username: string, typed: string, isRight: boolean) => {
+      const attempt = async (ip: string, username: string, typed: string, isRight: boolean, patience = 0) => {
         try {
-          await throttle.signIn({ username, password: typed }, { ip }, async () => isRight)
+          await throttle.signIn({ username, password: typed, patience }, { ip }, async () => {
+            if (!isRight) throw new OAuthError('invalid_grant', 'wrong')
+          })
           return 0
         } catch (error) {
-          if (!(error instanceof OAuthError) || error.code !== 'too_many_attempts') throw error
+          if (!(error instanceof OAuthError)) throw error
+          if (error.code === 'invalid_grant') return 0
           t.true(error.retryAfter! >= 1 && error.retryAfter! <= 120)
           return error.retryAfter!
         }
@@ -607,10 +680,10 @@ test('whatever strangers do, the owner is let in at home at once and anywhere ne
       t.is(await attempt(home, 'alice', password, true), 0)
       await attack(before, Number.POSITIVE_INFINITY)
 
-      t.is(await attempt(home, 'alice', password, true), 0)
+      t.is(await attempt(home, 'alice', password, true, 1000), 0)
       const wait = await attempt('192.0.2.1', 'alice', password, true)
       await attack(meanwhile, wait)
-      t.is(await attempt('192.0.2.1', 'alice', password, true), 0)
+      t.is(await attempt('192.0.2.1', 'alice', password, true, 1000), 0)
       await storage.close()
     }),
     { numRuns: 60 },

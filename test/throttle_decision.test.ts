@@ -2,7 +2,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { networksOf } from '../src/oauth/network.ts'
-import { type Counter, countFailure, decideAttempt, emptyCounter, failures } from '../src/oauth/throttle.ts'
+import { type Counter, countFailure, emptyCounter, failures, waitOf } from '../src/oauth/throttle.ts'
 import { startTime as start } from './_server.ts'
 
 const limit = { allowance: 3, forget: 600 }
@@ -17,7 +17,7 @@ function guess(seconds: number): { waits: number[]; counter: Counter } {
   const waits: number[] = []
   let counter = emptyCounter
   for (let now = start; now < start + seconds; ) {
-    const wait = decideAttempt(counter, limit, 0, now, longest)
+    const wait = waitOf(counter, now, longest)
     if (wait === 0) counter = countFailure(counter, limit, now, longest)
     else waits.push(wait)
     now += wait
@@ -36,21 +36,14 @@ test('whoever waits as told gets one guess in each longest delay, far fewer than
 
 test('no wait is longer than the longest delay, whatever the state says and wherever the clock is', t => {
   fc.assert(
-    fc.property(
-      anyCounter,
-      anyLimit,
-      anyTime,
-      fc.nat(1000),
-      fc.integer({ min: 1, max: 120 }),
-      (counter, any, now, pending, most) => {
-        const wait = decideAttempt(counter, any, pending, now, most)
-        t.true(wait >= 0 && wait <= most)
-        const next = countFailure(counter, any, now, most)
-        t.true(next.readyAt <= now + most)
-        // After the longest delay a single attempt is let through.
-        t.is(decideAttempt(next, any, 0, now + most, most), 0)
-      },
-    ),
+    fc.property(anyCounter, anyLimit, anyTime, fc.integer({ min: 1, max: 120 }), (counter, any, now, most) => {
+      const wait = waitOf(counter, now, most)
+      t.true(wait >= 0 && wait <= most)
+      const next = countFailure(counter, any, now, most)
+      t.true(next.readyAt <= now + most)
+      // After the longest delay a single attempt is let through.
+      t.is(waitOf(next, now + most, most), 0)
+    }),
   )
 })
 
@@ -71,7 +64,7 @@ test('up to the allowance nobody waits; a failure more never shortens a wait', t
       let before = 0
       for (let i = 1; i <= any.allowance + 12; i++) {
         counter = countFailure(counter, any, start, longest)
-        const wait = decideAttempt(counter, any, 0, start, longest)
+        const wait = waitOf(counter, start, longest)
         t.is(wait === 0, i <= any.allowance)
         t.true(wait >= before)
         before = wait
@@ -80,24 +73,10 @@ test('up to the allowance nobody waits; a failure more never shortens a wait', t
   )
 })
 
-test('of many attempts at once only as many go ahead as may fail; where nothing failed yet, more', t => {
-  const after = (count: number) =>
-    Array.from({ length: count }).reduce<Counter>(counter => countFailure(counter, limit, start, longest), emptyCounter)
-  const atOnce = (counter: Counter, now: number) => {
-    let pending = 0
-    while (decideAttempt(counter, limit, pending, now, longest) === 0) pending++
-    return pending
-  }
-  t.is(atOnce(after(0), start), 15)
-  t.is(atOnce(after(1), start), 2)
-  t.is(atOnce(after(2), start), 1)
-  t.is(atOnce(after(11), start + longest), 1)
-})
-
 test('a clock that is set back by hours locks nobody out', t => {
   const { counter } = guess(3000)
-  t.true(decideAttempt(counter, limit, 0, start + 2990, longest) > 0)
-  t.is(decideAttempt(counter, limit, 0, start - 7200, longest), 0)
+  t.true(waitOf(counter, start + 2990, longest) > 0)
+  t.is(waitOf(counter, start - 7200, longest), 0)
 })
 
 for (const [ip, network, site, neighbourhood] of [

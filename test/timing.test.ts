@@ -158,6 +158,61 @@ test.serial(
   },
 )
 
+/**
+ * Times sign-ins where everybody has to wait: of an account that signed in there before, which is heard all the same, of another
+ * one and of nobody.
+ */
+async function timeWaits(t: ExecutionContext, passwords: Passwords, rounds: number) {
+  t.timeout(240_000)
+  let heard = 0
+  const verifyAside: Passwords['verifyAside'] = (...given) => {
+    heard++
+    return passwords.verifyAside(...given)
+  }
+  const throttle = { network: 5, account: 1_000_000, elsewhere: 1_000_000, password: 1_000_000 }
+  // In less time than it would be, so that the test ends.
+  const server = await startServerWithAlice(t, {
+    passwords: { ...passwords, verifyAside, patience: () => 40 },
+    throttle,
+  })
+  await server.addUser({ username: 'bob' })
+  await server.signIn()
+  const guess = (username: string) =>
+    server.token({ grant_type: 'password', client_id: 'app', username, password: 'wrong' })
+  for (let i = 0; i < 6; i++) t.is((await guess(`user ${i}`)).status, 400)
+  const kinds = { 'a user known here': 'alice', 'a user not known here': 'bob', 'an unknown user': 'nobody' }
+  const samples: Samples = Object.fromEntries(Object.keys(kinds).map(kind => [kind, []]))
+  for (let round = -3; round < rounds; round++) {
+    for (const [kind, username] of shuffled(Object.entries(kinds))) {
+      const began = performance.now()
+      const { status } = await guess(username)
+      const elapsed = performance.now() - began
+      t.is(status, 429)
+      if (round >= 0) samples[kind]!.push(elapsed)
+    }
+  }
+  t.is(heard, rounds + 3)
+  return compare(samples)
+}
+
+test.serial('promise 7: nor, where everybody has to wait, who signed in there before', async t => {
+  const told = await timeWaits(t, await createPasswords(hashing, createTestRandom()), 250)
+  t.log(told)
+  for (const [kind, value] of Object.entries(told)) t.true(value < toldApart, `${kind}: ${value}`)
+})
+
+test.serial('the test of who has to wait can fail: a server that is late for whom it hears is told apart', async t => {
+  const passwords = await createPasswords(hashing, createTestRandom())
+  const verifyAside: Passwords['verifyAside'] = async () => {
+    const began = performance.now()
+    while (performance.now() - began < 45);
+    return false
+  }
+  const told = await timeWaits(t, { ...passwords, verifyAside }, 50)
+  t.log(told)
+  for (const value of Object.values(told)) t.true(value > toldApart)
+})
+
 const secrets = createTestSecrets()
 const macLength = 32
 const random = createTestRandom()

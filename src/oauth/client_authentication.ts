@@ -29,6 +29,7 @@ export async function authenticateClient(deps: Deps, credentials: Credentials, c
       const client = await deps.storage.findClient(claimed)
       deps.refusals.add('client.refused', error, caller, { clientId: client?.id })
     }
+    if (error instanceof OAuthError) await error.heldUntil
     throw error
   }
 }

@@ -50,6 +50,8 @@ export type OAuthErrorOptions = {
   cause?: unknown
   /** Seconds until another try may succeed, for `Retry-After`. */
   retryAfter?: number
+  /** Until when the answer is to be held back, so that its time tells nothing. */
+  heldUntil?: Promise<void> | undefined
   /** For who knows FastAPI: another member of the answer. */
   detail?: string
   /** How to authenticate, for the `WWW-Authenticate` of a 401. */
@@ -60,6 +62,7 @@ export class OAuthError extends Error {
   override name = 'OAuthError'
   readonly code: ErrorCode
   readonly retryAfter: number | undefined
+  readonly heldUntil: Promise<void> | undefined
   readonly challenge: string | undefined
   readonly detail: string | undefined
 
@@ -72,6 +75,7 @@ export class OAuthError extends Error {
     Error.stackTraceLimit = stackTraceLimit
     this.code = code
     this.retryAfter = options.retryAfter
+    this.heldUntil = options.heldUntil
     this.challenge = options.challenge
     this.detail = options.detail
   }

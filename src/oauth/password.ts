@@ -28,6 +28,14 @@ export type Passwords = Readonly<{
    */
   verify: (password: string, storedHash: string | undefined, isRefused?: boolean) => Promise<boolean>
   /**
+   * The same for the few that are answered at a fixed time: in a short line of its own, which no storm of sign-ins lengthens.
+   *
+   * @param isLate whether nobody waits any more: then it computes nothing, and answers false
+   */
+  verifyAside: (password: string, storedHash: string, isLate: () => boolean) => Promise<boolean>
+  /** Milliseconds in which {@link Passwords.verifyAside} answers, with room to spare. */
+  patience: () => number
+  /**
    * Computes one hash of each kind among stored ones that is new here: how long it takes is then known before the first password
    * is refused. Leaves it for another time when the queue is full.
    *
@@ -53,6 +61,7 @@ export async function createPasswords(
   const { memory: memoryCost, passes: timeCost, lanes: parallelism } = hashing
   const cost = { type: argon2.argon2id, memoryCost, timeCost, parallelism } as const
   const limited = createLimit(hashing.concurrency, hashing.queue)
+  const aside = createLimit(Math.max(1, hashing.concurrency / 2), hashing.queue)
   const hash = async (password: string) => {
     const phc = await limited.run(() => argon2.hash(password.normalize('NFC'), { ...cost, salt: randomBytes(16) }))
     // The package sorts the costs by name; in the order m, t, p every other implementation can read the hash.
@@ -103,6 +112,17 @@ export async function createPasswords(
       if ((!isRight || isRefused) && padding > 0) await new Promise(resolve => setTimeout(resolve, padding))
       return isRight
     },
+    async verifyAside(password, storedHash, isLate) {
+      const candidate = openPasswordHash(storedHash)
+      if (candidate === undefined) return false
+      let matches = false
+      await aside.run(async () => {
+        for (const form of formsOf(password)) matches = (!isLate() && (await candidate.verify(form))) || matches
+      })
+      return matches
+    },
+    // Two forms of a password may have to be computed, behind the hashes that are in the pool already.
+    patience: () => Math.min(5 * durations.most(), longestPatience) + leastPatience,
     needsRehash: storedHash => !storedHash.startsWith('$argon2id$') || argon2.needsRehash(storedHash, cost),
     isExact: (storedHash, password) => {
       const stored = openPasswordHash(storedHash)
@@ -113,6 +133,10 @@ export async function createPasswords(
 
 /** Where an imported hash comes from, passwords were hashed as typed; here they are in NFC. */
 const formsOf = (password: string) => [...new Set([password.normalize('NFC'), password])]
+
+/** Milliseconds: for what else a busy machine does, and what nobody should wait longer for. */
+const leastPatience = 100
+const longestPatience = 5_000
 
 /** Milliseconds. A hash that takes longer than this shows; nobody else should wait for it. */
 const longestPadding = 2_000
@@ -130,6 +154,7 @@ function createDurations(ownKind: string, ownDuration: number) {
       // Up at once, down slowly: a wait that most hashes stay below.
       durations.set(kind, milliseconds > known ? milliseconds : known + (milliseconds - known) / 32)
     },
+    most: () => Math.max(...durations.values()),
     longest() {
       return durations.size === 1 ? 0 : Math.min(Math.max(...durations.values()) * 1.1, longestPadding)
     },

@@ -27,6 +27,7 @@ export async function signIn(deps: Deps, request: SignIn, caller: Caller): Promi
       const user = await deps.storage.findUserByUsername(request.username)
       deps.refusals.add('sign_in.refused', error, caller, { userId: user?.id, clientId: request.clientId })
     }
+    if (error instanceof OAuthError) await error.heldUntil
     throw error
   }
 }
@@ -34,8 +35,9 @@ export async function signIn(deps: Deps, request: SignIn, caller: Caller): Promi
 async function openSession(deps: Deps, request: SignIn, caller: Caller): Promise<Session> {
   const { username, password, clientId, scope, audience, device, lifetimes } = request
   deps.passwords.insistOnRoom()
-  const user = await deps.throttle.signIn({ username, password }, caller, () =>
-    verifyCredentials(deps, username, password),
+  const attempt = { username, password, patience: deps.passwords.patience() }
+  const user = await deps.throttle.signIn(attempt, caller, isLate =>
+    verifyCredentials(deps, username, password, isLate),
   )
 
   const session = createSession(
@@ -60,10 +62,18 @@ async function openSession(deps: Deps, request: SignIn, caller: Caller): Promise
   return session
 }
 
-/** Computes one hash in every case. */
-async function verifyCredentials({ storage, passwords }: Deps, username: string, password: string): Promise<User> {
+/** Computes one hash in every case, but where the answer is held back anyway: there only for who may be let in. */
+async function verifyCredentials(
+  { storage, passwords }: Deps,
+  username: string,
+  password: string,
+  isLate: (() => boolean) | undefined,
+): Promise<User> {
   const user = await storage.findUserByUsername(username)
-  const matches = await passwords.verify(password, user?.passwordHash, user?.disabledAt !== undefined)
+  const matches =
+    isLate === undefined
+      ? await passwords.verify(password, user?.passwordHash, user?.disabledAt !== undefined)
+      : user?.passwordHash !== undefined && (await passwords.verifyAside(password, user.passwordHash, isLate))
   if (user === undefined) refuseSignIn('no such user')
   if (!matches) refuseSignIn('wrong password')
   if (user.disabledAt !== undefined) refuseSignIn('the user is disabled')

@@ -26,33 +26,17 @@ export const emptyCounter: Counter = { emptyAt: 0, readyAt: 0 }
 
 /** How far a counter goes beyond its allowance: enough doublings for any delay that can be set. */
 const mostBeyond = 8
-/** Of attempts under way at once where nothing failed yet: more than the allowance, for tests and proxies that sign in a lot. */
-const parallelFactor = 5
 
 /** How many failures are remembered; a part that is being forgotten counts as one. */
 export function failures(counter: Counter, limit: Limit, now: number): number {
   return Math.min(Math.ceil(Math.max(0, counter.emptyAt - now) / limit.forget), limit.allowance + mostBeyond)
 }
 
-/**
- * Decides about an attempt.
- *
- * @param pending attempts that were let through and are not judged yet: they may all fail, so they count
- * @returns seconds to wait, 0 to go ahead
- */
-export function decideAttempt(
-  counter: Counter,
-  limit: Limit,
-  pending: number,
-  now: number,
-  longestDelay: number,
-): number {
-  const wait = counter.readyAt - now
+/** @returns seconds until an attempt may be made, 0 when it may be made now */
+export function waitOf({ readyAt }: Counter, now: number, longestDelay: number): number {
+  const wait = readyAt - now
   // A longer one was noted by a clock that has been set back since: it must not lock anybody out.
-  if (wait > 0 && wait <= longestDelay) return wait
-  const failed = failures(counter, limit, now)
-  const room = failed === 0 ? limit.allowance * parallelFactor : Math.max(1, limit.allowance - failed)
-  return pending < room ? 0 : 1
+  return wait > 0 && wait <= longestDelay ? wait : 0
 }
 
 /** The counter after one more failure. */
