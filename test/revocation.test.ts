@@ -132,16 +132,19 @@ test('an ID token and an introspection as JWT are nothing to revoke: 200, and th
 
 test('a revocation shows at the next introspection, for the whole family (RFC 7009 §2, RFC 7662 §2.2)', async t => {
   const server = await startServerWithClients(t)
-  const [phone, tablet] = [await server.signIn(), await server.signIn()]
-  const refreshed = (await server.refresh(phone.refresh_token)).body
+  const web = { client_id: 'web', client_secret: 'lks_secret' }
+  const [phone, tablet] = [await server.signIn(web), await server.signIn(web)]
+  const refreshed = (await server.refresh(phone.refresh_token, web)).body
   const areActive = async (...tokens: Tokens[]) => {
     const all = tokens.flatMap(({ access_token, refresh_token }) => [access_token, refresh_token])
-    const answers = await Promise.all(all.map(token => server.post('/introspect', { token }, basic)))
+    const answers = await Promise.all(
+      all.map(token => server.post('/introspect', { token, token_type_hint: 'refresh_token' }, basic)),
+    )
     return answers.map(({ body }) => body.active)
   }
   t.deepEqual(await areActive(phone, refreshed), [true, true, true, true])
 
-  await revoke(server, refreshed.refresh_token)
+  await revoke(server, refreshed.refresh_token, web)
 
   t.deepEqual(await areActive(phone, refreshed, tablet), [false, false, false, false, true, true])
 })
