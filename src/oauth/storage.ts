@@ -3,7 +3,7 @@
  * Implementations are below `storage/`; one contract suite holds them all to what is said here.
  *
  * Every verb rejects with an OAuthError `temporarily_unavailable` when the database is busy or broken. A verb that takes an
- * audit event writes it in the same transaction, and only when it changed something.
+ * audit event writes it in the same transaction, and only when it changed something; one of a flood is counted, see {@link Storage.writeFloods}.
  */
 import type { AuditEvent, AuditFilter, Caller } from './audit.ts'
 import type { Client } from './client.ts'
@@ -189,6 +189,8 @@ export interface Storage {
 
   /** For events that belong to no change; all others are written with theirs. */
   addAuditEvents(events: readonly AuditEvent[]): Promise<void>
+  /** Writes how often there was what is too frequent for a row each (`floods.ts`), once a minute of each kind. */
+  writeFloods(now: number): Promise<void>
   /** Newest first. */
   listAuditEvents(limit: number, which?: AuditFilter): Promise<AuditEvent[]>
   /** The same by pages. @param page.after `next` of the page before */

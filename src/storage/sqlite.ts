@@ -7,6 +7,7 @@ import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import type { AuditEvent, AuditFilter } from '../oauth/audit.ts'
+import { createFloods, type Floods } from '../oauth/floods.ts'
 import { isLive, refreshAuditEvents, type Session } from '../oauth/session.ts'
 import { crowdedOut, sessionsToLookAt } from '../oauth/session_limit.ts'
 import { mostKnownNetworks, type SessionFilter, type Storage } from '../oauth/storage.ts'
@@ -77,6 +78,7 @@ export function openSqliteStorage(
 ): { storage: Storage; migrated: number } {
   // Filled anew at each opening.
   const storage = {} as Storage
+  const floods = createFloods()
   let current: Storage
   let database: Database.Database
   let files: FileIdentities
@@ -87,7 +89,7 @@ export function openSqliteStorage(
     try {
       const migrated = migrate(database, file)
       files = identifyFiles(file)
-      current = createStorage(database, confirmCommit)
+      current = createStorage(database, confirmCommit, floods)
       Object.assign(storage, current, { check, close })
       return migrated
     } catch (error) {
@@ -209,7 +211,7 @@ function migrate(database: Database.Database, file: string): number {
   }
 }
 
-function createStorage(database: Database.Database, confirmCommit: () => void): Storage {
+function createStorage(database: Database.Database, confirmCommit: () => void, floods: Floods): Storage {
   const db = drizzle({ client: database })
   const statements = prepareStatements(db)
   const { write, check, drain } = createGroupCommit(database, confirmCommit)
@@ -226,7 +228,23 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
     }
   }
 
-  const record = (event: AuditEvent) => statements.insertAuditEvent.run(auditRow(event))
+  const insertEvent = (event: AuditEvent) => statements.insertAuditEvent.run(auditRow(event))
+  // A transaction that fails and is tried again counts what is part of a flood once more: too much is not lost.
+  const record = (event: AuditEvent) => {
+    if (floods.admits(event)) insertEvent(event)
+  }
+  const writeFloods = async (now: number, everything: boolean) => {
+    const due = floods.take(now, everything)
+    if (due.length === 0) return
+    try {
+      await write(() => {
+        for (const event of due) insertEvent(event)
+      })
+    } catch (error) {
+      floods.restore(due)
+      throw error
+    }
+  }
   /** Runs a change and, when it changed a row, writes the event. */
   const change = (event: AuditEvent, run: () => { changes: number }) =>
     write(() => {
@@ -460,7 +478,9 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
       write(() => {
         const ended = revokeNow(which, reason, event.at)
         const detail = `${reason}: ${ended}`
-        if (ended > 0) record({ ...event, detail: event.detail === undefined ? detail : `${event.detail}: ${detail}` })
+        const { userId = which.id && statements.findSession.get({ id: which.id })?.userId } = event
+        if (ended > 0)
+          record({ ...event, userId, detail: event.detail === undefined ? detail : `${event.detail}: ${detail}` })
         return ended
       }),
 
@@ -583,8 +603,9 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
 
     addAuditEvents: events =>
       write(() => {
-        for (const event of events) record(event)
+        for (const event of events) insertEvent(event)
       }),
+    writeFloods: now => writeFloods(now, false),
     listAuditEvents: (limit, which = {}) => read(() => auditRows(limit, which).map(auditEventFromRow)),
     pageAuditEvents: (which, { after, limit }) =>
       read(() => {
@@ -621,6 +642,8 @@ function createStorage(database: Database.Database, confirmCommit: () => void): 
 
     check,
     close: async () => {
+      // What cannot be written now is lost, as it would be in a crash.
+      if (database.open) await writeFloods(0, true).catch(() => {})
       await drain()
       database.close()
     },
