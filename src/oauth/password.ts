@@ -136,7 +136,7 @@ const formsOf = (password: string) => [...new Set([password.normalize('NFC'), pa
 
 /** Milliseconds: for what else a busy machine does, and what nobody should wait longer for. */
 const leastPatience = 100
-const longestPatience = 5_000
+const longestPatience = 2_500
 
 /** Milliseconds. A hash that takes longer than this shows; nobody else should wait for it. */
 const longestPadding = 2_000
