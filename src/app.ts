@@ -10,6 +10,7 @@ import { docsRoutes } from './http/docs_routes.ts'
 import { answerErrors } from './http/errors.ts'
 import { exactRoutes } from './http/exact_routes.ts'
 import { healthRoutes } from './http/health_routes.ts'
+import { refuseLongUrls } from './http/limits.ts'
 import { oauthRoutes } from './http/oauth_routes.ts'
 import { favicon, pagesOf, styleSheet } from './http/pages.ts'
 import { formBody, formOrJsonBody, optionalFormBody } from './http/params.ts'
@@ -29,6 +30,8 @@ export function createApp(deps: Deps, { log, corsOrigins, trustProxy, docs: hasD
   app.use(answerErrors(log, deps.randomBytes(6).toString('base64url'), deps.config.issuer))
   app.use(identifyCaller(trustProxy, log))
   app.use(allowOrigins(deps, corsOrigins, log))
+  const page = pagesOf(deps.config.issuer)
+  app.use(refuseLongUrls(page))
 
   // Every method that Node knows, or the router answers the unusual ones with 501 where 404 or 405 is meant. One path has
   // one spelling, here as in the CORS rules.
@@ -56,7 +59,6 @@ export function createApp(deps: Deps, { log, corsOrigins, trustProxy, docs: hasD
   router.get('/sessions', user.listSessions)
   router.delete('/sessions/:id', user.deleteSession)
 
-  const page = pagesOf(deps.config.issuer)
   const browser = browserRoutes(deps, { docs: hasDocs })
   router.get('/', page, browser.home)
   router.get('/login', page, browser.signInForm)

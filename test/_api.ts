@@ -1,6 +1,6 @@
 /** Holds every answer of a test server to the table of endpoints that `/openapi.json` is made of. */
 import { type Content, type Endpoint, htmlType, jsonType } from '../src/http/api.ts'
-import { endpointsOf, errorHeaders, errorsByStatus } from '../src/http/openapi.ts'
+import { endpointsOf, errorHeaders, errorsByStatus, toldByPage } from '../src/http/openapi.ts'
 import { errorResponse, htmlPage } from '../src/http/schemas.ts'
 
 export type Seen = Readonly<{ method: string; path: string; status: number; headers: Headers; text: string }>
@@ -27,7 +27,7 @@ function problemOf(seen: Seen, endpoint: Endpoint | undefined): string | undefin
   // Preflights (the fetch standard), and what every server has to say to what it does not know.
   if (endpoint === undefined) {
     if (status === 204 && seen.method === 'OPTIONS') return undefined
-    return [200, 400, 404, 405].includes(status) && (status !== 200 || seen.method === 'OPTIONS')
+    return [200, 400, 404, 405, 414].includes(status) && (status !== 200 || seen.method === 'OPTIONS')
       ? undefined
       : 'where there is no endpoint'
   }
@@ -37,7 +37,8 @@ function problemOf(seen: Seen, endpoint: Endpoint | undefined): string | undefin
   }
   const codes = errorsByStatus(endpoint.errors)[status]
   if (codes === undefined) return 'a status that the table does not have'
-  const content = { [jsonType]: errorResponse(codes), ...(endpoint.hasPages && { [htmlType]: htmlPage }) }
+  const hasPage = endpoint.hasPages || toldByPage.includes(String(status))
+  const content = { [jsonType]: errorResponse(codes), ...(hasPage && { [htmlType]: htmlPage }) }
   return missingHeader(headers, errorHeaders(codes)) ?? bodyProblem(seen, content)
 }
 

@@ -136,3 +136,10 @@ test('a proxy that connects by IPv6 is trusted by its IPv6 address', async t => 
   const other = await startCallerServer(t, '::2', '::1')
   t.is(await other.ipFor('203.0.113.1'), '::1')
 })
+
+test('32 proxies of ours are looked through, and what comes before them is not: anybody could write it', async t => {
+  const { ipFor } = await startCallerServer(t, '127.0.0.0/8')
+  const behind = (proxies: number) => `203.0.113.7${', 127.0.0.2'.repeat(proxies)}`
+  t.is(await ipFor(behind(31)), '203.0.113.7')
+  t.is(await ipFor(behind(32)), '127.0.0.2')
+})

@@ -94,9 +94,17 @@ const goOn: Readonly<Record<number, Success>> = {
   303: { description: 'For a browser: where it goes next.', headers: ['Location'] },
 }
 
-const broken = { server_error: 'something went wrong here' } as const
+const broken = {
+  server_error: 'something went wrong here',
+  uri_too_long: 'the URL has more than 8000 characters',
+} as const
 const busy = { ...broken, temporarily_unavailable: 'the database cannot be used at the moment' } as const
-const readsForm = { ...busy, request_too_large: 'the body is too large' } as const
+const readsForm = {
+  ...busy,
+  length_required: 'a compressed body must say how long it is',
+  request_too_large: 'the body is too large',
+} as const
+const readsQuery = { invalid_request: 'there are more than 100 parameters' } as const
 const guessing = { too_many_attempts: 'too many attempts failed; try again later' } as const
 const clientRefused = {
   ...readsForm,
@@ -289,7 +297,7 @@ export const endpoints: readonly Endpoint[] = [
     hasPages: true,
     query: loginQuery,
     answers: { ...ok('The page.', { [htmlType]: schemas.htmlPage }), ...goOn },
-    errors: busy,
+    errors: { ...busy, ...readsQuery },
   },
   {
     method: 'post',
@@ -325,7 +333,7 @@ export const endpoints: readonly Endpoint[] = [
       ...ok('Somebody is.', { [jsonType]: schemas.profileResponse, [htmlType]: schemas.htmlPage }),
       ...goOn,
     },
-    errors: stranger,
+    errors: { ...stranger, ...readsQuery },
   },
   {
     method: 'post',

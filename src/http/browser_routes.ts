@@ -26,6 +26,7 @@ import { callerOf } from './caller.ts'
 import { sendJson } from './json.ts'
 import { frameOf, publicPath, redirect, refuseWithPage, sendPage, wantsPage } from './pages.ts'
 import { bodyParams } from './params.ts'
+import { readQuery } from './query.ts'
 import { loginParams } from './request_params.ts'
 import { insistOnSameSite, isMeantToAct } from './same_site.ts'
 import { clearSessionCookie, readSessionCookie, type SignedIn, setSessionCookie } from './session_cookie.ts'
@@ -44,7 +45,7 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
     },
 
     async signInForm(ctx: Context) {
-      const returnTo = localPath(ctx, ctx.query.return_to, config.issuer)
+      const returnTo = localPath(ctx, readQuery(ctx).return_to, config.issuer)
       if ((await readSessionCookie(deps, ctx)) !== undefined)
         return redirect(ctx, returnTo ?? publicPath(ctx, paths.account))
       sendPage(ctx, signInPage({ returnTo, signInFirst: returnTo !== undefined }, frameOf(ctx)))
@@ -82,7 +83,8 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
         return sendJson(ctx, { username: user.username })
       }
       const list = (cursor?: string) => listShownSessions(deps, session, callerOf(ctx), { cursor })
-      const asked = typeof ctx.query.cursor === 'string' ? ctx.query.cursor : undefined
+      const query = readQuery(ctx)
+      const asked = typeof query.cursor === 'string' ? query.cursor : undefined
       const page = await list(asked)
       // Of a cursor that is none any more, the first page.
       const cursor = page === undefined ? undefined : asked
@@ -93,9 +95,9 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
         ...(isCurrent && { lastSeenAt: now() }),
         app: clientId === browserClientId ? undefined : clientId,
       }))
-      const start = Number(ctx.query.start ?? 0)
+      const start = Number(query.start ?? 0)
       const view = { ...user, devices, currentId: session.id, now: now(), start, cursor, next }
-      sendPage(ctx, accountPage({ ...view, notice: parseAccountNotice(ctx.query.notice) }, frameOf(ctx)))
+      sendPage(ctx, accountPage({ ...view, notice: parseAccountNotice(query.notice) }, frameOf(ctx)))
     },
 
     /** Ends the sessions that the account page names: `session`, or `scope` others or all. */
@@ -169,13 +171,14 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
     /** GET and POST. Whoever comes to it from anywhere but a page of this site is asked first: the cookie comes along, the wish may not. */
     async logout(ctx: Context) {
       const isGet = ctx.method !== 'POST'
+      const query = readQuery(ctx)
       // Before the cookie is looked at: a form of another site comes without it, and must not have it cleared.
       if (!isGet) insistOnSameSite(ctx, config.issuer)
       const signedIn = await readSessionCookie(deps, ctx)
       if (signedIn === undefined) {
         if (!wantsPage(ctx)) refuseStranger()
         return isGet
-          ? sendPage(ctx, signedOutPage({ everywhere: 'everywhere' in ctx.query }, frameOf(ctx)))
+          ? sendPage(ctx, signedOutPage({ everywhere: 'everywhere' in query }, frameOf(ctx)))
           : sayGoodbye(ctx, false)
       }
       if (isGet && !isMeantToAct(ctx, config.issuer)) {
@@ -183,10 +186,10 @@ export function browserRoutes(deps: Deps, { docs }: { docs: boolean }) {
           throw new OAuthError('forbidden', 'only a person who opens this signs out by GET; send POST')
         return sendPage(ctx, signOutPage({ username: signedIn.user.username }, frameOf(ctx)))
       }
-      const which = sessionsToEnd(ctx.query.scope, signedIn.session)
+      const which = sessionsToEnd(query.scope, signedIn.session)
       await endSessions(ctx, signedIn, which)
       if (which.exceptId === undefined) clearSessionCookie(deps, ctx)
-      if (wantsPage(ctx)) return sayGoodbye(ctx, ctx.query.scope === 'all')
+      if (wantsPage(ctx)) return sayGoodbye(ctx, query.scope === 'all')
       sendJson(ctx, { message: 'Logout successful' })
     },
   }
@@ -256,7 +259,7 @@ function textProblems({ issues }: z.ZodError, params: Params): Record<string, 'm
 }
 
 /** @returns undefined when nothing was asked for; the home page for anything but a path of this site */
-function localPath(ctx: Context, returnTo: Params[string] | string[], issuer: string): string | undefined {
+function localPath(ctx: Context, returnTo: Params[string] | readonly string[], issuer: string): string | undefined {
   if (returnTo === undefined || returnTo === '') return undefined
   const home = publicPath(ctx, paths.home)
   if (typeof returnTo !== 'string' || !/^\/(?![/\\])[\x21-\x7e]{0,2000}$/.test(returnTo)) return home

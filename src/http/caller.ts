@@ -5,6 +5,9 @@ import type { Logger } from 'pino'
 import type { Caller } from '../oauth/audit.ts'
 import { longestUserAgent, readLabel } from '../oauth/text.ts'
 
+/** Proxies in front of this server that are looked through: the rest of the header may be anybody's. */
+const mostHops = 32
+
 const notTrusted = 'its sender is not in LATCHKEY_TRUST_PROXY'
 
 /** Puts a {@link Caller} into `ctx.state.caller`. */
@@ -38,8 +41,11 @@ export function callerOf(ctx: Context): Caller {
 /** The rightmost hop that is not one of ours: everything left of it is what the sender claims. */
 function clientAddress(forwardedFor: string, peer: string, trustProxy: BlockList): string {
   let address = peer
-  for (const hop of forwardedFor.split(',').reverse()) {
-    const next = plainAddress(hop.trim())
+  let end = forwardedFor.length
+  for (let hops = 0; hops < mostHops && end >= 0; hops++) {
+    const comma = end === 0 ? -1 : forwardedFor.lastIndexOf(',', end - 1)
+    const next = plainAddress(forwardedFor.slice(comma + 1, end).trim())
+    end = comma
     if (isIP(next) === 0) return address
     address = next
     if (!isIn(trustProxy, address)) return address

@@ -7,11 +7,14 @@ import type { Logger } from 'pino'
 import { type ErrorCode, errorAnswers, OAuthError } from '../oauth/error.ts'
 import { commonHeaders } from './headers.ts'
 import { sendJson } from './json.ts'
+import { limitHeaders, limitUrl } from './limits.ts'
 import { insistOnSingleHeaders } from './single_headers.ts'
 
 /** Lines about refusals of one code: so many at once, and so many a second after that. A flood of them must not fill the disk. */
 const logBurst = 200
 const logRate = 5
+/** Characters. No path of ours is longer. */
+const longestLoggedPath = 200
 
 /** @param idPrefix unlike that of any other process, so that ids are unique among nodes and restarts */
 export function answerErrors(log: Logger, idPrefix: string, issuer: string): Middleware {
@@ -23,6 +26,8 @@ export function answerErrors(log: Logger, idPrefix: string, issuer: string): Mid
     ctx.state.requestId = idPrefix + (requests++).toString(36)
     ctx.res.setHeader('X-Request-Id', ctx.state.requestId)
     for (const [name, value] of always) ctx.res.setHeader(name, value)
+    limitHeaders(ctx.headers)
+    ctx.state.isUrlTooLong = limitUrl(ctx)
     let failure: OAuthError | undefined
     try {
       insistOnReadableTarget(ctx)
@@ -34,6 +39,9 @@ export function answerErrors(log: Logger, idPrefix: string, issuer: string): Mid
       failure = asOAuthError(error)
     }
     if (failure !== undefined) answer(ctx, failure)
+    // Of a body that nobody reads Node would go on taking piece after piece. One that is too large may go on: its sender shall know.
+    if (ctx.headers['transfer-encoding'] !== undefined && !ctx.req.complete && ctx.status !== 413)
+      ctx.set('Connection', 'close')
     writeLog(log, ctx, failure, performance.now() - started, withinBudget)
   }
 }
@@ -101,7 +109,7 @@ function writeLog(
   const line = {
     requestId: ctx.state.requestId,
     method: ctx.method,
-    path: redact(ctx.path),
+    path: redact(ctx.path.slice(0, longestLoggedPath)),
     status: ctx.status,
     ms: Math.round(milliseconds * 10) / 10,
     ip: ctx.state.caller?.ip,

@@ -47,7 +47,7 @@ export function openApiDocument(config: OAuthConfig, hasDocs: boolean) {
 const description = `OAuth 2 for apps and users that are both yours: sign in with a password, stay signed in, be truly signed out.
 
 A request that is refused gets JSON with \`error\` and \`error_description\`. Every answer has an \`X-Request-Id\`. A form has at most
-16 KiB. Unknown paths are 404 and unknown methods 405, in the same form. \`GET\` endpoints answer \`HEAD\` too. Browser apps of the
+16 KiB and 100 parameters, a URL 8,000 characters. Unknown paths are 404 and unknown methods 405, in the same form. \`GET\` endpoints answer \`HEAD\` too. Browser apps of the
 allowed origins may call what an app needs (CORS).`
 
 /** In this order, because Swagger UI puts the cursor into the last of them. */
@@ -140,7 +140,7 @@ function responsesOf({ answers, errors, hasPages }: Endpoint, components: Compon
       description: codes.map(code => `\`${errorAnswers[code].error}\``).join(', '),
       headers: headerRefs(errorHeaders(codes)),
       content: {
-        ...(hasPages && { [htmlType]: { schema: components.response(htmlPage) } }),
+        ...((hasPages || toldByPage.includes(status)) && { [htmlType]: { schema: components.response(htmlPage) } }),
         [jsonType]: {
           schema: components.response(errorResponse(codes)),
           examples: Object.fromEntries(
@@ -161,6 +161,9 @@ function exampleOf(code: ErrorCode, description: string): Json {
   ]
   return { error: errorAnswers[code].error, error_description: description, ...(detail !== undefined && { detail }) }
 }
+
+/** What a browser is told by a page at every path: it is refused before anybody looks which it is. */
+export const toldByPage: readonly string[] = [String(errorAnswers.uri_too_long.status)]
 
 /** The codes of an endpoint by the status that they are answered with. */
 export function errorsByStatus(errors: Endpoint['errors']): Record<number, ErrorCode[]> {

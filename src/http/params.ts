@@ -7,49 +7,75 @@ import type { Context, Next } from 'koa'
 import bodyParser from 'koa-bodyparser'
 import type { TokenParams } from '../oauth/client.ts'
 import { OAuthError, quoted } from '../oauth/error.ts'
+import { insistOnFewPairs, mostPairs, readQuery } from './query.ts'
 
 const formType = 'application/x-www-form-urlencoded'
 const jsonType = 'application/json'
 const longestBody = 16 * 1024
 /** Three passwords of the longest kind, in the letters that take most room in a form. */
-const longestPageBody = '64kb'
+const longestPageBody = 64 * 1024
+/** Pieces that a body without a length may come in: each costs as much as 10 KB in one. */
+const mostPieces = 200
 
-// As text: the parser's own form decoding turns repeats into arrays, `a[b]` into objects and leaves broken encoding in.
-const readText = textReader(String(longestBody))
+// For what is compressed. As text: the parser's own form decoding turns repeats into arrays, `a[b]` into objects and leaves broken encoding in.
+const readText = textReader(longestBody)
 const readPageText = textReader(longestPageBody)
 
-function textReader(textLimit: string) {
-  return bodyParser({
+function textReader(longest: number) {
+  const parse = bodyParser({
     enableTypes: ['text'],
     extendTypes: { text: [formType, jsonType] },
-    textLimit,
+    textLimit: String(longest),
     onerror(error) {
-      if ('status' in error && error.status === 413) throw new OAuthError('request_too_large', 'the body is too large')
+      if ('status' in error && error.status === 413) throw tooLarge()
       // Broken off, of another length than announced, or not compressed as its Content-Encoding says.
       throw new OAuthError('invalid_request', 'the body cannot be read', { cause: error })
     },
   })
+  return async (ctx: Context, next: Next) => {
+    const { 'content-length': length, 'content-encoding': encoding } = ctx.headers
+    if (encoding !== undefined) {
+      // Else each piece of it would be a task of its own for the decompressor: RFC 9110 §15.5.12.
+      if (length === undefined) throw new OAuthError('length_required', 'a compressed body must say how long it is')
+      return parse(ctx, next)
+    }
+    if (Number(length) > longest) throw tooLarge()
+    ctx.request.body = await readPlainText(ctx.req, longest, length === undefined)
+    await next()
+  }
 }
+
+const tooLarge = () => new OAuthError('request_too_large', 'the body is too large')
 
 /** Reads a form body. Nothing but a form is taken, and no parameter from the query string. */
 export async function formBody(ctx: Context, next: Next): Promise<void> {
-  const { 'content-type': type, 'content-length': length, 'content-encoding': encoding } = ctx.headers
+  const { 'content-type': type, 'content-length': length } = ctx.headers
   // To the letter as nearly every client sends it, or in one of the other ways to write it.
   if ((type !== formType || length === undefined) && !ctx.is(formType)) {
     throw new OAuthError('invalid_request', `the body must be ${formType}`)
   }
-  if (ctx.querystring !== '') refuseCredentialsInQuery(ctx.querystring)
-  if (length === undefined || Number(length) > longestBody || encoding !== undefined) return readText(ctx, next)
-  ctx.request.body = await readPlainText(ctx.req)
-  await next()
+  refuseCredentialsInQuery(ctx)
+  await readText(ctx, next)
 }
 
-/** A form as clients send it, of a length that is told and not compressed. koa-bodyparser, made for any, costs 5 us more. */
-function readPlainText(request: IncomingMessage): Promise<string> {
+/** A body as clients send it, not compressed. koa-bodyparser, made for any, costs 5 us more, and takes it in any number of pieces. */
+function readPlainText(request: IncomingMessage, longest: number, isChunked: boolean): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
+    let size = 0
     let ended = false
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    const refuse = (error: OAuthError) => {
+      request.off('data', take).pause()
+      reject(error)
+    }
+    function take(chunk: Buffer) {
+      chunks.push(chunk)
+      size += chunk.length
+      if (size > longest) refuse(tooLarge())
+      else if (isChunked && chunks.length > mostPieces)
+        refuse(new OAuthError('invalid_request', 'the body comes in too many pieces'))
+    }
+    request.on('data', take)
     request.on('end', () => {
       ended = true
       resolve((chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString())
@@ -67,7 +93,7 @@ export async function formOrJsonBody(ctx: Context, next: Next): Promise<void> {
   if (!ctx.is(formType, jsonType)) {
     throw new OAuthError('invalid_request', `the body must be ${formType} or ${jsonType}`)
   }
-  if (ctx.querystring !== '') refuseCredentialsInQuery(ctx.querystring)
+  refuseCredentialsInQuery(ctx)
   await readPageText(ctx, next)
 }
 
@@ -96,6 +122,7 @@ export function bodyParams(ctx: Context): TokenParams {
 function parseJson(text: string): TokenParams['params'] {
   // Bytes that are not UTF-8 have become this character by now.
   if (text.includes('\ufffd')) throw new OAuthError('invalid_request', 'the body is not UTF-8')
+  insistOnFewMembers(text)
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -119,6 +146,21 @@ function parseJson(text: string): TokenParams['params'] {
   return params
 }
 
+const [quote, backslash, comma, bracket, brace] = ['"', '\\', ',', '[', '{'].map(mark => mark.charCodeAt(0))
+
+/** Counts members and values within values before anything is made of them. */
+function insistOnFewMembers(text: string): void {
+  let isInText = false
+  let members = 0
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === quote) isInText = !isInText
+    else if (isInText) at += Number(code === backslash)
+    else if ((code === comma || code === bracket || code === brace) && ++members > mostPairs)
+      throw new OAuthError('invalid_request', `the JSON object has more than ${mostPairs} members`)
+  }
+}
+
 /**
  * Parses form-encoded text.
  *
@@ -132,7 +174,8 @@ export function parseForm(text: string): TokenParams {
   const seen = new Set<string>()
   // Bytes that are not UTF-8 have become this character by now.
   if (text.includes('\ufffd')) throw new OAuthError('invalid_request', 'the body is not UTF-8')
-  for (const pair of text.split('&')) {
+  insistOnFewPairs(text)
+  for (const pair of plusToSpace(text).split('&')) {
     if (pair === '') continue
     const equals = pair.indexOf('=')
     const name = decode(equals < 0 ? pair : pair.slice(0, equals))
@@ -148,11 +191,19 @@ export function parseForm(text: string): TokenParams {
   return { params, resources }
 }
 
+/** Byte by byte: to replace each in a text of nothing else is ten times as dear. */
+function plusToSpace(text: string): string {
+  if (!text.includes('+')) return text
+  const bytes = Buffer.from(text)
+  for (let at = bytes.indexOf('+'); at >= 0 && at < bytes.length; at++) if (bytes[at] === 0x2b) bytes[at] = 0x20
+  return bytes.toString()
+}
+
 function decode(text: string): string {
-  if (!text.includes('%') && !text.includes('+') && !text.includes('\0')) return text
+  if (!text.includes('%') && !text.includes('\0')) return text
   let decoded: string
   try {
-    decoded = decodeURIComponent(text.replaceAll('+', ' '))
+    decoded = decodeURIComponent(text)
   } catch {
     throw new OAuthError('invalid_request', 'the body has broken percent-encoding')
   }
@@ -161,9 +212,8 @@ function decode(text: string): string {
 }
 
 /** Query strings end up in logs and histories (RFC 6749 §2.3.1, §3.2; RFC 6750 §5.3). */
-function refuseCredentialsInQuery(querystring: string): void {
-  const names = [...new URLSearchParams(querystring).keys()]
-  if (names.some(name => credentialNames.has(name))) {
+function refuseCredentialsInQuery(ctx: Context): void {
+  if (Object.keys(readQuery(ctx)).some(name => credentialNames.has(name))) {
     throw new OAuthError('invalid_request', 'parameters belong in the body, not in the query string')
   }
 }

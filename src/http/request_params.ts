@@ -99,6 +99,6 @@ function text(longest: number) {
   return z
     .string()
     .min(1)
-    .refine(value => [...value].length <= longest)
+    .refine(value => value.length <= 2 * longest && [...value].length <= longest)
     .meta({ maxLength: longest })
 }

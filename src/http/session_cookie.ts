@@ -116,9 +116,18 @@ function isHttps(issuer: string): boolean {
 }
 
 function cookieValues(header: string, name: string): string[] {
-  return header
-    .split(';')
-    .map(pair => pair.trim())
-    .filter(pair => pair.startsWith(`${name}=`))
-    .map(pair => pair.slice(name.length + 1))
+  const values: string[] = []
+  // Only where the name stands: a browser that knows many sites of this host sends their cookies too.
+  for (let at = header.indexOf(`${name}=`); at >= 0 && values.length < 2; at = header.indexOf(`${name}=`, at + 1)) {
+    if (!beginsPair(header, at)) continue
+    const end = header.indexOf(';', at)
+    values.push(header.slice(at + name.length + 1, end < 0 ? undefined : end).trim())
+  }
+  return values
+}
+
+function beginsPair(header: string, at: number): boolean {
+  let before = at - 1
+  while (header[before] === ' ' || header[before] === '\t') before--
+  return before < 0 || header[before] === ';'
 }

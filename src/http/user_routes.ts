@@ -19,6 +19,7 @@ import { userInfo } from '../oauth/user_info.ts'
 import { callerOf } from './caller.ts'
 import { sendJson } from './json.ts'
 import { bodyParams, formParams } from './params.ts'
+import { readQuery } from './query.ts'
 import { logoutQuery, passwordChangeParams, sessionsQuery } from './request_params.ts'
 
 export function userRoutes(deps: Deps) {
@@ -33,7 +34,7 @@ export function userRoutes(deps: Deps) {
 
   /** A page, and a link to the next one (RFC 8288), so that the body is what it always was. */
   async function pageOfSessions(ctx: Context, current: Session): Promise<readonly ShownSession[]> {
-    const query = sessionsQuery.safeParse(ctx.query)
+    const query = sessionsQuery.safeParse(readQuery(ctx))
     const { limit, cursor } = query.data ?? {}
     const wanted = { cursor, limit: limit === undefined ? undefined : Number(limit) }
     const page = query.success ? await listShownSessions(deps, current, callerOf(ctx), wanted) : undefined
@@ -62,7 +63,7 @@ export function userRoutes(deps: Deps) {
     },
     async logout(ctx: Context) {
       const { session, user } = await authenticate(deps, ctx)
-      await revoke(ctx, { userId: user.id, ...sessionsToEnd(ctx.query.scope, session) }, 'logout')
+      await revoke(ctx, { userId: user.id, ...sessionsToEnd(readQuery(ctx).scope, session) }, 'logout')
       sendJson(ctx, { message: 'Logout successful' })
     },
     async changePassword(ctx: Context) {
@@ -175,7 +176,7 @@ function accessTokenOf(ctx: Context): string | undefined {
 
 /** @throws OAuthError `invalid_token` with the challenge of RFC 6750 §3 */
 async function authenticate(deps: Deps, ctx: Context) {
-  if (ctx.querystring !== '' && 'access_token' in ctx.query) {
+  if ('access_token' in readQuery(ctx)) {
     throw new OAuthError('invalid_request', 'the access token belongs in the Authorization header', {
       challenge: malformedChallenge,
     })

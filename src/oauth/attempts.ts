@@ -17,6 +17,7 @@ import { createHeldAnswers } from './held_answers.ts'
 import { createKnownNetworks } from './known_networks.ts'
 import type { MasterSecrets } from './master_secret.ts'
 import { networksOf } from './network.ts'
+import { toNfc } from './normal_form.ts'
 import type { Storage } from './storage.ts'
 import { usernameFold } from './text.ts'
 import { countFailure, type Limit, waitOf } from './throttle.ts'
@@ -317,7 +318,7 @@ export async function createThrottle(
     return mac(throttleKey, parts)
   }
   const idOf = (subject: readonly string[]) => digest(...subject)
-  const guessOf = (text: string) => mac(guessKey, [text.normalize('NFC')])
+  const guessOf = (text: string) => mac(guessKey, [toNfc(text)])
 
   return {
     signIn({ username, password, patience }, { ip }, check) {

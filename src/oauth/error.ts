@@ -26,7 +26,9 @@ export const errorAnswers = {
   not_found: { status: 404, error: 'not_found' },
   method_not_allowed: { status: 405, error: 'method_not_allowed' },
   too_many_attempts: { status: 429, error: 'temporarily_unavailable' },
+  length_required: { status: 411, error: 'invalid_request' },
   request_too_large: { status: 413, error: 'invalid_request' },
+  uri_too_long: { status: 414, error: 'invalid_request' },
   server_error: { status: 500, error: 'server_error' },
   temporarily_unavailable: { status: 503, error: 'temporarily_unavailable' },
 } as const

@@ -4,6 +4,7 @@
  */
 import argon2 from 'argon2'
 import { OAuthError } from './error.ts'
+import { toNfc } from './normal_form.ts'
 import { openPasswordHash } from './password_formats.ts'
 import type { PasswordHash } from './password_functions.ts'
 
@@ -63,7 +64,7 @@ export async function createPasswords(
   const limited = createLimit(hashing.concurrency, hashing.queue)
   const aside = createLimit(Math.max(1, hashing.concurrency / 2), hashing.queue)
   const hash = async (password: string) => {
-    const phc = await limited.run(() => argon2.hash(password.normalize('NFC'), { ...cost, salt: randomBytes(16) }))
+    const phc = await limited.run(() => argon2.hash(toNfc(password), { ...cost, salt: randomBytes(16) }))
     // The package sorts the costs by name; in the order m, t, p every other implementation can read the hash.
     return phc.replace(/(m=\d+),(p=\d+),(t=\d+)/, '$1,$3,$2')
   }
@@ -132,7 +133,7 @@ export async function createPasswords(
 }
 
 /** Where an imported hash comes from, passwords were hashed as typed; here they are in NFC. */
-const formsOf = (password: string) => [...new Set([password.normalize('NFC'), password])]
+const formsOf = (password: string) => [...new Set([toNfc(password), password])]
 
 /** Milliseconds: for what else a busy machine does, and what nobody should wait longer for. */
 const leastPatience = 100

@@ -5,7 +5,8 @@
 import { auditEvent, type Caller } from './audit.ts'
 import type { Deps } from './deps.ts'
 import { refreshPolicy } from './lifetimes.ts'
-import { type PasswordProblem, passwordProblem } from './password_rules.ts'
+import { cutFarTooLong, isFarTooLong } from './normal_form.ts'
+import { longestPassword, type PasswordProblem, passwordProblem } from './password_rules.ts'
 import { isRefusal } from './refusals.ts'
 import { renewSession, type Session } from './session.ts'
 import { refuseSignIn, type User } from './user.ts'
@@ -20,16 +21,19 @@ export type PasswordChange = Readonly<{ currentPassword: string; newPassword: st
 export async function changePassword(
   deps: Deps,
   { user, session }: { user: User; session: Session },
-  { currentPassword, newPassword }: PasswordChange,
+  { currentPassword: typed, newPassword }: PasswordChange,
   caller: Caller,
 ): Promise<Session | 'wrong_password' | 'overtaken' | PasswordProblem> {
   // The rules first: they cost nothing.
   const problem = await passwordProblem(newPassword)
   if (problem !== undefined) return problem
   const about = { userId: user.id, sessionId: session.id }
+  const currentPassword = cutFarTooLong(typed, longestPassword)
+  const isTooLong = isFarTooLong(typed, longestPassword)
   try {
     await deps.throttle.currentPassword(session.id, async () => {
-      if (!(await deps.passwords.verify(currentPassword, user.passwordHash))) refuseSignIn('wrong password')
+      const matches = await deps.passwords.verify(currentPassword, user.passwordHash, isTooLong)
+      if (!matches || isTooLong) refuseSignIn('wrong password')
     })
   } catch (error) {
     if (!isRefusal(error)) throw error

@@ -2,6 +2,7 @@
  * The rules for a new password: 8 to 1,024 characters of any kind, none of the commonest ones, nothing about what it is made
  * of. NIST SP 800-63B §3.1.1.2.
  */
+import { isFarTooLong, toNfc } from './normal_form.ts'
 import { isTypeable } from './text.ts'
 
 export const shortestPassword = 8
@@ -19,7 +20,8 @@ export const passwordProblemTexts: Readonly<Record<PasswordProblem, string>> = {
 
 /** @returns what is wrong with a new password, or undefined */
 export async function passwordProblem(password: string): Promise<PasswordProblem | undefined> {
-  const length = [...password.normalize('NFC')].length
+  if (isFarTooLong(password, longestPassword)) return 'too_long'
+  const length = [...toNfc(password)].length
   if (length < shortestPassword) return 'too_short'
   if (length > longestPassword) return 'too_long'
   // It could be set and never used.

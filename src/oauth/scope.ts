@@ -2,12 +2,20 @@
 import type { Client } from './client.ts'
 import { OAuthError, quoted } from './error.ts'
 
+/** Characters of a request. What a client may ask for as a whole is compared as it is, however long. */
+const longestRequest = 4096
+
 const scopePattern = /^[\x21\x23-\x5b\x5d-\x7e]+(?: +[\x21\x23-\x5b\x5d-\x7e]+)*$/
 
 /** @returns the distinct scope tokens in the order given, or undefined when the text is no scope; '' is the empty scope */
 export function parseScope(text: string): string[] | undefined {
   if (text === '') return []
   return scopePattern.test(text) ? [...new Set(text.split(/ +/))] : undefined
+}
+
+/** {@link parseScope}, of a request. */
+function parseRequest(text: string): string[] | undefined {
+  return text.length > longestRequest ? undefined : parseScope(text)
 }
 
 /** What a refresh token means (OpenID Connect Core §11): whoever gets one may ask for it, and nobody is refused for asking. */
@@ -24,7 +32,7 @@ export const offlineAccess = 'offline_access'
 export function narrowScope(requested: string | undefined, allowed: string): string | undefined {
   if (requested === undefined || requested === allowed) return allowed
   const within = new Set(allowed.split(' '))
-  const tokens = parseScope(requested)?.filter(token => token !== offlineAccess || within.has(token))
+  const tokens = parseRequest(requested)?.filter(token => token !== offlineAccess || within.has(token))
   return tokens?.every(token => within.has(token)) ? tokens.join(' ') : undefined
 }
 
@@ -58,7 +66,7 @@ export function grantScope(requested: string | undefined, allowed: string): stri
 /** @param most what is the most that could have been asked for, for the end of a sentence. @throws OAuthError `invalid_scope` */
 export function refuseScope(requested: string | undefined, allowed: string, most: string): never {
   const within = new Set(allowed.split(' '))
-  const tokens = parseScope(requested ?? '')
+  const tokens = parseRequest(requested ?? '')
   const beyond = tokens?.filter(token => token !== offlineAccess && !within.has(token)) ?? []
   if (tokens !== undefined && beyond.length === 0)
     throw new OAuthError('invalid_scope', 'nothing of the scope is left to the client')

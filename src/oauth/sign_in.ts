@@ -2,9 +2,11 @@
 import { auditEvent, type Caller } from './audit.ts'
 import type { Deps } from './deps.ts'
 import { OAuthError } from './error.ts'
+import { cutFarTooLong, isFarTooLong } from './normal_form.ts'
+import { longestPassword } from './password_rules.ts'
 import { isRefusal } from './refusals.ts'
 import { createSession, type Lifetimes, type Session } from './session.ts'
-import { longestDevice, readLabel } from './text.ts'
+import { longestDevice, longestUsername, readLabel } from './text.ts'
 import { refuseSignIn, type User } from './user.ts'
 
 export type SignIn = Readonly<{
@@ -18,7 +20,13 @@ export type SignIn = Readonly<{
 }>
 
 /** @throws OAuthError `invalid_grant`, `too_many_attempts`, or `temporarily_unavailable` when too many sign-ins wait */
-export async function signIn(deps: Deps, request: SignIn, caller: Caller): Promise<Session> {
+export async function signIn(deps: Deps, typed: SignIn, caller: Caller): Promise<Session> {
+  // Nobody has a name or a password of such a length: a wrong one like any other, and no dearer.
+  const request = {
+    ...typed,
+    username: cutFarTooLong(typed.username, longestUsername),
+    password: cutFarTooLong(typed.password, longestPassword),
+  }
   try {
     return await openSession(deps, request, caller)
   } catch (error) {
@@ -70,12 +78,14 @@ async function verifyCredentials(
   isLate: (() => boolean) | undefined,
 ): Promise<User> {
   const user = await storage.findUserByUsername(username)
+  const isTooLong = isFarTooLong(password, longestPassword)
+  const isRefused = isTooLong || user?.disabledAt !== undefined
   const matches =
     isLate === undefined
-      ? await passwords.verify(password, user?.passwordHash, user?.disabledAt !== undefined)
+      ? await passwords.verify(password, user?.passwordHash, isRefused)
       : user?.passwordHash !== undefined && (await passwords.verifyAside(password, user.passwordHash, isLate))
   if (user === undefined) refuseSignIn('no such user')
-  if (!matches) refuseSignIn('wrong password')
+  if (!matches || isTooLong) refuseSignIn('wrong password')
   if (user.disabledAt !== undefined) refuseSignIn('the user is disabled')
   return user
 }

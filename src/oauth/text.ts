@@ -3,6 +3,7 @@
  * one, over HTTP, from a command line or from a file, asks here. After RFC 8264 and RFC 8265 (PRECIS), but for new texts only: what
  * is stored already stays good.
  */
+import { toNfc, toNfkc } from './normal_form.ts'
 
 /** A text as it is to be kept, or what is wrong with it: words that go on after the name of what it is. */
 export type Reading = Readonly<{ text: string; problem?: undefined } | { text?: undefined; problem: string }>
@@ -38,7 +39,7 @@ const neededJoiner = new RegExp(`(?<=(?=[\\p{L}\\p{M}])${joined})[\u200c\u200d](
  * the Turkish ı and i) fall together.
  */
 export function usernameKey(username: string): string {
-  return username.trim().normalize('NFC').toLowerCase().toUpperCase().toLowerCase().normalize('NFC')
+  return toNfc(toNfc(username.trim()).toLowerCase().toUpperCase().toLowerCase())
 }
 
 /**
@@ -50,8 +51,8 @@ export function usernameFold(username: string): string {
   let fold = usernameKey(username)
   // What one step lays open the next one takes: two or three are enough.
   for (let step = 0; step < 8; step++) {
-    const seen = fold.normalize('NFKC').replace(/\p{Default_Ignorable_Code_Point}/gu, '')
-    const next = usernameKey(seen.replace(/\s+/g, ' ')).normalize('NFKC')
+    const seen = toNfkc(fold).replace(/\p{Default_Ignorable_Code_Point}/gu, '')
+    const next = toNfkc(usernameKey(seen.replace(/\s+/g, ' ')))
     if (next === fold) break
     fold = next
   }
@@ -64,7 +65,7 @@ export function readUsername(given: string): Reading {
   const problem = { problem: `has more than ${longestUsername} characters` }
   // Before it is looked at any closer. Letters with four marks each become one.
   if (given.length > 8 * longestUsername) return problem
-  const text = given.normalize('NFC')
+  const text = toNfc(given)
   if (lengthOf(text) > longestUsername) return problem
   if (text.trim() !== text) return { problem: 'begins or ends with white space' }
   if (/^\p{M}/u.test(text)) return { problem: 'begins with a mark that belongs to the letter before it' }
@@ -91,7 +92,7 @@ export function readEmail(given: string): Reading {
 /** Reads a new full name: one line in NFC, white space of every kind as one space. */
 export function readFullName(given: string): Reading {
   if (given.length > 8 * longestFullName) return { problem: `has more than ${longestFullName} characters` }
-  const text = given.replace(strayMarks, '').replace(/\s+/g, ' ').trim().normalize('NFC')
+  const text = toNfc(given.replace(strayMarks, '').replace(/\s+/g, ' ').trim())
   if (lengthOf(text) > longestFullName) return { problem: `has more than ${longestFullName} characters` }
   // Joiners are all over names, in letters as in emoji.
   const hidden = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\ufffd]/u.exec(text.replace(/[\u200c\u200d]/g, ''))?.[0]

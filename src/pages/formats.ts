@@ -103,12 +103,16 @@ const platforms: readonly (readonly [RegExp, string])[] = [
   [/\bLinux\b/, 'Linux'],
 ]
 
+/** Characters. A session keeps fewer; the patterns above take time by the square of what they read. */
+const longestUserAgent = 512
+
 /**
  * What a user agent calls itself, without version: browsers go by name and platform.
  *
  * @returns undefined for anything but one of the browsers that are known for certain
  */
-export function parseUserAgent(userAgent: string): { browser: string; platform: string } | undefined {
+export function parseUserAgent(text: string): { browser: string; platform: string } | undefined {
+  const userAgent = text.slice(0, longestUserAgent)
   // Apps write whatever they like, and bots the names of browsers: their own text says more.
   if (!userAgent.startsWith('Mozilla/5.0 (') || /compatible;|bot|crawl|; wv\)/i.test(userAgent)) return undefined
   const browser = browsers.find(([pattern]) => pattern.test(userAgent))?.[1]
