@@ -1,11 +1,12 @@
 /** `latchkey serve`: reads settings, opens storage and keys, listens, looks after its data, stops without cutting anybody off. */
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import pino from 'pino'
+import pino, { type Logger } from 'pino'
 import { createApp } from './app.ts'
 import { bootstrap } from './bootstrap.ts'
 import type { Config } from './config.ts'
 import { createServer } from './http/commonjs.ts'
+import { type ClosedConnections, connectionLimits, serveWithin } from './http/connections.ts'
 import { createRemoteJwks } from './http/remote_jwks.ts'
 import { createThrottle } from './oauth/attempts.ts'
 import type { Deps } from './oauth/deps.ts'
@@ -32,8 +33,8 @@ const httpLimits = {
   requestTimeout: 30_000,
   /** How often slow requests are looked for. */
   connectionsCheckingInterval: 1000,
-  /** Longer than the usual load balancer's, so that it is never this side that closes under a request. */
-  keepAliveTimeout: 75_000,
+  /** Longer than a load balancer's, ten minutes at Google's, so that it is never this side that closes under a request. */
+  keepAliveTimeout: 620_000,
 }
 
 /** Milliseconds that requests under way get to finish after SIGTERM. */
@@ -93,7 +94,8 @@ export async function serve(config: Config): Promise<void> {
       randomBytes,
     }
     const { corsOrigins, trustProxy, docs } = config
-    server.on('request', createApp(deps, { log, corsOrigins, trustProxy, docs }).callback())
+    const app = createApp(deps, { log, corsOrigins, trustProxy, docs })
+    serveWithin(connectionLimits(), server, app.callback(), tellClosed(log))
 
     if (config.bootstrap) {
       const file = await bootstrap(deps, config, url, process.stderr.isTTY ? process.stderr : undefined)
@@ -131,6 +133,20 @@ function listen(server: Server, { host, port }: Config): Promise<void> {
     })
     server.listen(port, host, resolve)
   })
+}
+
+/** Once a minute at the most, with all that came together since. */
+function tellClosed(log: Logger): (closed: ClosedConnections) => void {
+  let untold: Partial<ClosedConnections> = {}
+  let toldAt = Number.NEGATIVE_INFINITY
+  return closed => {
+    for (const reason of Object.keys(closed) as (keyof ClosedConnections)[])
+      untold[reason] = (untold[reason] ?? 0) + closed[reason]
+    if (performance.now() - toldAt < 60_000) return
+    log.warn(untold, 'connections were closed: unread answers, or too many at once')
+    toldAt = performance.now()
+    untold = {}
+  }
 }
 
 function urlOf(server: Server, host: string): string {

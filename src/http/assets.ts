@@ -1,4 +1,5 @@
 /** Texts that stay the same while the server runs. Each is compressed at most once in each way, when first asked for, and kept. */
+import { pipeline, Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import type { Context } from 'koa'
@@ -7,8 +8,8 @@ import { answersUnmodified, contentHash } from './cache.ts'
 export type Asset = Readonly<{
   type: string
   hash: string
-  /** Reads the text itself, which is not kept: nearly everybody takes it compressed. */
-  read: () => Promise<Buffer>
+  /** Kept, so that a request costs neither a descriptor nor a copy. */
+  text: Buffer
   compressed: Partial<Record<Encoding, Promise<Buffer>>>
 }>
 
@@ -20,8 +21,17 @@ const compress = {
   gzip: (bytes: Buffer) => promisify(gzip)(bytes, { level: 9 }),
 }
 
-export async function createAsset(type: string, read: () => Promise<Buffer>): Promise<Asset> {
-  return { type, hash: contentHash(await read()), read, compressed: {} }
+/** Bytes that are handed to the connection at a time: what was taken of a long answer shows in steps of this size. */
+const slice = 65_536
+
+/**
+ * Milliseconds until a connection that was sent a long answer is closed when no other request comes. Whether its client reads, only
+ * the system knows once it has taken all of it: it may hold megabytes for one that does not.
+ */
+const idleTimeout = 30_000
+
+export function createAsset(type: string, text: Buffer): Asset {
+  return { type, hash: contentHash(text), text, compressed: {} }
 }
 
 /** Answers with an asset, in the encoding that the caller takes, or 304. */
@@ -32,10 +42,34 @@ export async function sendAsset(ctx: Context, asset: Asset, cacheControl: string
   if (answersUnmodified(ctx, `"${asset.hash}${encoding === undefined ? '' : `-${encoding}`}"`)) return
   if (encoding !== undefined) ctx.set('Content-Encoding', encoding)
   ctx.type = asset.type
-  ctx.body = encoding === undefined ? await asset.read() : await compressedOnce(asset, encoding)
+  const bytes = encoding === undefined ? asset.text : await compressedOnce(asset, encoding)
+  if (bytes.length <= slice || ctx.method === 'HEAD') {
+    ctx.body = bytes
+    return
+  }
+  ctx.status = 200
+  ctx.length = bytes.length
+  // Koa would ask the stream whether it is a `Response`, and for that Node loads all of fetch.
+  ctx.respond = false
+  const { socket } = ctx.req
+  ctx.set('Keep-Alive', `timeout=${idleTimeout / 1000}`)
+  ctx.res.once('close', () => {
+    // Unless the next request is under way.
+    if ((socket.timeout ?? 0) > 0) socket.setTimeout(idleTimeout)
+  })
+  // A reader that goes away is nobody's mistake.
+  pipeline(Readable.from(slicesOf(bytes)), ctx.res, () => {})
+}
+
+function* slicesOf(bytes: Buffer): Generator<Buffer> {
+  for (let start = 0; start < bytes.length; start += slice) yield bytes.subarray(start, start + slice)
 }
 
 function compressedOnce(asset: Asset, encoding: Encoding): Promise<Buffer> {
-  asset.compressed[encoding] ??= asset.read().then(compress[encoding])
+  asset.compressed[encoding] ??= compress[encoding](asset.text).catch(error => {
+    // The next request tries again.
+    delete asset.compressed[encoding]
+    throw error
+  })
   return asset.compressed[encoding]
 }

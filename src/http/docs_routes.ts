@@ -20,8 +20,7 @@ const redocStyleHashes =
 export function docsRoutes({ config, randomBytes }: Deps, hasPages: boolean) {
   const openApi = once(async () => {
     const { openApiDocument } = await import('./openapi.ts')
-    const text = Buffer.from(JSON.stringify(openApiDocument(config, hasPages)))
-    return createAsset('application/json', async () => text)
+    return createAsset('application/json', Buffer.from(JSON.stringify(openApiDocument(config, hasPages))))
   })
   const files = once(loadFiles)
 
@@ -95,7 +94,7 @@ async function loadFiles() {
 async function loadFile(name: DocsFile): Promise<Asset> {
   try {
     const file = locateDocsFile(name)
-    return await createAsset(docsFiles[name].type, async () => withoutForeignLogo(await readFile(file)))
+    return createAsset(docsFiles[name].type, withoutForeignLogo(await readFile(file)))
   } catch (cause) {
     // A checkout without its development dependencies.
     throw new OAuthError('not_found', 'the files of this page are not installed', { cause })

@@ -35,6 +35,11 @@ let common: Promise<ReadonlySet<string>> | undefined
 function commonPasswords(): Promise<ReadonlySet<string>> {
   common ??= import('@zxcvbn-ts/language-common').then(
     ({ dictionary }) => new Set(dictionary['passwords-common'].filter(password => password.length >= shortestPassword)),
+    error => {
+      // Not read this time; the next password tries again.
+      common = undefined
+      throw error
+    },
   )
   return common
 }
