@@ -11,8 +11,9 @@ if (Number.parseInt(process.versions.node, 10) < 24) {
 }
 
 // As many pool threads as password hashes may run at once: each thread that ever hashed keeps 19 MiB. Nothing that a request
-// waits for runs in the pool but hashes. libuv reads this once, at the first use of the pool.
-process.env.UV_THREADPOOL_SIZE ??= String(availableParallelism())
+// waits for runs in the pool but hashes. Never one alone, which a log file on a slow disk could hold. libuv reads this once, at the
+// first use of the pool.
+process.env.UV_THREADPOOL_SIZE ??= String(Math.max(2, availableParallelism()))
 
 const source = new URL('../src/cli.ts', import.meta.url)
 // A checkout's TypeScript as JavaScript, from the second start on: 25 MiB and a third of a start less. In a folder of the checkout,

@@ -1,5 +1,5 @@
 /** First start on an empty database: one public client and one user, so that a first token is one command away. */
-import { chmodSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import type { Config } from './config.ts'
 import { auditEvent } from './oauth/audit.ts'
 import { createClient } from './oauth/client.ts'
@@ -50,10 +50,22 @@ export async function bootstrap(
   }
   // Before the user exists: a crash between the two leaves a file without a user, never a user without a password.
   const file = firstSignInFile(config.databaseFile)
-  writeFileSync(file, text, { mode: 0o600, flush: true })
-  // The mode above counts only for a new file.
-  chmodSync(file, 0o600)
+  writeWhole(file, text)
   return (await storage.bootstrap(client, user, event)) ? file : undefined
+}
+
+/** @throws Error that says that nothing has been made */
+function writeWhole(file: string, text: string): void {
+  const partial = `${file}.partial`
+  try {
+    rmSync(partial, { force: true })
+    writeFileSync(partial, text, { mode: 0o600, flag: 'wx', flush: true })
+    renameSync(partial, file)
+  } catch (error) {
+    rmSync(partial, { force: true })
+    const why = (error as Error).message
+    throw new Error(`cannot write the first password to ${file}, so no user has been made: ${why}`, { cause: error })
+  }
 }
 
 function firstSignIn(url: string, password: string): string {

@@ -6,7 +6,7 @@ import { backupCommand } from './cli/backup.ts'
 import { clientCommand } from './cli/client.ts'
 import { doctorCommand } from './cli/doctor.ts'
 import { keyCommand } from './cli/key.ts'
-import { insistOnUtf8, output, UsageError } from './cli/run.ts'
+import { insistOnUtf8, OutputError, output, print, UsageError } from './cli/run.ts'
 import { secretCommand } from './cli/secret.ts'
 import { sessionCommand } from './cli/session.ts'
 import { userCommand } from './cli/user.ts'
@@ -16,6 +16,12 @@ import { openSqliteStorage } from './storage/sqlite.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 
+let isServing = false
+// Whatever ends npm or the shell between, few of them hand it on: the server would keep port and database as an orphan.
+const { npm_command, npm_lifecycle_event, npm_package_name } = process.env
+const isOfNpm = npm_command === 'exec' || npm_lifecycle_event === 'start' || npm_package_name === 'latchkey'
+const parent = process.ppid
+
 const program = new Command('latchkey')
   .description('OAuth 2 authorization server')
   .version(version)
@@ -24,11 +30,12 @@ const program = new Command('latchkey')
 
 program
   .command('serve')
-  .description('run the server until SIGTERM or SIGINT')
+  .description('run the server until SIGTERM, SIGINT or SIGHUP')
   .action(async () => {
+    isServing = true
     // The server's own parts are loaded only to serve: the other commands start faster without them.
     const { serve } = await import('./main.ts')
-    await serve(readConfig(readEnvironment()))
+    await serve(readConfig(readEnvironment()), isOfNpm ? () => process.ppid !== parent : undefined)
   })
 
 program
@@ -46,11 +53,15 @@ const commands = [userCommand(), clientCommand(), sessionCommand(), keyCommand()
 for (const command of [...commands, backupCommand(), doctorCommand()]) program.addCommand(command)
 throwInsteadOfExit(program)
 
-// A reader that has seen enough, such as head: what is left out is no success, and nothing to say a word about.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
+  // The server goes on without its log.
+  if (isServing) return
+  // A reader that has seen enough, such as head: what is left out is no success, and nothing to say a word about.
+  if (error.code !== 'EPIPE') process.stderr.write(`${explain(new OutputError(error))}\n`)
   process.exit(1)
 })
+// There is nowhere left to say it; the exit code tells.
+process.stderr.on('error', () => {})
 
 try {
   insistOnUtf8(process.argv.slice(2))
@@ -60,10 +71,14 @@ try {
   // commander has shown its own message already.
   if (!(error instanceof CommanderError)) process.stderr.write(`${printableLines(explain(error))}\n`)
 }
+// What still waits for a reader of stdout or stderr must not keep a server that has ended. A pipe that is read has taken it by now.
+if (isServing) setImmediate(() => process.exit())
 
+/** And prints as everything else is printed. */
 function throwInsteadOfExit(command: Command): void {
   // It quotes what it does not understand.
-  command.exitOverride().configureOutput({ writeErr: text => process.stderr.write(printableLines(text)) })
+  const writeErr = (text: string) => process.stderr.write(printableLines(text))
+  command.exitOverride().configureOutput({ writeOut: print, writeErr })
   for (const child of command.commands) throwInsteadOfExit(child)
 }
 

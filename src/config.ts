@@ -2,7 +2,6 @@
  * Settings: environment variables in, a frozen {@link Config} out. The only reader of the environment.
  * `settings` is the one list of them; the check for unknown names, the README's table test and the errors come from it.
  */
-import { existsSync, readFileSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -14,6 +13,7 @@ import { originProblem, parseOrigin } from './oauth/origin.ts'
 import type { PasswordHashing } from './oauth/password.ts'
 import { isAudience } from './oauth/resource.ts'
 import { printableBrief } from './printable.ts'
+import { readSmallFile } from './small_file.ts'
 
 export type Config = Readonly<{
   host: string
@@ -326,7 +326,11 @@ export const envFile = '.env'
 
 /** What `.env` sets, whether or not the environment sets it otherwise; nothing when there is no such file. */
 export function readEnvFile(): Record<string, string | undefined> {
-  return existsSync(envFile) ? parseEnv(readFileSync(envFile, 'utf8')) : {}
+  try {
+    return parseEnv(readSmallFile(envFile) ?? '')
+  } catch (error) {
+    throw new ConfigError(`cannot read ${envFile}: ${(error as Error).message}`)
+  }
 }
 
 /** The process's environment, with what `.env` in the working directory adds to it. */

@@ -1,19 +1,19 @@
 /** `latchkey serve`: reads settings, opens storage and keys, listens, looks after its data, stops without cutting anybody off. */
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import pino, { type Logger } from 'pino'
+import type { Logger } from 'pino'
 import { createApp } from './app.ts'
 import { bootstrap } from './bootstrap.ts'
 import type { Config } from './config.ts'
 import { createServer } from './http/commonjs.ts'
 import { type ClosedConnections, connectionLimits, serveWithin } from './http/connections.ts'
 import { createRemoteJwks } from './http/remote_jwks.ts'
+import { createLog } from './log.ts'
 import { createThrottle } from './oauth/attempts.ts'
 import type { Deps } from './oauth/deps.ts'
 import { createKeyRing } from './oauth/keys.ts'
 import { createPasswords } from './oauth/password.ts'
 import { createRefusals } from './oauth/refusals.ts'
-import { printableJson } from './printable.ts'
 import {
   looseFiles,
   lowerPoolPriority,
@@ -24,6 +24,7 @@ import {
   randomBytes,
   readMasterSecrets,
 } from './setup.ts'
+import { createSink } from './sink.ts'
 import { openSqliteStorage } from './storage/sqlite.ts'
 import { learnHashKinds, noteMasterSecret, startUpkeep } from './upkeep.ts'
 
@@ -39,21 +40,23 @@ const httpLimits = {
 
 /** Milliseconds that requests under way get to finish after SIGTERM. */
 const drainLimit = 10_000
+/** Milliseconds that the last lines of the log get to be written. */
+const lastLinesLimit = 1000
 
-/** Serves until SIGTERM or SIGINT. Resolves when everything is answered and closed. */
-export async function serve(config: Config): Promise<void> {
-  const log = pino({
-    level: config.logLevel,
-    base: null,
-    timestamp: pino.stdTimeFunctions.isoTime,
-    hooks: { streamWrite: printableJson },
-  })
+/**
+ * Serves until SIGTERM, SIGINT or SIGHUP. Resolves when everything is answered and closed.
+ *
+ * @param isOrphan asked once a second where it matters: whether who started this server is gone
+ */
+export async function serve(config: Config, isOrphan?: () => boolean): Promise<void> {
+  const { log, flush } = createLog(config.logLevel)
   const { storage, migrated } = openSqliteStorage(config.databaseFile, why =>
     log.warn({ why }, 'database opened again'),
   )
   if (migrated > 0) log.info({ migrated }, 'database migrated')
-  const stopRequested = waitForSignal()
+  const stop = waitForSignals(isOrphan)
   const server = createServer(httpLimits)
+  let isStopped = false
   try {
     let secrets = await readMasterSecrets(config.secret, storage)
     for (const loose of looseFiles(privateFiles(config))) log.warn(loose, 'others can read this file: chmod 600')
@@ -98,7 +101,12 @@ export async function serve(config: Config): Promise<void> {
     serveWithin(connectionLimits(), server, app.callback(), tellClosed(log))
 
     if (config.bootstrap) {
-      const file = await bootstrap(deps, config, url, process.stderr.isTTY ? process.stderr : undefined)
+      const file = await bootstrap(
+        deps,
+        config,
+        url,
+        process.stderr.isTTY ? createSink(process.stderr, () => {}) : undefined,
+      )
       if (file !== undefined) log.info({ file }, 'first start: the password of the user admin is in this file')
     }
     log.info({ url, issuer }, 'listening')
@@ -111,18 +119,19 @@ export async function serve(config: Config): Promise<void> {
       return read
     }
     const upkeep = startUpkeep(deps, config, reloadSecrets, log)
-    const signal = await stopRequested
-    log.info({ signal }, 'stopping')
-    await drain(server)
+    log.info({ signal: await stop.requested }, 'stopping')
+    await drain(server, stop.urged)
     await upkeep.stop()
     await Promise.all([throttle.flush(), refusals.flush(true)]).catch(error =>
       log.warn({ err: error }, 'the last failed attempts are forgotten'),
     )
+    isStopped = true
   } finally {
     server.close()
     await storage.close()
+    if (isStopped) log.info('stopped')
+    await flush(lastLinesLimit)
   }
-  log.info('stopped')
 }
 
 function listen(server: Server, { host, port }: Config): Promise<void> {
@@ -154,19 +163,39 @@ function urlOf(server: Server, host: string): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-function waitForSignal(): Promise<NodeJS.Signals> {
-  return new Promise(resolve => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve)
-  })
+/**
+ * @returns when somebody wants the server to stop, and when somebody wants it again, more than a second later: at a terminal both
+ *          the shell and npm send what Ctrl-C means
+ */
+function waitForSignals(isOrphan: (() => boolean) | undefined) {
+  const requested = Promise.withResolvers<NodeJS.Signals>()
+  const urged = Promise.withResolvers<void>()
+  let requestedAt: number | undefined
+  const stop = (signal: NodeJS.Signals) => {
+    requestedAt ??= performance.now()
+    requested.resolve(signal)
+    if (performance.now() - requestedAt > 1000) urged.resolve()
+  }
+  // SIGHUP comes when the terminal is closed.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop)
+  if (isOrphan !== undefined) {
+    const timer = setInterval(() => {
+      if (!isOrphan()) return
+      clearInterval(timer)
+      stop('SIGHUP')
+    }, 1000)
+  }
+  return { requested: requested.promise, urged: urged.promise }
 }
 
-/** Takes no new connection, answers what is under way, and gives up on clients that do not finish. */
-async function drain(server: Server): Promise<void> {
+/** Takes no new connection, answers what is under way, and gives up on clients that do not finish, sooner when urged. */
+async function drain(server: Server, urged: Promise<void>): Promise<void> {
   const closed = new Promise(resolve => server.close(resolve))
   server.prependListener('request', (_request, response) => response.setHeader('Connection', 'close'))
   // Again and again: a connection whose answer was under way becomes idle, and its client may never close it.
   const idle = setInterval(() => server.closeIdleConnections(), 50)
   const impatience = setTimeout(() => server.closeAllConnections(), drainLimit)
+  void urged.then(() => server.closeAllConnections())
   await closed
   clearInterval(idle)
   clearTimeout(impatience)

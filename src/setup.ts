@@ -31,6 +31,7 @@ import {
 } from './oauth/keys.ts'
 import { createMasterSecret, type MasterSecrets, parseMasterSecrets } from './oauth/master_secret.ts'
 import type { Storage } from './oauth/storage.ts'
+import { readSmallFile } from './small_file.ts'
 
 /** Seconds since the epoch: the only place that reads the clock. */
 export const now = () => Math.floor(Date.now() / 1000)
@@ -206,9 +207,8 @@ export function firstSignInFile(databaseFile: string): string {
 
 function readSecretFile(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8')
+    return readSmallFile(path)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     return fail(`cannot read the master secret ${path}: ${(error as Error).message}`)
   }
 }

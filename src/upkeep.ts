@@ -51,6 +51,9 @@ export function startUpkeep(
       const [newest] = await reloadSecrets()
       if (newest.name !== before) log.info({ secret: newest.name }, 'the master secret has been rotated')
       await noteMasterSecret(deps)
+    }),
+    // Whether or not the master secret can be read again.
+    repeat(reloadInterval, log, async () => {
       await rotateKey(deps, config, log)
       await reloadKeys(deps)
     }),

@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -14,6 +14,7 @@ import Database from 'better-sqlite3'
 import {
   createFolder,
   deployment,
+  freePort,
   launcher,
   postForm,
   root,
@@ -33,14 +34,6 @@ function readFirstSignIn(folder: string) {
 
 const signInAs = (url: string, username: string, password: string) =>
   postForm(`${url}/token`, { grant_type: 'password', client_id: 'app', username, password })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
-}
 
 async function isOpen(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')

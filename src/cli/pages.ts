@@ -1,7 +1,7 @@
 /** Lists of any length: read and printed page by page, so that memory holds one page. */
 import { once } from 'node:events'
 import { formatJson } from '../printable.ts'
-import { table } from './run.ts'
+import { print, table } from './run.ts'
 
 /** Rows of a page. */
 export const pageSize = 1000
@@ -28,17 +28,18 @@ export async function outputPages<T>(
     size = Math.min(pageSize, limit - printed)
     page = await nextPage(last, size)
     if (options.json) {
-      for (const [i, one] of page.entries()) await print(`${printed + i === 0 ? '[' : ','}${formatJson(describe(one))}`)
+      for (const [i, one] of page.entries())
+        await printOn(`${printed + i === 0 ? '[' : ','}${formatJson(describe(one))}`)
     } else if (printed === 0 || page.length > 0) {
       const text = table(headings, page.map(row))
-      await print(`${printed === 0 ? text : text.slice(text.indexOf('\n') + 1)}\n`)
+      await printOn(`${printed === 0 ? text : text.slice(text.indexOf('\n') + 1)}\n`)
     }
     printed += page.length
     last = page.at(-1)
   } while (page.length === size && printed < limit)
-  if (options.json) await print(printed === 0 ? '[]\n' : ']\n')
+  if (options.json) await printOn(printed === 0 ? '[]\n' : ']\n')
 }
 
-async function print(text: string): Promise<void> {
-  if (!process.stdout.write(text)) await once(process.stdout, 'drain')
+async function printOn(text: string): Promise<void> {
+  if (!print(text)) await once(process.stdout, 'drain')
 }

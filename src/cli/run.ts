@@ -1,6 +1,6 @@
 /** What the commands share: opening and closing the database, one form of output, secrets from stdin or a terminal. */
 import { isUtf8 } from 'node:buffer'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
@@ -12,11 +12,21 @@ import type { Storage } from '../oauth/storage.ts'
 import { isTypeable } from '../oauth/text.ts'
 import { formatJson, printable, printableLines } from '../printable.ts'
 import { now } from '../setup.ts'
+import { isFile } from '../sink.ts'
 import { openSqliteStorage } from '../storage/sqlite.ts'
 
 /** Something that the person at the keyboard has to say differently: exit code 2. */
 export class UsageError extends Error {
   override name = 'UsageError'
+}
+
+/** What a command was to print got lost. */
+export class OutputError extends Error {
+  override name = 'OutputError'
+
+  constructor(cause: unknown) {
+    super(`cannot write to stdout: ${(cause as Error).message}; what the command changed stays changed`, { cause })
+  }
 }
 
 /** Opens the database that the settings name, runs, closes it. */
@@ -32,7 +42,23 @@ export async function withStorage(run: (storage: Storage, config: Config) => Pro
 
 /** Prints one JSON document or text for a person. */
 export function output(options: { json?: true }, document: unknown, text: string): void {
-  process.stdout.write(`${options.json ? formatJson(document) : printableLines(text)}\n`)
+  print(`${options.json ? formatJson(document) : printableLines(text)}\n`)
+}
+
+/**
+ * Writes to stdout, to a file all of it: Node's own stream takes a write that was cut short by a full disk for a success.
+ *
+ * @returns false when it is better to wait for `drain`
+ */
+export function print(text: string): boolean {
+  if (!isFile(process.stdout)) return process.stdout.write(text)
+  let rest = Buffer.from(text)
+  try {
+    while (rest.length > 0) rest = rest.subarray(writeSync(process.stdout.fd, rest))
+  } catch (error) {
+    throw new OutputError(error)
+  }
+  return true
 }
 
 /** Rows as aligned columns under their headings; a dash for what is absent. */

@@ -12,7 +12,7 @@ import { createUserId, type User } from '../oauth/user.ts'
 import { printable, printableBrief } from '../printable.ts'
 import { now, randomBytes } from '../setup.ts'
 import { outputPages, pageSize } from './pages.ts'
-import { formatTime, operatorEvent, output, readSecret, table, UsageError, withStorage } from './run.ts'
+import { formatTime, operatorEvent, output, print, readSecret, table, UsageError, withStorage } from './run.ts'
 import type { Problem, UserFile } from './user_file.ts'
 import type { FirebaseHashConfig } from './user_members.ts'
 
@@ -249,7 +249,7 @@ async function exportUsers(): Promise<void> {
     do {
       const users = await storage.listUsers({ after, limit: pageSize })
       for (const user of users) {
-        if (!process.stdout.write(`${formatUser(user)}\n`)) await once(process.stdout, 'drain')
+        if (!print(`${formatUser(user)}\n`)) await once(process.stdout, 'drain')
       }
       after = users.at(-1)?.username
     } while (after !== undefined)

@@ -40,7 +40,7 @@ export function titlesOf(source: string): Titles {
   const failing: RegExp[] = []
   const fillings = textsOf(source)
   const call =
-    /^[ \t]*test(?:Machine|FullDisk|Process)?(?:\.serial)?(?<failing>\.failing)?\(\s*(?<text>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`)/gm
+    /^[ \t]*test(?:Machine|FullDisk|Process|Terminal)?(?:\.serial)?(?<failing>\.failing)?\(\s*(?<text>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`)/gm
   for (const { groups } of source.matchAll(call)) {
     const { text, failing: mark } = groups!
     ;(mark === undefined ? shown : failing).push(titlePattern(text!, fillings))
