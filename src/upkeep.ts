@@ -76,7 +76,7 @@ export function startUpkeep(
 }
 
 /** Prunes until nothing is left to prune, or for so many steps that 1,300 rows a second go: more than one client makes. */
-async function pruneAll(prune: () => Promise<number>): Promise<void> {
+export async function pruneAll(prune: () => Promise<number>): Promise<void> {
   for (let steps = 0; steps < mostPruneSteps; steps++) {
     if ((await prune()) === 0) return
     await setImmediate()

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import type { AuditEvent } from '../src/oauth/audit.ts'
 import { createFloods } from '../src/oauth/floods.ts'
 import { openSqliteStorage } from '../src/storage/sqlite.ts'
+import { pruneAll } from '../src/upkeep.ts'
 import { createFolder } from './_process.ts'
 import { startServer, startServerWithAlice, startTime, type TestServer } from './_server.ts'
 
@@ -75,6 +76,16 @@ test('what is counted is written when the server stops', async t => {
   const { storage: reopened } = openSqliteStorage(file)
   t.teardown(() => reopened.close())
   t.is(timesOf(await reopened.listAuditEvents(1000, { type: 'token.revoked' })), 70)
+})
+
+test('what expired is pruned faster than it is made', async t => {
+  const { storage } = openSqliteStorage(':memory:')
+  t.teardown(() => storage.close())
+  const ids = Array.from({ length: 3000 }, (_, i) => `${i}`)
+  await Promise.all(ids.map(id => storage.remember(id, id === '7' ? startTime + 1 : startTime)))
+  await pruneAll(() => storage.pruneRemembered(startTime))
+  t.deepEqual([await storage.isRemembered('7'), await storage.isRemembered('8')], [true, false])
+  t.is(await storage.pruneRemembered(startTime), 0)
 })
 
 const event = (at: number, userId: string, ip: string | undefined): AuditEvent => {
