@@ -1,6 +1,7 @@
 /** `latchkey serve`: reads settings, opens storage and keys, listens, looks after its data, stops without cutting anybody off. */
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { createApp } from './app.ts'
 import { bootstrap } from './bootstrap.ts'
@@ -38,6 +39,9 @@ const httpLimits = {
   keepAliveTimeout: 620_000,
 }
 
+/** Milliseconds that learning how long imported hashes take may hold up a start. */
+const longestLearning = 1000
+
 /** Milliseconds that requests under way get to finish after SIGTERM. */
 const drainLimit = 10_000
 /** Milliseconds that the last lines of the log get to be written. */
@@ -70,9 +74,11 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     lowerPoolPriority()
     const throttle = await createThrottle(config.throttle, { storage, secrets, now, randomBytes })
     await noteMasterSecret({ storage, secrets, now })
-    await learnHashKinds({ storage, passwords }, 0).catch(error =>
+    const learning = learnHashKinds({ storage, passwords }, 0).catch(error =>
       log.warn({ err: error }, 'how long some stored password hashes take is not known'),
     )
+    // What is left is learnt beside the first requests: refusals wait for the limit until then.
+    await Promise.race([learning, delay(longestLearning, undefined, { ref: false })])
     await listen(server, config)
 
     // Nothing is awaited until there is a listener: a request that comes before it would never be answered.

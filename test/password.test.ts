@@ -126,6 +126,27 @@ test.serial(
   },
 )
 
+test('promise 7: while kinds are being learnt, what is refused waits for the limit of two seconds', async t => {
+  const passwords = await createPasswords(cheapHashing, createTestRandom())
+  const learning = passwords.learn([await bcrypt.hash('their password', 11)])
+  const began = performance.now()
+  t.false(await passwords.verify(password, undefined))
+  t.true(performance.now() - began > 1900)
+  await learning
+  // The twin: nothing is left to learn.
+  const own = await passwords.hash(password)
+  t.true(await passwords.verify(password, own))
+})
+
+test('a hash that takes longer than any refusal waits is estimated and not computed', async t => {
+  const passwords = await createPasswords(cheapHashing, createTestRandom())
+  const salt = 'A'.repeat(22)
+  const began = performance.now()
+  await passwords.learn([97, 98, 99].map(t => `$argon2id$v=19$m=262144,t=${t},p=1$${salt}$${'A'.repeat(43)}`))
+  // All of them are a hundred seconds.
+  t.true(performance.now() - began < 50_000)
+})
+
 test('learn leaves a full queue to sign-ins and learns another time', async t => {
   const passwords = await createPasswords(slowHashing, createTestRandom())
   const brought = [await bcrypt.hash('their password', 10)]

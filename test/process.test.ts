@@ -8,9 +8,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
+import argon2 from 'argon2'
 import test from 'ava'
 import bcrypt from 'bcrypt'
 import Database from 'better-sqlite3'
+import { auditEvent } from '../src/oauth/audit.ts'
+import { openSqliteStorage } from '../src/storage/sqlite.ts'
 import {
   createFolder,
   deployment,
@@ -275,14 +278,47 @@ test.serial(
   },
 )
 
+/** Users with hashes that no import takes any more. */
+async function storeUsers(folder: string, users: readonly { username: string; passwordHash: string }[]) {
+  const { storage } = openSqliteStorage(join(folder, 'data/latchkey.db'))
+  const event = auditEvent('user.created', 1, {})
+  const rows = users.map((user, i) => ({
+    ...user,
+    id: `usr_${`${i}`.padStart(22, 'A')}`,
+    credentialVersion: 1,
+    createdAt: 1,
+  }))
+  await storage.createUsers(rows, event)
+  await storage.close()
+}
+
+test.serial('stored hashes that take minutes hold up no start, and who has one signs in (CWE-400)', async t => {
+  const folder = createFolder(t)
+  const environment = deployment(folder)
+  await runCommand(['client', 'add', 'app', '--public', '--grant', 'password'], environment)
+  const dear = await argon2.hash('long enough', { memoryCost: 65_536, timeCost: 30, parallelism: 1 })
+  const minutes = [94, 95, 96, 97, 98, 99].map(passes => ({
+    username: `dear${passes}`,
+    passwordHash: `$argon2id$v=19$m=131072,t=${passes},p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`,
+  }))
+  await storeUsers(folder, [{ username: 'johndoe', passwordHash: dear }, ...minutes])
+
+  const began = performance.now()
+  const server = await startProcess(t, environment)
+  const elapsed = performance.now() - began
+
+  t.log(`${Math.round(elapsed)} ms`)
+  t.true(elapsed < 30_000)
+  t.is((await signInAs(server.url, 'johndoe', 'long enough')).status, 200)
+})
+
 test('a stored hash that this machine has not the memory for stops no start; other users sign in', async t => {
   const folder = createFolder(t)
   const environment = deployment(folder)
   const hashed_password = `$argon2id$v=19$m=1048576,t=1,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
   await runCommand(['client', 'add', 'app', '--public', '--grant', 'password'], environment)
   await runCommand(['user', 'add', 'alice', '--password-stdin'], environment, 'long enough')
-  writeFileSync(join(folder, 'users'), JSON.stringify({ username: 'johndoe', hashed_password }))
-  t.is((await runCommand(['user', 'import', join(folder, 'users')], environment)).code, 0)
+  await storeUsers(folder, [{ username: 'johndoe', passwordHash: hashed_password }])
   const message = 'how long some stored password hashes take is not known'
 
   const start = async () => {

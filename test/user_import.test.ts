@@ -138,6 +138,22 @@ test('times, nulls and flags come in as PostgreSQL and MySQL write them in CSV',
   t.is(stderr.match(/created_at: is not/g)?.length, bad.length, stderr)
 })
 
+test('a hash that would cost too much at every sign-in is refused with what it costs; a cheaper one is taken', async t => {
+  const { importText } = await deploy(t)
+  const argon2 = (costs: string) => `$argon2id$v=19$${costs}$${'A'.repeat(22)}$${'A'.repeat(43)}`
+  const entry = (username: string, costs: string) => ({ username, hashed_password: argon2(costs) })
+  const dear = [entry('alice', 'm=8,t=2,p=1'), entry('bob', 'm=262144,t=99,p=1'), entry('carol', 'm=262145,t=1,p=1')]
+
+  const { code, stdout, stderr } = await importText(JSON.stringify(dear))
+
+  t.deepEqual([code, stdout], [1, ''])
+  const [, bob, carol] = stderr.split('\n')
+  const costs = 'hashed_password: costs more than one sign-in may:'
+  t.regex(bob ?? '', new RegExp(`entry 2: ${costs} about [\\d.]+ s on this machine, and the limit is 2 s$`))
+  t.regex(carol ?? '', new RegExp(`entry 3: ${costs} 257 MiB of memory, and the limit is 256 MiB$`))
+  t.is((await importText(JSON.stringify([dear[0], entry('bob', 'm=64,t=2,p=1')]))).code, 0)
+})
+
 /** 71 bytes, which bcrypt reads all of; three more, of which it reads one. */
 const short = 'x'.repeat(71)
 const long = `${short}abc`

@@ -158,10 +158,11 @@ async function importUsers(path: string, options: ImportOptions): Promise<void> 
       options.firebaseHashConfig === undefined ? undefined : await readHashConfig(options.firebaseHashConfig)
     const file = parseUserFile(await readFile(path), now(), randomBytes, { ignore, firebase })
     const users = file.users.map(({ user }) => user)
-    const dryRun = options.dryRun || file.problems.length > 0
+    const tooDear = await dearHashes(file.users)
+    const dryRun = options.dryRun || file.problems.length > 0 || tooDear.length > 0
     const event = operatorEvent('user.created', { detail: 'import' })
     const taken = await storage.createUsers(users, event, { dryRun })
-    const problems = [...file.problems, ...(await takenProblems(storage, file.users, new Set(taken)))]
+    const problems = [...file.problems, ...tooDear, ...(await takenProblems(storage, file.users, new Set(taken)))]
     const lines = problems.map(({ place, member, problem }) =>
       [printableBrief(place), member && printableBrief(member), printable(problem)].filter(Boolean).join(': '),
     )
@@ -175,12 +176,20 @@ async function importUsers(path: string, options: ImportOptions): Promise<void> 
     const notes = describeReport(report)
 
     if (options.dryRun) {
-      const count = file.users.length - taken.length
+      const count = file.users.length - new Set([...taken, ...tooDear.map(({ user }) => user)]).size
       const summary =
         problems.length > 0
           ? `${countUsers(count)} could be imported, but for these:`
           : `${countUsers(count)} can be imported`
-      output(options, { importable: count, problems, ...report }, [summary, ...lines, ...notes].join('\n'))
+      output(
+        options,
+        {
+          importable: count,
+          problems: problems.map(({ place, member, problem }) => ({ place, member, problem })),
+          ...report,
+        },
+        [summary, ...lines, ...notes].join('\n'),
+      )
       if (problems.length > 0) process.exitCode = 1
     } else if (problems.length > 0) {
       const more = lines.length > 20 ? [`and ${lines.length - 20} more: --dry-run shows all`] : []
@@ -190,6 +199,25 @@ async function importUsers(path: string, options: ImportOptions): Promise<void> 
       output(options, { imported: file.users.length, ...report }, [summary, ...notes].join('\n'))
     }
   })
+}
+
+/** Those whose hash would cost too much at every sign-in on this machine: of each kind one is estimated. */
+async function dearHashes(users: UserFile['users']): Promise<(Problem & { user: User })[]> {
+  const [{ createCostEstimator }, { openPasswordHash }] = await Promise.all([
+    import('../oauth/password_cost.ts'),
+    import('../oauth/password_formats.ts'),
+  ])
+  const estimator = createCostEstimator()
+  const known = new Map<string, string | undefined>()
+  const problems: (Problem & { user: User })[] = []
+  for (const { place, user } of users) {
+    const hash = user.passwordHash === undefined ? undefined : openPasswordHash(user.passwordHash)
+    if (hash === undefined) continue
+    if (!known.has(hash.kind)) known.set(hash.kind, await estimator.problem(hash))
+    const problem = known.get(hash.kind)
+    if (problem !== undefined) problems.push({ place, user, member: 'hashed_password', problem })
+  }
+  return problems
 }
 
 type ImportReport = Readonly<{

@@ -5,6 +5,7 @@
 import argon2 from 'argon2'
 import { OAuthError } from './error.ts'
 import { toNfc } from './normal_form.ts'
+import { createCostEstimator, longestTime } from './password_cost.ts'
 import { openPasswordHash } from './password_formats.ts'
 import type { PasswordHash } from './password_functions.ts'
 
@@ -38,7 +39,8 @@ export type Passwords = Readonly<{
   patience: () => number
   /**
    * Computes one hash of each kind among stored ones that is new here: how long it takes is then known before the first password
-   * is refused. Leaves it for another time when the queue is full.
+   * is refused. One that takes longer than any refusal waits is only estimated, and so are those after ten seconds. Until it has
+   * learnt them all, refusals wait as long as they ever do. Leaves it for another time when the queue is full.
    *
    * @throws Error when one cannot be computed, such as for want of memory; the others are then known
    */
@@ -53,6 +55,10 @@ export type Passwords = Readonly<{
    */
   isExact: (storedHash: string, password: string) => boolean
 }>
+
+/** Milliseconds that computing unknown kinds may go on; what is left then is estimated, and not as exact. */
+const longestLearning = 10_000
+const estimateMargin = 1.5
 
 /** @throws OAuthError from every function that hashes: `temporarily_unavailable` when the queue is full */
 export async function createPasswords(
@@ -72,6 +78,7 @@ export async function createPasswords(
   // What an unknown user's password is compared with, so that there is a hash of the same cost to compute.
   const nobodysHash = await hash(randomBytes(32).toString('base64url'))
   const durations = createDurations(openPasswordHash(nobodysHash)!.kind, performance.now() - began)
+  const estimator = createCostEstimator()
 
   /** @returns whether one of the forms of a password is right, and how long one took */
   async function check(candidate: PasswordHash, forms: readonly string[]) {
@@ -97,10 +104,20 @@ export async function createPasswords(
       }
       const somePassword = [randomBytes(12).toString('base64url')]
       let failure: unknown
+      const began = performance.now()
+      const end = durations.await(unknown.size)
       for (const stored of unknown.values()) {
         if (!limited.hasRoom()) break
-        await check(stored, somePassword).catch(error => (failure ??= error))
+        try {
+          const estimate = await limited.run(() => estimator.time(stored))
+          const isComputed = estimate <= longestTime && performance.now() - began < longestLearning
+          if (isComputed) await check(stored, somePassword)
+          else durations.add(stored.kind, estimate * estimateMargin)
+        } catch (error) {
+          failure ??= error
+        }
       }
+      end()
       if (failure !== undefined) throw failure
     },
     async verify(password, storedHash, isRefused = false) {
@@ -139,25 +156,32 @@ const formsOf = (password: string) => [...new Set([toNfc(password), password])]
 const leastPatience = 100
 const longestPatience = 2_500
 
-/** Milliseconds. A hash that takes longer than this shows; nobody else should wait for it. */
-const longestPadding = 2_000
-
 /**
  * How long hashes of each kind take on this machine. Beside imported hashes an unknown user would answer sooner or later than
  * they do: whatever is refused waits until the slowest kind would have been computed. Without imported hashes nothing waits.
  */
 function createDurations(ownKind: string, ownDuration: number) {
   const durations = new Map([[ownKind, ownDuration]])
+  let awaited = 0
   return {
+    /** Says that some kinds are known to be there and not how long they take. @returns what ends that */
+    await(kinds: number) {
+      awaited += kinds
+      return () => {
+        awaited -= kinds
+      }
+    },
     has: (kind: string) => durations.has(kind),
     add(kind: string, milliseconds: number) {
       const known = durations.get(kind) ?? 0
       // Up at once, down slowly: a wait that most hashes stay below.
       durations.set(kind, milliseconds > known ? milliseconds : known + (milliseconds - known) / 32)
     },
-    most: () => Math.max(...durations.values()),
+    most: () => (awaited > 0 ? Math.max(longestTime, ...durations.values()) : Math.max(...durations.values())),
+    /** Milliseconds. A hash that takes longer than the limit shows; nobody else should wait for it. */
     longest() {
-      return durations.size === 1 ? 0 : Math.min(Math.max(...durations.values()) * 1.1, longestPadding)
+      if (awaited > 0) return longestTime
+      return durations.size === 1 ? 0 : Math.min(Math.max(...durations.values()) * 1.1, longestTime)
     },
   }
 }
