@@ -168,9 +168,9 @@ contract('createUsers finds names and ids that are taken by one another', async 
   t.is(await auditCount(storage), 0)
 })
 
-contract('createUsers makes nothing in a dry run, and says what it would', async (t, storage) => {
+contract('findTakenUsers makes nothing, and says what createUsers would', async (t, storage) => {
   const [alice, shouting] = [user('alice'), user('ALICE', { id: 'usr_2' })]
-  const dryRun = (...users: User[]) => storage.createUsers(users, event('user.created'), { dryRun: true })
+  const dryRun = (...users: User[]) => storage.findTakenUsers(users)
   t.deepEqual(await dryRun(alice, shouting), [shouting])
   t.deepEqual(await dryRun(alice), [])
   t.deepEqual(await storage.listUsers(), [])
@@ -178,6 +178,79 @@ contract('createUsers makes nothing in a dry run, and says what it would', async
   await storage.createUsers([alice], event('user.created'))
   t.deepEqual(await dryRun(shouting), [shouting])
 })
+
+/** More than one batch. */
+const many = (prefix: string) => Array.from({ length: 250 }, (_, i) => user(`${prefix}${i}`))
+const userCount = async (storage: Storage) => (await storage.listUsers()).length
+
+contract('importUsers creates all at once, and writes one audit event with their number', async (t, storage) => {
+  const seen = new Set<number>()
+  const watch = setInterval(async () => {
+    seen.add(await userCount(storage))
+    // Of the first batch.
+    seen.add((await storage.findUserByUsername('alice0')) === undefined ? 0 : 250)
+    seen.add((await storage.findUser('usr_alice0')) === undefined ? 0 : 250)
+    seen.add((await storage.samplePasswordHashes(1000, 0)).length)
+  }, 1)
+  t.deepEqual(await storage.importUsers(many('alice'), event('user.created'), () => start), [])
+  clearInterval(watch)
+  t.deepEqual([...new Set([...seen, 0, 250])].toSorted(), [0, 250])
+  t.is(await userCount(storage), 250)
+  t.deepEqual(await storage.findUser('usr_alice249'), user('alice249'))
+  t.like(await storage.listAuditEvents(10), [{ type: 'user.created', count: 250 }])
+  t.is(await auditCount(storage), 1)
+  t.is((await storage.findTakenUsers(many('alice'))).length, 250)
+})
+
+contract('importUsers creates none when one is taken, before it or in the file', async (t, storage) => {
+  await storage.createUsers([user('alice200')], event('user.created'))
+  const [taken, twice] = [many('alice'), [...many('bob'), user('BOB7', { id: 'usr_2' })]]
+  t.deepEqual(await storage.importUsers(taken, event('user.created'), () => start), [user('alice200')])
+  t.deepEqual(await storage.importUsers(twice, event('user.created'), () => start), [user('BOB7', { id: 'usr_2' })])
+  t.is(await userCount(storage), 1)
+  t.is(await auditCount(storage), 1)
+  t.deepEqual(await storage.importUsers(many('bob'), event('user.created'), () => start), [])
+})
+
+for (const [rule, name, id] of [
+  ['a name', 'alice3', 'usr_new'],
+  ['a name that looks like one (NFKC_Casefold)', 'ａｌｉｃｅ3', 'usr_new'],
+  ['an id', 'carol', 'usr_alice3'],
+] as const) {
+  contract(`who is created meanwhile keeps ${rule}: the import beside it creates none`, async (t, storage) => {
+    let isAdded = false
+    const imported = storage.importUsers(many('alice'), event('user.created'), () => {
+      // Asked once to begin, and then for each batch: the first is there.
+      isAdded ||= calls++ >= 3
+      if (isAdded && added === undefined) added = storage.createUsers([user(name, { id })], event('user.created'))
+      return start
+    })
+    let calls = 0
+    let added: Promise<User[]> | undefined
+    const taken = await imported
+    t.deepEqual(await added, [])
+    t.deepEqual(
+      taken.map(({ username }) => username),
+      ['alice3'],
+    )
+    t.deepEqual(
+      (await storage.listUsers()).map(({ username }) => username),
+      [name],
+    )
+  })
+}
+
+contract(
+  'of two imports of the same names at once one creates all of them, and the other says that it did not',
+  async (t, storage) => {
+    const both = await Promise.allSettled(
+      [0, 1].map(() => storage.importUsers(many('alice'), event('user.created'), () => start)),
+    )
+    t.is(await userCount(storage), 250)
+    const wins = both.filter(result => result.status === 'fulfilled' && result.value.length === 0)
+    t.is(wins.length, 1)
+  },
+)
 
 contract('usernames are compared in NFC and without case', async (t, storage) => {
   await storage.createUsers([user('Zo\u00eb', { id: 'usr_zoe' })], event('user.created'))

@@ -161,7 +161,7 @@ async function importUsers(path: string, options: ImportOptions): Promise<void> 
     const tooDear = await dearHashes(file.users)
     const dryRun = options.dryRun || file.problems.length > 0 || tooDear.length > 0
     const event = operatorEvent('user.created', { detail: 'import' })
-    const taken = await storage.createUsers(users, event, { dryRun })
+    const taken = dryRun ? await storage.findTakenUsers(users) : await storage.importUsers(users, event, now)
     const problems = [...file.problems, ...tooDear, ...(await takenProblems(storage, file.users, new Set(taken)))]
     const lines = problems.map(({ place, member, problem }) =>
       [printableBrief(place), member && printableBrief(member), printable(problem)].filter(Boolean).join(': '),

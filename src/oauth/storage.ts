@@ -24,13 +24,30 @@ export interface Storage {
    * @param turn 0, 1, 2 …
    */
   samplePasswordHashes(most: number, turn: number): Promise<string[]>
+  /** Those whose id or username, as `usernameFold` compares it, is taken, by stored users or by one another. */
+  findTakenUsers(users: readonly User[]): Promise<User[]>
   /**
-   * Creates all of the users or none.
+   * Creates all of the users or none, in one transaction: for few. A name of a pending import is free, and that import fails.
    *
-   * @param options.dryRun creates none, and only looks
-   * @returns those whose id or username, as `usernameFold` compares it, is taken, by stored users or by one another; empty when all can be created
+   * @returns what {@link Storage.findTakenUsers} finds; empty when all were created
    */
-  createUsers(users: readonly User[], event: AuditEvent, options?: { dryRun?: boolean | undefined }): Promise<User[]>
+  createUsers(users: readonly User[], event: AuditEvent): Promise<User[]>
+  /**
+   * Creates all of the users or none, however many, in batches beside which others write. Nobody sees any of them before all are
+   * there. What a process that ended leaves is never seen, and removed by {@link Storage.pruneImports}.
+   *
+   * @param event written once, with their number
+   * @param now   seconds since the epoch, while it goes on
+   * @returns what {@link Storage.findTakenUsers} finds, at the end; empty when all were created
+   * @throws Error when another import has taken names of this one
+   */
+  importUsers(users: readonly User[], event: AuditEvent, now: () => number): Promise<User[]>
+  /**
+   * Removes a limited number of users of imports whose process wrote nothing since an instant.
+   *
+   * @returns whether there may be more
+   */
+  pruneImports(seenBefore: number): Promise<boolean>
   /**
    * Sets another password, raises the credential version and ends the user's sessions.
    *
@@ -214,6 +231,9 @@ export interface Storage {
   /** Finishes what is under way and closes the database. */
   close(): Promise<void>
 }
+
+/** Seconds after which an import that writes nothing has no process any more. */
+export const importTimeout = 60
 
 /** `id` is a digest of what is counted. */
 export type StoredCounter = Counter & Readonly<{ id: string }>

@@ -12,6 +12,7 @@ import { isLive, refreshAuditEvents, type Session } from '../oauth/session.ts'
 import { crowdedOut, sessionsToLookAt } from '../oauth/session_limit.ts'
 import { mostKnownNetworks, type SessionFilter, type Storage } from '../oauth/storage.ts'
 import { usernameFold, usernameKey } from '../oauth/text.ts'
+import type { User } from '../oauth/user.ts'
 import {
   and,
   asc,
@@ -32,6 +33,7 @@ import {
   sql,
 } from './drizzle.ts'
 import { createGroupCommit, oncePerTurn, read } from './group_commit.ts'
+import { createImports } from './sqlite_import.ts'
 import {
   audienceFromText,
   auditEventFromRow,
@@ -56,7 +58,7 @@ import {
   signingKeys,
   users,
 } from './sqlite_schema.ts'
-import { liveAt, prepareStatements, pruneBatch, usersPerStep } from './sqlite_statements.ts'
+import { isThere, liveAt, prepareStatements, pruneBatch, usersPerStep } from './sqlite_statements.ts'
 
 export const migrationsFolder = fileURLToPath(new URL('../../migrations/sqlite', import.meta.url))
 
@@ -228,6 +230,19 @@ function createStorage(database: Database.Database, confirmCommit: () => void, f
     }
   }
 
+  /** Those whose id or name is taken, by users who are there or by one another. */
+  const takenOf = (newUsers: readonly User[]) => {
+    const [names, ids] = [new Set<string>(), new Set<string>()]
+    return newUsers.filter(({ id, username }) => {
+      const name = usernameFold(username)
+      const isTaken =
+        names.has(name) || ids.has(id) || lookUp(username).isTaken || statements.findUser.get({ id }) !== undefined
+      names.add(name)
+      ids.add(id)
+      return isTaken
+    })
+  }
+
   const insertEvent = (event: AuditEvent) => statements.insertAuditEvent.run(auditRow(event))
   // A transaction that fails and is tried again counts what is part of a flood once more: too much is not lost.
   const record = (event: AuditEvent) => {
@@ -245,6 +260,8 @@ function createStorage(database: Database.Database, confirmCommit: () => void, f
       throw error
     }
   }
+  const isTaken = (username: string) => lookUp(username).isTaken
+  const imports = createImports({ db, statements, write, record: insertEvent, isTaken })
   /** Runs a change and, when it changed a row, writes the event. */
   const change = (event: AuditEvent, run: () => { changes: number }) =>
     write(() => {
@@ -309,7 +326,7 @@ function createStorage(database: Database.Database, confirmCommit: () => void, f
     listUsers: page =>
       read(() => {
         const after = page?.after === undefined ? undefined : gt(users.usernameKey, usernameKey(page.after))
-        const query = db.select().from(users).where(after).orderBy(asc(users.usernameKey))
+        const query = db.select().from(users).where(and(after, isThere)).orderBy(asc(users.usernameKey))
         // A limit of -1 is none.
         return query
           .limit(page?.limit ?? -1)
@@ -327,24 +344,23 @@ function createStorage(database: Database.Database, confirmCommit: () => void, f
         }
         return hashes
       }),
-    createUsers: (newUsers, event, { dryRun } = {}) =>
+    findTakenUsers: newUsers => read(() => takenOf(newUsers)),
+    createUsers: (newUsers, event) =>
       write(() => {
-        const [names, ids] = [new Set<string>(), new Set<string>()]
-        const taken = newUsers.filter(({ id, username }) => {
-          const name = usernameFold(username)
-          const isTaken =
-            names.has(name) || ids.has(id) || lookUp(username).isTaken || statements.findUser.get({ id }) !== undefined
-          names.add(name)
-          ids.add(id)
-          return isTaken
-        })
-        if (taken.length > 0 || dryRun) return taken
+        const taken = takenOf(newUsers)
+        if (taken.length > 0) return taken
         for (const user of newUsers) {
+          imports.claim(user)
           statements.insertUser.run(userRow(user))
           record({ ...event, userId: user.id })
         }
         return []
       }),
+    importUsers: async (newUsers, event, now) => {
+      const taken = await read(() => takenOf(newUsers))
+      return taken.length > 0 ? taken : imports.importUsers(newUsers, event, now)
+    },
+    pruneImports: imports.prune,
     changePassword: (userId, passwordHash, event) =>
       write(() => changeCredentials(userId, { passwordHash }, undefined, 'password_changed', event)),
     changeOwnPassword: (sessionId, { passwordHash, version }, renew, event) =>
@@ -390,10 +406,11 @@ function createStorage(database: Database.Database, confirmCommit: () => void, f
     bootstrap: (client, user, event) =>
       write(() => {
         const occupied =
-          db.select({ id: users.id }).from(users).limit(1).get() ??
+          db.select({ id: users.id }).from(users).where(isThere).limit(1).get() ??
           db.select({ id: clients.id }).from(clients).limit(1).get()
         if (occupied !== undefined) return false
         db.insert(clients).values(clientRow(client)).run()
+        imports.claim(user)
         statements.insertUser.run(userRow(user))
         record({ ...event, userId: user.id, clientId: client.id })
         return true

@@ -11,7 +11,12 @@ export function optional<Row, T>(row: Row | undefined, convert: (row: Row) => T)
   return row === undefined ? undefined : convert(row)
 }
 
-export function userFromRow({ usernameKey: _, usernameFold: __, ...row }: typeof users.$inferSelect): User {
+export function userFromRow({
+  usernameKey: _,
+  usernameFold: __,
+  importId: ___,
+  ...row
+}: typeof users.$inferSelect): User {
   return {
     ...row,
     email: row.email ?? undefined,
@@ -31,6 +36,7 @@ export function userRow(user: User) {
     fullName: user.fullName ?? null,
     passwordHash: user.passwordHash ?? '',
     disabledAt: user.disabledAt ?? null,
+    importId: null as number | null,
   }
 }
 

@@ -21,9 +21,23 @@ export const users = sqliteTable(
     disabledAt: integer('disabled_at'),
     /** The form in which a new username must be free, where it is another: NFKC, without case and what nobody sees. Not unique: older names were not compared in it. */
     usernameFold: text('username_fold'),
+    /** The import that the user came with, if it was one of many: nobody is there as long as that is pending. */
+    importId: integer('import_id'),
   },
   table => [index('users_username_fold').on(table.usernameFold).where(isNotNull(table.usernameFold))],
 )
+
+/** Imports that are not whole yet. The users of one are there from the moment that its row is gone. */
+export const pendingImports = sqliteTable('pending_imports', {
+  /** Never used again: users keep it. */
+  id: integer('id').primaryKey({ autoIncrement: true }),
+  /** When its process last wrote. */
+  seenAt: integer('seen_at').notNull(),
+  /** No user with a smaller rowid is of this import. */
+  firstRow: integer('first_row').notNull(),
+  /** 1 when somebody has taken one of its names, 2 when its users are being removed: it must not be ended as if it were whole. */
+  lost: integer('lost').notNull(),
+})
 
 export const clients = sqliteTable('clients', {
   id: text('id').primaryKey(),

@@ -1,12 +1,13 @@
 /** The queries of the hot paths, prepared. */
 import type Database from 'better-sqlite3'
-import { and, asc, desc, type drizzle, eq, gt, isNull, lt, ne, type SQL, sql } from './drizzle.ts'
+import { and, asc, desc, type drizzle, eq, gt, isNull, lt, ne, or, type SQL, sql } from './drizzle.ts'
 import { prepareRun, prepareSelect } from './prepared.ts'
 import {
   attemptCounters,
   auditEvents,
   clients,
   knownNetworks,
+  pendingImports,
   rememberedIds,
   sessions,
   users,
@@ -65,22 +66,46 @@ export function prepareStatements(db: Orm) {
       db
         .select()
         .from(users)
-        .where(eq(users.id, value('id'))),
+        .where(and(eq(users.id, value('id')), isThere)),
     ),
     findUserByKey: select(
       db
         .select()
         .from(users)
-        .where(eq(users.usernameKey, value('usernameKey'))),
+        .where(and(eq(users.usernameKey, value('usernameKey')), isThere)),
     ),
     // One is who is meant; of two neither is.
     findUsersByFold: select(
       db
         .select()
         .from(users)
-        .where(eq(users.usernameFold, value('usernameFold')))
+        .where(and(eq(users.usernameFold, value('usernameFold')), isThere))
         .limit(2),
     ),
+    // In every form that {@link usernameFold} compares, of imports that are still pending.
+    findPendingNamesakes: select(
+      db
+        .select({ id: users.id, importId: sql<number>`${users.importId}`.as('import_id') })
+        .from(users)
+        .where(
+          and(
+            or(
+              eq(users.id, value('id')),
+              eq(users.usernameKey, value('usernameKey')),
+              eq(users.usernameKey, value('fold')),
+              eq(users.usernameFold, value('fold')),
+            ),
+            sql`exists (select 1 from ${pendingImports} where ${pendingImports.id} = ${users.importId})`,
+          ),
+        ),
+    ),
+    loseImport: run(
+      db
+        .update(pendingImports)
+        .set({ lost: sql`max(${pendingImports.lost}, 1)` })
+        .where(eq(pendingImports.id, value('id'))),
+    ),
+    deleteUser: run(db.delete(users).where(eq(users.id, value('id')))),
     findLastUserRow: select(
       db
         .select({ row: sql<number>`rowid`.as('row') })
@@ -92,7 +117,7 @@ export function prepareStatements(db: Orm) {
       db
         .select({ passwordHash: users.passwordHash })
         .from(users)
-        .where(eq(sql`rowid`, value('row'))),
+        .where(and(eq(sql`rowid`, value('row')), isThere)),
     ),
     insertUser: run(
       db.insert(users).values({
@@ -106,6 +131,7 @@ export function prepareStatements(db: Orm) {
         credentialVersion: value('credentialVersion'),
         createdAt: value('createdAt'),
         disabledAt: value('disabledAt'),
+        importId: value('importId'),
       }),
     ),
     findClient: select(
@@ -268,6 +294,9 @@ export function prepareStatements(db: Orm) {
     ),
   }
 }
+
+/** Not of an import that is still pending. Looks no further for a user who came alone. */
+export const isThere = sql`(${users.importId} is null or not exists (select 1 from ${pendingImports} where ${pendingImports.id} = ${users.importId}))`
 
 /** {@link isLive} in SQL. */
 export function liveAt(now: number | ReturnType<typeof sql.placeholder>): SQL | undefined {
