@@ -356,6 +356,7 @@ test('the packed package installs elsewhere and runs as plain JavaScript on Node
 
   t.is((await fetch(`${server.url}/health/ready`)).status, 200)
   t.throws(() => statSync(join(folder, 'package/src')), { code: 'ENOENT' })
+  t.is(await server.stop(), 0)
 })
 
 test('.env in the working directory sets what the environment does not', async t => {
