@@ -138,6 +138,26 @@ test('promise 7: while kinds are being learnt, what is refused waits for the lim
   t.true(await passwords.verify(password, own))
 })
 
+test('promise 7: nor is that over when learning had to leave the queue to sign-ins', async t => {
+  const passwords = await createPasswords(slowHashing, createTestRandom())
+  const brought = [await bcrypt.hash('their password', 8)]
+  const signIn = passwords.verify(password, undefined)
+  await passwords.learn(brought)
+  await signIn
+  const began = performance.now()
+  t.false(await passwords.verify(password, undefined))
+  t.true(performance.now() - began > 1900)
+  // The twin: once it is learnt the least of some refusals does not wait that long.
+  await passwords.learn(brought)
+  const times: number[] = []
+  for (let i = 0; i < 5; i++) {
+    const began = performance.now()
+    t.false(await passwords.verify(password, undefined))
+    times.push(performance.now() - began)
+  }
+  t.true(Math.min(...times) < 1900)
+})
+
 test('a hash that takes longer than any refusal waits is estimated and not computed', async t => {
   const passwords = await createPasswords(cheapHashing, createTestRandom())
   const salt = 'A'.repeat(22)

@@ -77,7 +77,9 @@ export async function createPasswords(
   const began = performance.now()
   // What an unknown user's password is compared with, so that there is a hash of the same cost to compute.
   const nobodysHash = await hash(randomBytes(32).toString('base64url'))
-  const durations = createDurations(openPasswordHash(nobodysHash)!.kind, performance.now() - began)
+  /** Kinds of which only is known that they are there. */
+  const unknown = new Map<string, PasswordHash>()
+  const durations = createDurations(openPasswordHash(nobodysHash)!.kind, performance.now() - began, unknown)
   const estimator = createCostEstimator()
 
   /** @returns whether one of the forms of a password is right, and how long one took */
@@ -97,7 +99,6 @@ export async function createPasswords(
     hash,
     insistOnRoom: limited.insistOnRoom,
     async learn(storedHashes) {
-      const unknown = new Map<string, PasswordHash>()
       for (const text of storedHashes) {
         const stored = openPasswordHash(text)
         if (stored !== undefined && !durations.has(stored.kind)) unknown.set(stored.kind, stored)
@@ -105,19 +106,18 @@ export async function createPasswords(
       const somePassword = [randomBytes(12).toString('base64url')]
       let failure: unknown
       const began = performance.now()
-      const end = durations.await(unknown.size)
-      for (const stored of unknown.values()) {
+      for (const [kind, stored] of unknown) {
         if (!limited.hasRoom()) break
         try {
           const estimate = await limited.run(() => estimator.time(stored))
           const isComputed = estimate <= longestTime && performance.now() - began < longestLearning
           if (isComputed) await check(stored, somePassword)
-          else durations.add(stored.kind, estimate * estimateMargin)
+          else durations.add(kind, estimate * estimateMargin)
         } catch (error) {
           failure ??= error
         }
+        unknown.delete(kind)
       }
-      end()
       if (failure !== undefined) throw failure
     },
     async verify(password, storedHash, isRefused = false) {
@@ -158,29 +158,22 @@ const longestPatience = 2_500
 
 /**
  * How long hashes of each kind take on this machine. Beside imported hashes an unknown user would answer sooner or later than
- * they do: whatever is refused waits until the slowest kind would have been computed. Without imported hashes nothing waits.
+ * they do: whatever is refused waits until the slowest kind would have been computed, and for the limit while there are kinds that
+ * are not known. Without imported hashes nothing waits.
  */
-function createDurations(ownKind: string, ownDuration: number) {
+function createDurations(ownKind: string, ownDuration: number, unknown: Pick<ReadonlyMap<string, unknown>, 'size'>) {
   const durations = new Map([[ownKind, ownDuration]])
-  let awaited = 0
   return {
-    /** Says that some kinds are known to be there and not how long they take. @returns what ends that */
-    await(kinds: number) {
-      awaited += kinds
-      return () => {
-        awaited -= kinds
-      }
-    },
     has: (kind: string) => durations.has(kind),
     add(kind: string, milliseconds: number) {
       const known = durations.get(kind) ?? 0
       // Up at once, down slowly: a wait that most hashes stay below.
       durations.set(kind, milliseconds > known ? milliseconds : known + (milliseconds - known) / 32)
     },
-    most: () => (awaited > 0 ? Math.max(longestTime, ...durations.values()) : Math.max(...durations.values())),
+    most: () => (unknown.size > 0 ? Math.max(longestTime, ...durations.values()) : Math.max(...durations.values())),
     /** Milliseconds. A hash that takes longer than the limit shows; nobody else should wait for it. */
     longest() {
-      if (awaited > 0) return longestTime
+      if (unknown.size > 0) return longestTime
       return durations.size === 1 ? 0 : Math.min(Math.max(...durations.values()) * 1.1, longestTime)
     },
   }
