@@ -343,7 +343,7 @@ async function startMeasured(t: ExecutionContext, kind: 'throttled' | 'not throt
   t.teardown(() => child.kill('SIGKILL'))
   const [{ url: address, ...signedIn }] = (await once(child, 'message')) as [CostServer]
   const { hostname, port } = new URL(address)
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const agent = new Agent({ keepAlive: true, maxSockets: 12 })
   t.teardown(() => agent.destroy())
 
   async function spent(): Promise<number> {
@@ -363,7 +363,8 @@ async function startMeasured(t: ExecutionContext, kind: 'throttled' | 'not throt
   /** @returns microseconds for each of some equal requests */
   async function measure(sent: Sent, times: number): Promise<number> {
     const before = await spent()
-    for (let i = 0; i < times; i++) await send(sent)
+    // At once: what is throttled is held back for a while.
+    await Promise.all(Array.from({ length: times }, () => send(sent)))
     return ((await spent()) - before) / times
   }
   return { signedIn, measure, send }
@@ -400,6 +401,9 @@ for (const kind of ['throttled', 'not throttled'] as const) {
       const server = await startMeasured(t, kind)
       const tooDear: string[] = []
       for (const [what, limits, units, request] of rows) {
+        const { path, body } = request('', server.signedIn)
+        // Nothing else is throttled.
+        if (kind === 'throttled' && (body === undefined || !['/token', '/login'].includes(path))) continue
         const times = []
         for (const limit of limits) {
           for (const unit of [units].flat()) {
