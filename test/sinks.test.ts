@@ -50,7 +50,7 @@ async function startOn(
   const folder = createFolder(t)
   const port = await freePort()
   const environment = deployment(folder, { LATCHKEY_PORT: String(port), LATCHKEY_LOG_LEVEL: 'debug', ...extra })
-  const child = spawn('sh', ['-c', line], { env: environment, cwd: root, stdio: ['ignore', stdout, 'ignore'] })
+  const child = spawn('sh', ['-c', line], { env: environment, cwd: root, stdio: ['pipe', stdout, 'ignore'] })
   t.teardown(() => void child.kill('SIGKILL'))
   const url = `http://127.0.0.1:${port}`
   while (!(await isReady(url))) {
@@ -251,29 +251,32 @@ testFullDisk('a log that is cut off under the server (copytruncate) goes on from
 
 const testTerminal = spawnSync('script', ['--version']).status === 0 ? test.serial : test.skip
 
-testTerminal('a terminal that was stopped holds nothing', async t => {
+testTerminal('a terminal that was stopped holds nothing, and what was lost is counted when it goes on', async t => {
   const inner = `'${process.execPath}' '${launcher}' serve`
   // Its own output is not read, so it reads no more of the terminal either.
-  const { url } = await startOn(t, `exec script -qec "exec ${inner}" /dev/null`, {}, 'pipe')
-  await ask(url, 2000)
+  const { child, url } = await startOn(t, `exec script -qec "exec ${inner}" /dev/null`, {}, 'pipe')
+  await ask(url, 4000)
+  t.true(await isReady(url))
+
+  for await (const line of createInterface({ input: child.stdout! })) if (line.includes('"lost":')) break
   t.true(await isReady(url))
 })
 
-for (const [command, size] of [
-  ['user list', 0],
-  ['user list --json', 0],
-  ['user show admin --json', 0],
-  ['client list', 0],
-  ['session list --user admin', 0],
-  ['key list', 0],
-  ['audit', 0],
-  ['secret status', 0],
-  ['doctor', 0],
-  ['migrate', 0],
-  ['user export', 0],
-  ['--help', 0],
-  ['user add --help', 0],
-  ['--version', 0],
+for (const command of [
+  'user list',
+  'user list --json',
+  'user show admin --json',
+  'client list',
+  'session list --user admin',
+  'key list',
+  'audit',
+  'secret status',
+  'doctor',
+  'migrate',
+  'user export',
+  '--help',
+  'user add --help',
+  '--version',
 ] as const) {
   testProcess(
     `latchkey ${command} whose output finds no room ends with 1 and one line, and does not say that all is well`,
@@ -286,7 +289,6 @@ for (const [command, size] of [
       )
       t.is(code, 1)
       t.regex(stderr, /^latchkey: cannot write to stdout: ENOSPC: [^\n]+\n$/)
-      t.is(size, 0)
     },
   )
 }
