@@ -48,14 +48,14 @@ function textReader(longest: number) {
 const tooLarge = () => new OAuthError('request_too_large', 'the body is too large')
 
 /** Reads a form body. Nothing but a form is taken, and no parameter from the query string. */
-export async function formBody(ctx: Context, next: Next): Promise<void> {
+export function formBody(ctx: Context, next: Next): Promise<void> {
   const { 'content-type': type, 'content-length': length } = ctx.headers
   // To the letter as nearly every client sends it, or in one of the other ways to write it.
   if ((type !== formType || length === undefined) && !ctx.is(formType)) {
     throw new OAuthError('invalid_request', `the body must be ${formType}`)
   }
   refuseCredentialsInQuery(ctx)
-  await readText(ctx, next)
+  return readText(ctx, next)
 }
 
 /** A body as clients send it, not compressed. koa-bodyparser, made for any, costs 5 us more, and takes it in any number of pieces. */
