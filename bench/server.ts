@@ -8,8 +8,8 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
-import { parseMasterSecrets } from '../src/oauth/master_secret.ts'
-import { formatRefreshToken } from '../src/oauth/refresh_token.ts'
+import { parseMasterSecrets } from '../src/keys/master_secret.ts'
+import { formatRefreshToken } from '../src/sessions/refresh_token.ts'
 import type { LoadResult, Plan } from './load.ts'
 
 const program = fileURLToPath(new URL('../bin/latchkey.js', import.meta.url))

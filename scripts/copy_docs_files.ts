@@ -1,6 +1,6 @@
 /** Part of the build: puts the files of /docs and /redoc beside the compiled code, with their licenses. */
 import { copyFileSync, mkdirSync } from 'node:fs'
-import { type DocsFile, docsFiles, licenseFiles, locateDocsFile, locateInPackage } from '../src/http/docs_files.ts'
+import { type DocsFile, docsFiles, licenseFiles, locateDocsFile, locateInPackage } from '../src/http/docs/docs_files.ts'
 
 const folder = new URL('../dist/http/docs/', import.meta.url)
 mkdirSync(folder, { recursive: true })

@@ -1,11 +1,11 @@
 /** First start on an empty database: one public client and one user, so that a first token is one command away. */
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { auditEvent } from './audit/audit.ts'
+import { createClient } from './clients/client.ts'
 import type { Config } from './config.ts'
-import { auditEvent } from './oauth/audit.ts'
-import { createClient } from './oauth/client.ts'
 import type { Deps } from './oauth/deps.ts'
-import { createUserId } from './oauth/user.ts'
-import { firstSignInFile } from './setup.ts'
+import { firstSignInFile } from './secret_file.ts'
+import { createUserId } from './users/user.ts'
 
 const clientId = 'app'
 const username = 'admin'

@@ -12,7 +12,7 @@ import { sessionCommand } from './cli/session.ts'
 import { userCommand } from './cli/user.ts'
 import { ConfigError, readConfig, readEnvironment } from './config.ts'
 import { printableLines } from './printable.ts'
-import { openSqliteStorage } from './storage/sqlite.ts'
+import { openSqliteStorage } from './storage/sqlite/sqlite.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 

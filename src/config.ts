@@ -6,14 +6,14 @@ import { BlockList, isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
-import type { ThrottleSettings } from './oauth/attempts.ts'
+import { originProblem, parseOrigin } from './clients/origin.ts'
+import { longestAccessTokenLifetime, type SigningAlg, signingAlgs } from './keys/key_ring.ts'
 import type { OAuthConfig } from './oauth/deps.ts'
-import { longestAccessTokenLifetime, type SigningAlg, signingAlgs } from './oauth/keys.ts'
-import { originProblem, parseOrigin } from './oauth/origin.ts'
-import type { PasswordHashing } from './oauth/password.ts'
 import { isAudience } from './oauth/resource.ts'
 import { printableBrief } from './printable.ts'
 import { readSmallFile } from './small_file.ts'
+import type { ThrottleSettings } from './throttle/throttle.ts'
+import type { PasswordHashing } from './users/password.ts'
 
 export type Config = Readonly<{
   host: string

@@ -4,30 +4,22 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { createApp } from './app.ts'
+import { createRefusals } from './audit/refusals.ts'
 import { bootstrap } from './bootstrap.ts'
+import { createRemoteJwks } from './clients/remote_jwks.ts'
 import type { Config } from './config.ts'
 import { createServer } from './http/commonjs.ts'
 import { type ClosedConnections, connectionLimits, serveWithin } from './http/connections.ts'
-import { createRemoteJwks } from './http/remote_jwks.ts'
+import { createKeyRing } from './keys/key_ring.ts'
 import { createLog } from './log.ts'
-import { createThrottle } from './oauth/attempts.ts'
 import type { Deps } from './oauth/deps.ts'
-import { createKeyRing } from './oauth/keys.ts'
-import { createPasswords } from './oauth/password.ts'
-import { createRefusals } from './oauth/refusals.ts'
-import {
-  looseFiles,
-  lowerPoolPriority,
-  now,
-  openKeys,
-  openSigningKeys,
-  privateFiles,
-  randomBytes,
-  readMasterSecrets,
-} from './setup.ts'
+import { looseFiles, openKeys, openSigningKeys, privateFiles, readMasterSecrets } from './secret_file.ts'
 import { createSink } from './sink.ts'
-import { openSqliteStorage } from './storage/sqlite.ts'
+import { openSqliteStorage } from './storage/sqlite/sqlite.ts'
+import { lowerPoolPriority, now, randomBytes } from './system.ts'
+import { createThrottle } from './throttle/throttle.ts'
 import { learnHashKinds, noteMasterSecret, startUpkeep } from './upkeep.ts'
+import { createPasswords } from './users/password.ts'
 
 /** In milliseconds. What is slower is an attack or a dead connection: it is answered with 408 and closed. */
 const httpLimits = {

@@ -1,15 +1,16 @@
 /** The work that no request does: learning of new keys and secrets, rotating keys, forgetting what ended. */
 import { setImmediate } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { auditEvent } from './audit/audit.ts'
 import type { Config } from './config.ts'
-import { auditEvent } from './oauth/audit.ts'
+import { keyState, publicationLead } from './keys/key_ring.ts'
+import type { MasterSecrets } from './keys/master_secret.ts'
+import { addSigningKey } from './keys/rotation.ts'
 import type { Deps } from './oauth/deps.ts'
-import { keyState, publicationLead } from './oauth/keys.ts'
-import type { MasterSecrets } from './oauth/master_secret.ts'
-import type { Session } from './oauth/session.ts'
-import { crowdedOut } from './oauth/session_limit.ts'
-import { importTimeout } from './oauth/storage.ts'
-import { addSigningKey, openKeys } from './setup.ts'
+import { openKeys } from './secret_file.ts'
+import type { Session } from './sessions/session.ts'
+import { crowdedOut } from './sessions/session_limit.ts'
+import { importTimeout } from './users/storage.ts'
 
 /** Milliseconds. Well under the margin that a key is published before it signs, beyond the JWK Set's `max-age`. */
 const reloadInterval = 10_000

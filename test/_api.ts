@@ -1,6 +1,6 @@
 /** Holds every answer of a test server to the table of endpoints that `/openapi.json` is made of. */
 import { type Content, type Endpoint, htmlType, jsonType } from '../src/http/api.ts'
-import { endpointsOf, errorHeaders, errorsByStatus, toldByPage } from '../src/http/openapi.ts'
+import { endpointsOf, errorHeaders, errorsByStatus, toldByPage } from '../src/http/docs/openapi.ts'
 import { errorResponse, htmlPage } from '../src/http/schemas.ts'
 
 export type Seen = Readonly<{ method: string; path: string; status: number; headers: Headers; text: string }>

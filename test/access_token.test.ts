@@ -1,12 +1,12 @@
 /** Access tokens: their claims, their lifetime, and what comes back. RFC 9068. */
 import test from 'ava'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
+import { auditEvent } from '../src/audit/audit.ts'
+import { createClient } from '../src/clients/client.ts'
+import { OAuthError } from '../src/error.ts'
 import { authenticateAccessToken, issueAccessToken, verifyAccessToken } from '../src/oauth/access_token.ts'
-import { auditEvent } from '../src/oauth/audit.ts'
-import { createClient } from '../src/oauth/client.ts'
 import type { Deps } from '../src/oauth/deps.ts'
-import { OAuthError } from '../src/oauth/error.ts'
-import { createSession, type Session } from '../src/oauth/session.ts'
+import { createSession, type Session } from '../src/sessions/session.ts'
 import { issuer, oauthConfig, startTime as start, startServer, startServerWithAlice } from './_server.ts'
 
 function session(changes: Partial<Session> = {}): Session {

@@ -1,4 +1,4 @@
-/** Which part may know which, by reading import lines: http → oauth ← storage (style.md §3). */
+/** Which room may know which, by reading import lines: CONTRIBUTING.md has the house. */
 
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -18,7 +18,7 @@ const sources = new Map(files.map(file => [file, readFileSync(join(root, file), 
 /** Paths below the root, or names of packages. */
 const imports: Import[] = [...sources].flatMap(([from, source]) => {
   const statements = source.matchAll(
-    /^\s*(?:import|export)\s+(type\s)?[^'"]*?from\s+'([^']+)'|\bimport\(?\s*'([^']+)'/gm,
+    /^\s*(?:import|export)\s+(type\s)?[^'"]*?from\s+'([^']+)'|(?:^import\s+|\bimport\(\s*)'([^']+)'/gm,
   )
   return [...statements].map(([, type, named = '', bare]) => {
     const specifier = bare ?? named
@@ -30,12 +30,35 @@ const imports: Import[] = [...sources].flatMap(([from, source]) => {
 /** The folder below src/, or the file itself for those at its top. */
 const partOf = (file: string) => file.split('/').slice(0, 2).join('/')
 
-/** Imports from a folder that fit none of the patterns. */
-function strays(folder: string, ...allowed: RegExp[]): string[] {
-  return imports
-    .filter(({ from, to }) => from.startsWith(`src/${folder}/`) && !allowed.some(pattern => pattern.test(to)))
-    .map(({ from, to }) => `${from} imports ${to}`)
-}
+/**
+ * The rooms of the house from the top down, and what of Node and npm each may use. A room imports those below it and nothing above. The
+ * files at the top of src/ that put the program together may import everything; those at the bottom know nothing of it.
+ */
+const rooms: readonly (readonly [room: string, packages: RegExp])[] = [
+  ['cli', /^(?:node:|commander$|better-sqlite3$)/],
+  ['http', /^(?:node:|koa$|@koa\/router$|koa-bodyparser$|pino$|zod$)/],
+  ['oauth', /^(?:node:crypto|zod$)/],
+  ['storage', /^(?:node:|drizzle-orm(?:\/.*)?$|better-sqlite3$)/],
+  ['sessions', /^node:crypto$/],
+  // A client's keys are fetched from where it publishes them.
+  ['clients', /^(?:node:(?:crypto|http|https)|jose|request-filtering-agent)$/],
+  // A thread of its own for the password functions that nothing native computes; files that people bring.
+  ['users', /^(?:node:(?:crypto|util|os|worker_threads)|argon2|bcrypt|zod|csv-parse\/sync|@zxcvbn-ts\/.*)$/],
+  ['throttle', /^node:crypto$/],
+  ['keys', /^(?:node:(?:crypto|util)|jose)$/],
+  ['audit', /^$/],
+  ['pages', /^$/],
+]
+const bottom = [
+  'error.ts',
+  'text.ts',
+  'normal_form.ts',
+  'printable.ts',
+  'system.ts',
+  'sink.ts',
+  'small_file.ts',
+  'log.ts',
+]
 
 /** Files whose code, comments aside, fits a pattern. */
 function filesWith(pattern: RegExp): string[] {
@@ -69,8 +92,8 @@ test('the reading finds the imports that are known to be there', t => {
   const has = (from: string, to: string) => imports.some(one => one.from === from && one.to === to)
   t.true(has('src/app.ts', 'koa'))
   t.true(has('src/http/oauth_routes.ts', 'src/oauth/token.ts'))
-  t.true(has('src/oauth/keys.ts', 'jose'))
-  t.true(has('src/storage/sqlite.ts', 'src/storage/sqlite_schema.ts'))
+  t.true(has('src/keys/key_ring.ts', 'jose'))
+  t.true(has('src/storage/sqlite/sqlite.ts', 'src/storage/sqlite/schema.ts'))
   t.true(has('src/cli.ts', 'src/main.ts'))
   t.deepEqual(
     imports.filter(({ to }) => to.startsWith('src/') && !sources.has(to)),
@@ -78,32 +101,34 @@ test('the reading finds the imports that are known to be there', t => {
   )
 })
 
-test('oauth/ knows neither HTTP nor SQL', t => {
-  t.deepEqual(
-    // A thread of its own for the password functions that nothing native computes: crypt_loops.ts.
-    strays(
-      'oauth',
-      /^src\/oauth\//,
-      /^node:(?:crypto|util|buffer|os|worker_threads)$/,
-      /^(?:jose|argon2|bcrypt|zod|@zxcvbn-ts\/.*)$/,
-    ),
-    [],
+for (const [at, [room, packages]] of rooms.entries()) {
+  const below = [room, ...rooms.slice(at + 1).map(([name]) => name), ...bottom].map(name => `src/${name}`)
+  // A command opens what it works on as the server does.
+  const more = room === 'cli' ? ['src/config.ts', 'src/secret_file.ts'] : []
+  test(`${room}/ knows the rooms below it and nothing above`, t => {
+    const strays = imports.filter(
+      ({ from, to }) =>
+        partOf(from) === `src/${room}` &&
+        !(to.startsWith('src/') ? [...below, ...more].includes(partOf(to)) : packages.test(to)),
+    )
+    t.deepEqual(
+      strays.map(({ from, to }) => `${from} imports ${to}`),
+      [],
+    )
+  })
+}
+
+test('every folder of src/ is a room with a rule', t => {
+  const folders = new Set(files.filter(file => file.split('/').length > 2).map(file => file.split('/')[1]!))
+  t.deepEqual([...folders].toSorted(), rooms.map(([room]) => room).toSorted())
+})
+
+test('what is at the bottom knows only what is there', t => {
+  const strays = imports.filter(
+    ({ from, to }) =>
+      bottom.includes(from.slice('src/'.length)) && to.startsWith('src/') && !bottom.includes(to.slice('src/'.length)),
   )
-})
-
-test('storage/ knows oauth/ and itself', t => {
-  t.deepEqual(
-    strays('storage', /^src\/(?:oauth|storage)\//, /^node:/, /^(?:drizzle-orm(?:\/.*)?|better-sqlite3|pg)$/),
-    [],
-  )
-})
-
-test('http/ knows oauth/, pages/ and itself, and no storage/', t => {
-  t.deepEqual(strays('http', /^src\/(?:oauth|pages|http)\//, /^(?!src\/)/), [])
-})
-
-test('pages/ knows itself and nothing else', t => {
-  t.deepEqual(strays('pages', /^src\/pages\//), [])
+  t.deepEqual(strays, [])
 })
 
 test('only storage/ knows SQL, and only http/ and app.ts know Koa', t => {
@@ -140,8 +165,8 @@ test('only the settings read the environment; the command line looks whether to 
   t.deepEqual(filesWith(/\bprocess\.env\b/).toSorted(), ['src/cli.ts', 'src/config.ts'])
 })
 
-test('only setup.ts reads the clock', t => {
-  t.deepEqual(filesWith(/\bDate\.now\b|\bnew Date\(\)|\bDate\(\)/), ['src/setup.ts'])
+test('only system.ts reads the clock', t => {
+  t.deepEqual(filesWith(/\bDate\.now\b|\bnew Date\(\)|\bDate\(\)/), ['src/system.ts'])
 })
 
 test('oauth/ takes its randomness as an argument', t => {
@@ -154,8 +179,8 @@ test('oauth/ takes its randomness as an argument', t => {
   )
 })
 
-test("all randomness is node:crypto's, through setup.ts", t => {
-  t.deepEqual(filesWith(/import[^;\n]*\brandom(?:Bytes|Fill|FillSync|Int|UUID)\b[^;\n]*node:crypto/), ['src/setup.ts'])
+test("all randomness is node:crypto's, through system.ts", t => {
+  t.deepEqual(filesWith(/import[^;\n]*\brandom(?:Bytes|Fill|FillSync|Int|UUID)\b[^;\n]*node:crypto/), ['src/system.ts'])
   t.deepEqual(filesWith(/\bMath\.random\b|\bgetRandomValues\b|\bcrypto\.random/), [])
 })
 

@@ -14,9 +14,9 @@ import {
 import { dirname, join } from 'node:path'
 import test from 'ava'
 import Database from 'better-sqlite3'
-import { createMasterSecret, parseMasterSecrets } from '../src/oauth/master_secret.ts'
-import { openSqliteStorage } from '../src/storage/sqlite.ts'
-import { backupSqlite } from '../src/storage/sqlite_file.ts'
+import { createMasterSecret, parseMasterSecrets } from '../src/keys/master_secret.ts'
+import { backupSqlite } from '../src/storage/sqlite/file.ts'
+import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import { createFolder, deployment, type Environment, postForm, runCli, runCommand, startProcess } from './_process.ts'
 import { createClock, createTestRandom, startServer } from './_server.ts'
 

@@ -1,7 +1,7 @@
 /** The pages over HTTP: who gets one, what leads where, what a person typed. What they look like is in `pages.test.ts`. */
 import test from 'ava'
 import fc from 'fast-check'
-import { createPasswords } from '../src/oauth/password.ts'
+import { createPasswords } from '../src/users/password.ts'
 import { browserAccept, getByCookie, ofPage, postFromPage, signInByCookie } from './_cookies.ts'
 import {
   type Answer,

@@ -3,7 +3,7 @@
  * standard, CORS protocol and HTTP caches.
  */
 import test from 'ava'
-import { endpointsOf } from '../src/http/openapi.ts'
+import { endpointsOf } from '../src/http/docs/openapi.ts'
 import { browserAccept, signInByCookie, withCookie } from './_cookies.ts'
 import { type Answer, issuer, startServerWithAlice } from './_server.ts'
 

@@ -2,9 +2,9 @@
 import { createPublicKey, generateKeyPairSync, KeyObject, sign } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
 import { CompactEncrypt } from 'jose'
-import { auditEvent } from '../src/oauth/audit.ts'
-import { parseClientJwks } from '../src/oauth/client.ts'
-import { openSqliteStorage } from '../src/storage/sqlite.ts'
+import { auditEvent } from '../src/audit/audit.ts'
+import { parseClientJwks } from '../src/clients/client.ts'
+import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import {
   assertionClaims,
   assertionType,

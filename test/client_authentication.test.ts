@@ -1,10 +1,10 @@
 /** How a client identifies itself at the token endpoint. RFC 6749 §2.3, Appendix B; RFC 7617. */
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
-import { auditEvent } from '../src/oauth/audit.ts'
-import { addSecretDigest, type ClientAuthenticationMethod, createClient } from '../src/oauth/client.ts'
-import { digestClientSecret } from '../src/oauth/master_secret.ts'
-import type { Storage } from '../src/oauth/storage.ts'
+import { auditEvent } from '../src/audit/audit.ts'
+import { addSecretDigest, type ClientAuthenticationMethod, createClient } from '../src/clients/client.ts'
+import { digestClientSecret } from '../src/keys/master_secret.ts'
+import type { Storage } from '../src/storage/storage.ts'
 import { assertRefused, createClientKey, signAssertion, startWatchedServer, withAssertion } from './_client_keys.ts'
 import {
   createTestSecrets,

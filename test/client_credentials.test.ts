@@ -1,8 +1,8 @@
 /** The client_credentials grant over HTTP: a client acts for itself. RFC 6749 §4.4; its tokens: RFC 9068 §2.2, RFC 7009. */
 import test, { type ExecutionContext } from 'ava'
 import { decodeJwt } from 'jose'
-import { auditEvent } from '../src/oauth/audit.ts'
-import { clientProblem, createClient } from '../src/oauth/client.ts'
+import { auditEvent } from '../src/audit/audit.ts'
+import { clientProblem, createClient } from '../src/clients/client.ts'
 import {
   issuer,
   oauthConfig,

@@ -1,8 +1,8 @@
 /** What a client's record says overrides the server's settings, for that client and no other: scope, audience, lifetimes. */
 import test, { type ExecutionContext } from 'ava'
 import { decodeJwt } from 'jose'
-import { auditEvent } from '../src/oauth/audit.ts'
-import type { Client } from '../src/oauth/client.ts'
+import { auditEvent } from '../src/audit/audit.ts'
+import type { Client } from '../src/clients/client.ts'
 import type { OAuthConfig } from '../src/oauth/deps.ts'
 import { issuer, oauthConfig, refusal, refused, startServerWithAlice, startTime, type TestServer } from './_server.ts'
 

@@ -1,7 +1,7 @@
 /** Settings: defaults, what each takes, and messages that name the variable and never a secret. */
 import test from 'ava'
 import { type Config, ConfigError, readConfig, settings } from '../src/config.ts'
-import { passwordHashProblem } from '../src/oauth/password_formats.ts'
+import { passwordHashProblem } from '../src/users/password_formats.ts'
 
 type Environment = Record<string, string | undefined>
 

@@ -1,7 +1,7 @@
 /** Signing in with a cookie, over HTTP: POST /login, GET /profile, /logout. RFC 6265; OWASP session management and CSRF. */
 import test from 'ava'
 import fc from 'fast-check'
-import { cookieName } from '../src/http/session_cookie.ts'
+import { cookieName } from '../src/http/browser/session_cookie.ts'
 import {
   browserAccept,
   getByCookie,

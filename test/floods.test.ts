@@ -1,9 +1,9 @@
 /** What users and clients do to themselves without end adds a bounded number of rows to the audit trail, and all of it is counted (CWE-770, CWE-779). */
 import test from 'ava'
 import fc from 'fast-check'
-import type { AuditEvent } from '../src/oauth/audit.ts'
-import { createFloods } from '../src/oauth/floods.ts'
-import { openSqliteStorage } from '../src/storage/sqlite.ts'
+import type { AuditEvent } from '../src/audit/audit.ts'
+import { createFloods } from '../src/audit/floods.ts'
+import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import { pruneAll } from '../src/upkeep.ts'
 import { createFolder } from './_process.ts'
 import { startServer, startServerWithAlice, startTime, type TestServer } from './_server.ts'

@@ -1,9 +1,9 @@
 /** Token introspection over HTTP: RFC 7662, and its answers as JWTs: RFC 9701, RFC 8725 §3.11; design promise 4. */
 import test, { type ExecutionContext } from 'ava'
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
-import { type AuditEventType, auditEvent } from '../src/oauth/audit.ts'
-import { createSigningKey, longestAccessTokenLifetime, openSigningKey, publicationLead } from '../src/oauth/keys.ts'
-import { formatRefreshToken, parseRefreshToken } from '../src/oauth/refresh_token.ts'
+import { type AuditEventType, auditEvent } from '../src/audit/audit.ts'
+import { createSigningKey, longestAccessTokenLifetime, openSigningKey, publicationLead } from '../src/keys/key_ring.ts'
+import { formatRefreshToken, parseRefreshToken } from '../src/sessions/refresh_token.ts'
 import {
   createTestSecrets,
   issuer,

@@ -14,7 +14,7 @@ import {
   type SigningAlg,
   type SigningKey,
   signingAlgs,
-} from '../src/oauth/keys.ts'
+} from '../src/keys/key_ring.ts'
 import { createTestSecrets, startTime as start } from './_server.ts'
 
 const secrets = createTestSecrets()

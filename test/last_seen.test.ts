@@ -5,8 +5,8 @@
 import { BlockList } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
-import { seenNow, shownOf } from '../src/oauth/last_seen.ts'
-import { createSession, type Session } from '../src/oauth/session.ts'
+import { seenNow, shownOf } from '../src/sessions/last_seen.ts'
+import { createSession, type Session } from '../src/sessions/session.ts'
 import { signInByCookie, withCookie } from './_cookies.ts'
 import { type Answer, startServerWithAlice, startTime, type TestServer } from './_server.ts'
 

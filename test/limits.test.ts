@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import test from 'ava'
 import bcrypt from 'bcrypt'
-import { cookieName } from '../src/http/session_cookie.ts'
+import { cookieName } from '../src/http/browser/session_cookie.ts'
 import { browserAccept, ofPage, signInByCookie, withCookie } from './_cookies.ts'
 import { root } from './_process.ts'
 import { issuer, password, refusal, refused, startServerWithAlice, type TestServer } from './_server.ts'
@@ -259,6 +259,6 @@ test('no query is read but by http/query.ts: Koa’s own reader takes time by th
   t.deepEqual(sourcesWith(/\bctx\.query\b|\bquerystring\b/), ['http/query.ts'])
 })
 
-test('no text is normalized but by oauth/normal_form.ts, in linear time', t => {
-  t.deepEqual(sourcesWith(/\.normalize\(/), ['oauth/normal_form.ts'])
+test('no text is normalized but by normal_form.ts, in linear time', t => {
+  t.deepEqual(sourcesWith(/\.normalize\(/), ['normal_form.ts'])
 })

@@ -7,7 +7,7 @@ import {
   digestClientSecret,
   parseMasterSecrets,
   verifyClientSecret,
-} from '../src/oauth/master_secret.ts'
+} from '../src/keys/master_secret.ts'
 import { createTestRandom, createTestSecrets } from './_server.ts'
 
 const text = Buffer.alloc(32, 9).toString('base64url')

@@ -2,8 +2,8 @@
 import { createHmac, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify, SignJWT } from 'jose'
-import { auditEvent } from '../src/oauth/audit.ts'
-import type { Client } from '../src/oauth/client.ts'
+import { auditEvent } from '../src/audit/audit.ts'
+import type { Client } from '../src/clients/client.ts'
 import {
   createSigningKey,
   jwksMaxAge,
@@ -12,8 +12,8 @@ import {
   openSigningKey,
   publicationLead,
   signingAlgs,
-} from '../src/oauth/keys.ts'
-import { openSqliteStorage } from '../src/storage/sqlite.ts'
+} from '../src/keys/key_ring.ts'
+import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import {
   issuer,
   password,

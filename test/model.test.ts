@@ -5,7 +5,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { decodeJwt } from 'jose'
-import { auditEvent } from '../src/oauth/audit.ts'
+import { auditEvent } from '../src/audit/audit.ts'
 import { type Answer, password, startServerWithAlice, type TestServer } from './_server.ts'
 
 const usernames = ['alice', 'bob'] as const

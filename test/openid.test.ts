@@ -4,8 +4,8 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import test, { type ExecutionContext } from 'ava'
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
-import { auditEvent } from '../src/oauth/audit.ts'
-import { type SigningAlg, signingAlgs } from '../src/oauth/keys.ts'
+import { auditEvent } from '../src/audit/audit.ts'
+import { type SigningAlg, signingAlgs } from '../src/keys/key_ring.ts'
 import {
   issuer,
   refusal,

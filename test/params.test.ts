@@ -1,8 +1,8 @@
 /** Form text to parameters: one non-empty string each, or invalid_request. RFC 6749 §3.2, Appendix B. */
 import test from 'ava'
 import fc from 'fast-check'
+import { OAuthError } from '../src/error.ts'
 import { parseForm } from '../src/http/params.ts'
-import { OAuthError } from '../src/oauth/error.ts'
 
 /** The parameters as entries, or the code of the refusal. */
 function outcome(text: string): [string, string | undefined][] | string {

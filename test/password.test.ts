@@ -3,9 +3,9 @@ import { setImmediate } from 'node:timers/promises'
 import test from 'ava'
 import bcrypt from 'bcrypt'
 import fc from 'fast-check'
-import { OAuthError } from '../src/oauth/error.ts'
-import { createPasswords, type PasswordHashing } from '../src/oauth/password.ts'
-import { passwordHashProblem } from '../src/oauth/password_formats.ts'
+import { OAuthError } from '../src/error.ts'
+import { createPasswords, type PasswordHashing } from '../src/users/password.ts'
+import { passwordHashProblem } from '../src/users/password_formats.ts'
 import { cheapHashing, createTestRandom, password } from './_server.ts'
 
 /** Some 20 ms a hash: long beside a turn of the event loop. */

@@ -1,9 +1,9 @@
 /** Changing the password, by token and by the form of the account page. NIST SP 800-63B §3.1.1.2. */
 import test from 'ava'
 import { decodeJwt } from 'jose'
-import type { MasterSecret } from '../src/oauth/master_secret.ts'
-import { changePassword } from '../src/oauth/password_change.ts'
-import { sealToken } from '../src/oauth/sealed_token.ts'
+import type { MasterSecret } from '../src/keys/master_secret.ts'
+import { sealToken } from '../src/keys/sealed_token.ts'
+import { changePassword } from '../src/sessions/password_change.ts'
 import {
   getByCookie,
   isSignedIn,

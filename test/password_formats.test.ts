@@ -10,8 +10,8 @@ import { createHash } from 'node:crypto'
 import test from 'ava'
 import bcrypt from 'bcrypt'
 import fc from 'fast-check'
-import { createPasswords } from '../src/oauth/password.ts'
-import { openPasswordHash, passwordHashProblem } from '../src/oauth/password_formats.ts'
+import { createPasswords } from '../src/users/password.ts'
+import { openPasswordHash, passwordHashProblem } from '../src/users/password_formats.ts'
 import { cheapHashing, createTestRandom, password } from './_server.ts'
 
 /** All of {@link password}. */

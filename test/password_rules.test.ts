@@ -1,6 +1,6 @@
 /** What a new password may be. NIST SP 800-63B §3.1.1.2. */
 import test from 'ava'
-import { passwordProblem } from '../src/oauth/password_rules.ts'
+import { passwordProblem } from '../src/users/password_rules.ts'
 
 test('a password has 8 to 1,024 characters of any kind (NIST SP 800-63B §3.1.1.2)', async t => {
   for (const good of ['13579864', '         ', 'ab'.repeat(512), '😀'.repeat(8), 'pass phrase with ünïcödé']) {

@@ -12,8 +12,8 @@ import argon2 from 'argon2'
 import test from 'ava'
 import bcrypt from 'bcrypt'
 import Database from 'better-sqlite3'
-import { auditEvent } from '../src/oauth/audit.ts'
-import { openSqliteStorage } from '../src/storage/sqlite.ts'
+import { auditEvent } from '../src/audit/audit.ts'
+import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import {
   createFolder,
   deployment,

@@ -1,9 +1,9 @@
 /** What two requests do to each other at the same moment, through HTTP. Design, section 2 and promise 4. */
 import test, { type ExecutionContext } from 'ava'
 import { decodeJwt } from 'jose'
-import { auditEvent } from '../src/oauth/audit.ts'
-import { createPasswords, type Passwords } from '../src/oauth/password.ts'
-import type { Storage } from '../src/oauth/storage.ts'
+import { auditEvent } from '../src/audit/audit.ts'
+import type { Storage } from '../src/storage/storage.ts'
+import { createPasswords, type Passwords } from '../src/users/password.ts'
 import {
   type Answer,
   cheapHashing,

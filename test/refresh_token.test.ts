@@ -1,9 +1,9 @@
 /** The refresh_token grant over HTTP. RFC 6749 §6, RFC 9700 §4.14; design promises 1 to 4. */
 import test from 'ava'
 import fc from 'fast-check'
-import { auditEvent } from '../src/oauth/audit.ts'
-import { formatRefreshToken, parseRefreshToken } from '../src/oauth/refresh_token.ts'
-import { openSqliteStorage } from '../src/storage/sqlite.ts'
+import { auditEvent } from '../src/audit/audit.ts'
+import { formatRefreshToken, parseRefreshToken } from '../src/sessions/refresh_token.ts'
+import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import {
   createTestSecrets,
   oauthConfig,

@@ -1,7 +1,7 @@
 /** The text form of refresh tokens: `lkr_` and 76 base64url characters of 57 bytes, authentic to the last bit. */
 import test from 'ava'
 import fc from 'fast-check'
-import { formatRefreshToken, parseRefreshToken } from '../src/oauth/refresh_token.ts'
+import { formatRefreshToken, parseRefreshToken } from '../src/sessions/refresh_token.ts'
 import { createTestSecrets } from './_server.ts'
 
 const secrets = createTestSecrets()

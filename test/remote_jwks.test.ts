@@ -7,9 +7,9 @@ import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, Socket } from 'node:net'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { auditEvent } from '../src/oauth/audit.ts'
-import { createClient } from '../src/oauth/client.ts'
-import { openSqliteStorage } from '../src/storage/sqlite.ts'
+import { auditEvent } from '../src/audit/audit.ts'
+import { createClient } from '../src/clients/client.ts'
+import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import {
   assertRefused,
   assertToken,
@@ -22,7 +22,7 @@ import {
 import { createFolder, deployment, postForm, startProcess } from './_process.ts'
 import { startTime } from './_server.ts'
 
-/** Milliseconds, as in src/http/remote_jwks.ts. */
+/** Milliseconds, as in src/clients/remote_jwks.ts. */
 const timeout = 3000
 const cooldown = 30_000
 const maxAge = 600_000

@@ -1,7 +1,7 @@
 /** Token revocation over HTTP. RFC 7009; design promise 4. */
 import test, { type ExecutionContext } from 'ava'
 import { decodeJwt } from 'jose'
-import { formatRefreshToken, parseRefreshToken } from '../src/oauth/refresh_token.ts'
+import { formatRefreshToken, parseRefreshToken } from '../src/sessions/refresh_token.ts'
 import { createTestSecrets, refusal, refused, startServerWithAlice, type TestServer } from './_server.ts'
 
 type Tokens = { access_token: string; refresh_token: string; id_token?: string }

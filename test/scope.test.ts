@@ -1,7 +1,7 @@
 /** Scopes: parsing and narrowing. RFC 6749 §3.3. */
 import test from 'ava'
 import fc from 'fast-check'
-import { OAuthError } from '../src/oauth/error.ts'
+import { OAuthError } from '../src/error.ts'
 import { grantScope, narrowScope, parseScope } from '../src/oauth/scope.ts'
 
 const scopeCharacters = Array.from({ length: 94 }, (_, i) => String.fromCharCode(0x21 + i)).filter(

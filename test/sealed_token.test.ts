@@ -1,11 +1,11 @@
 /** The value of the session cookie, `lkc_` and 76 base64url characters of 57 bytes; and that no format stands in for another. */
 import test from 'ava'
 import fc from 'fast-check'
-import type { MasterSecrets } from '../src/oauth/master_secret.ts'
-import { formatRefreshToken, parseRefreshToken } from '../src/oauth/refresh_token.ts'
-import { openToken, sealToken, type TokenFormat } from '../src/oauth/sealed_token.ts'
-import { firstGeneration } from '../src/oauth/session.ts'
-import { formatSessionCookie, parseSessionCookie } from '../src/oauth/session_cookie.ts'
+import type { MasterSecrets } from '../src/keys/master_secret.ts'
+import { openToken, sealToken, type TokenFormat } from '../src/keys/sealed_token.ts'
+import { formatRefreshToken, parseRefreshToken } from '../src/sessions/refresh_token.ts'
+import { firstGeneration } from '../src/sessions/session.ts'
+import { formatSessionCookie, parseSessionCookie } from '../src/sessions/session_cookie.ts'
 import { createTestSecrets } from './_server.ts'
 
 const secrets = createTestSecrets()

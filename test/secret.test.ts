@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import test from 'ava'
 import pino from 'pino'
-import { longestAccessTokenLifetime, publicationLead } from '../src/oauth/keys.ts'
-import { createMasterSecret, digestClientSecret, masterSecretOfDigest } from '../src/oauth/master_secret.ts'
-import { openSqliteStorage } from '../src/storage/sqlite.ts'
+import { longestAccessTokenLifetime, publicationLead } from '../src/keys/key_ring.ts'
+import { createMasterSecret, digestClientSecret, masterSecretOfDigest } from '../src/keys/master_secret.ts'
+import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import { noteMasterSecret, reloadKeys, rotateKey } from '../src/upkeep.ts'
 import {
   createFolder,

@@ -12,7 +12,7 @@ import {
   type RefreshPolicy,
   renewSession,
   type Session,
-} from '../src/oauth/session.ts'
+} from '../src/sessions/session.ts'
 
 const policy: RefreshPolicy = { idleLifetime: 1000, absoluteLifetime: 5000, retryWindow: 60, lateRetryWindow: 1000 }
 const start = 1_800_000_000

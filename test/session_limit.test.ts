@@ -5,8 +5,8 @@
 
 import test, { type ExecutionContext } from 'ava'
 import Database from 'better-sqlite3'
-import { firstGeneration } from '../src/oauth/session.ts'
-import { openSqliteStorage } from '../src/storage/sqlite.ts'
+import { firstGeneration } from '../src/sessions/session.ts'
+import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import { endCrowds } from '../src/upkeep.ts'
 import { getByCookie, isSignedIn, liveSessions, signInByCookie } from './_cookies.ts'
 import { createFolder, deployment, runCommand } from './_process.ts'

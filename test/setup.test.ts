@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import test from 'ava'
-import { randomBytes } from '../src/setup.ts'
+import { randomBytes } from '../src/system.ts'
 import { createFolder, deployment, startProcess } from './_process.ts'
 
 test('random bytes have the size that is asked for and are never given out twice', t => {

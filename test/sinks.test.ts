@@ -441,7 +441,7 @@ testProcess('what could not be read when it was first asked for is read at the n
   mkdirSync(join(checkout, 'node_modules', words), { recursive: true })
   for (const name of ['package.json', 'dist'])
     symlinkSync(join(root, 'node_modules', words, name), join(checkout, 'node_modules', words, name))
-  const hidden = ['src/http/docs/page.css', 'src/http/openapi.ts', `node_modules/${words}/dist`]
+  const hidden = ['src/http/docs/page.css', 'src/http/docs/openapi.ts', `node_modules/${words}/dist`]
   const hide = (name: string) => renameSync(join(checkout, name), join(folder, basename(name)))
   const bringBack = (name: string) => renameSync(join(folder, basename(name)), join(checkout, name))
   const { url } = await startProcess(t, deployment(folder), [

@@ -1,8 +1,8 @@
-/** The contract of `src/oauth/storage.ts`: every verb on every storage. */
+/** The contract of `src/storage/storage.ts`: every verb on every storage. */
 import test, { type ExecutionContext } from 'ava'
-import { type AuditEvent, type AuditEventType, auditEvent } from '../src/oauth/audit.ts'
-import type { Client } from '../src/oauth/client.ts'
-import type { SigningKey } from '../src/oauth/keys.ts'
+import { type AuditEvent, type AuditEventType, auditEvent } from '../src/audit/audit.ts'
+import type { Client } from '../src/clients/client.ts'
+import type { SigningKey } from '../src/keys/key_ring.ts'
 import {
   createSession,
   decideRefresh,
@@ -11,9 +11,9 @@ import {
   type RefreshPolicy,
   renewSession,
   type Session,
-} from '../src/oauth/session.ts'
-import type { Storage } from '../src/oauth/storage.ts'
-import type { User } from '../src/oauth/user.ts'
+} from '../src/sessions/session.ts'
+import type { Storage } from '../src/storage/storage.ts'
+import type { User } from '../src/users/user.ts'
 import { startTime as start } from './_server.ts'
 import { storages } from './_storages.ts'
 

@@ -4,10 +4,10 @@
  */
 import test, { type ExecutionContext } from 'ava'
 import { decodeJwt } from 'jose'
-import { auditEvent } from '../src/oauth/audit.ts'
-import type { Client } from '../src/oauth/client.ts'
+import { auditEvent } from '../src/audit/audit.ts'
+import type { Client } from '../src/clients/client.ts'
 import type { OAuthConfig } from '../src/oauth/deps.ts'
-import { openSqliteStorage } from '../src/storage/sqlite.ts'
+import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import { getByCookie, isSignedIn, setCookieValue, signInByCookie, withCookie } from './_cookies.ts'
 import { createFolder, deployment, runCommand } from './_process.ts'
 import {

@@ -9,7 +9,7 @@ import {
   readUsername,
   usernameFold,
   usernameKey,
-} from '../src/oauth/text.ts'
+} from '../src/text.ts'
 import { password, refusal, refused, startServerWithAlice } from './_server.ts'
 
 /** Letters with every kind of case mapping and width, marks, joiners, white space, and what nobody sees. */

@@ -1,8 +1,8 @@
 /** One counter of failed attempts: a pure function of its state and the clock. */
 import test from 'ava'
 import fc from 'fast-check'
-import { networksOf } from '../src/oauth/network.ts'
-import { type Counter, countFailure, emptyCounter, failures, waitOf } from '../src/oauth/throttle.ts'
+import { type Counter, countFailure, emptyCounter, failures, waitOf } from '../src/throttle/counter.ts'
+import { networksOf } from '../src/throttle/network.ts'
 import { startTime as start } from './_server.ts'
 
 const limit = { allowance: 3, forget: 600 }

@@ -6,9 +6,9 @@
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { readConfig } from '../src/config.ts'
-import { createThrottle } from '../src/oauth/attempts.ts'
-import { createHeldAnswers } from '../src/oauth/held_answers.ts'
-import { createPasswords } from '../src/oauth/password.ts'
+import { createHeldAnswers } from '../src/throttle/held_answers.ts'
+import { createThrottle } from '../src/throttle/throttle.ts'
+import { createPasswords } from '../src/users/password.ts'
 import { type Answer, cheapHashing, createTestRandom, password, startServer, type TestServer } from './_server.ts'
 
 /** Neighbours, others, two of one IPv6 site. `ghost` signs in from any of them. */

@@ -7,9 +7,9 @@ import test, { type ExecutionContext } from 'ava'
 import bcrypt from 'bcrypt'
 import Database from 'better-sqlite3'
 import { decodeJwt } from 'jose'
-import { auditEvent } from '../src/oauth/audit.ts'
-import { createPasswords } from '../src/oauth/password.ts'
-import { openSqliteStorage } from '../src/storage/sqlite.ts'
+import { auditEvent } from '../src/audit/audit.ts'
+import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
+import { createPasswords } from '../src/users/password.ts'
 import {
   cheapHashing,
   createTestRandom,

@@ -1,8 +1,8 @@
 /** Users: the forms in which usernames are compared and what usernames and passwords may be. */
 import test from 'ava'
 import fc from 'fast-check'
-import { parseUsername, usernameKey } from '../src/oauth/text.ts'
-import { createUserId, userIdPrefix } from '../src/oauth/user.ts'
+import { parseUsername, usernameKey } from '../src/text.ts'
+import { createUserId, userIdPrefix } from '../src/users/user.ts'
 import { createTestRandom } from './_server.ts'
 
 /** Letters with every kind of case mapping, marks that combine with them, and ordinary text. */

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import bcrypt from 'bcrypt'
-import { parseUserFile } from '../src/cli/user_file.ts'
+import { parseUserFile } from '../src/users/user_file.ts'
 import { createFolder, deployment, postForm, runCommand, startProcess } from './_process.ts'
 import { createTestRandom, startTime as start } from './_server.ts'
 

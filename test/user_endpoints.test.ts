@@ -2,8 +2,8 @@
 import { createHmac } from 'node:crypto'
 import test from 'ava'
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose'
-import { auditEvent } from '../src/oauth/audit.ts'
-import { signingAlgs } from '../src/oauth/keys.ts'
+import { auditEvent } from '../src/audit/audit.ts'
+import { signingAlgs } from '../src/keys/key_ring.ts'
 import {
   type Answer,
   oauthConfig,

@@ -1,9 +1,9 @@
 /** Files of users to import: what is taken, and messages that name the entry and never show a hash. */
 import test from 'ava'
 import fc from 'fast-check'
-import { formatUser, parseUserFile } from '../src/cli/user_file.ts'
-import { createPasswords } from '../src/oauth/password.ts'
-import { readEmail, readFullName, readUsername } from '../src/oauth/text.ts'
+import { readEmail, readFullName, readUsername } from '../src/text.ts'
+import { createPasswords } from '../src/users/password.ts'
+import { formatUser, parseUserFile } from '../src/users/user_file.ts'
 import { cheapHashing, createTestRandom, password, startTime as start } from './_server.ts'
 
 const bcryptHash = '$2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW'

@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import bcrypt from 'bcrypt'
 import Database from 'better-sqlite3'
-import { openSqliteStorage } from '../src/storage/sqlite.ts'
+import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import { createFolder, deployment, launcher, postForm, root, runCommand, startProcess } from './_process.ts'
 
 const password = 'a good password'

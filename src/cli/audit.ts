@@ -1,9 +1,9 @@
 /** `latchkey audit`: who did what, when, from where. */
 import { Command, InvalidArgumentError } from 'commander'
+import type { AuditEvent } from '../audit/audit.ts'
 import { parseDuration } from '../config.ts'
-import type { AuditEvent } from '../oauth/audit.ts'
-import type { Storage } from '../oauth/storage.ts'
-import { now } from '../setup.ts'
+import type { Storage } from '../storage/storage.ts'
+import { now } from '../system.ts'
 import { outputPages } from './pages.ts'
 import { formatTime, parseLimit, withStorage } from './run.ts'
 

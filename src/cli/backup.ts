@@ -2,8 +2,8 @@
 import { Command } from 'commander'
 import { readConfig, readEnvironment } from '../config.ts'
 import { printable } from '../printable.ts'
-import { openSqliteStorage } from '../storage/sqlite.ts'
-import { backupSqlite } from '../storage/sqlite_file.ts'
+import { backupSqlite } from '../storage/sqlite/file.ts'
+import { openSqliteStorage } from '../storage/sqlite/sqlite.ts'
 import { operatorEvent, output } from './run.ts'
 
 export function backupCommand(): Command {

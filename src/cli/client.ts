@@ -1,7 +1,6 @@
 /** `latchkey client`. */
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { type Config, parseDuration } from '../config.ts'
 import {
   addSecretDigest,
   type Client,
@@ -13,17 +12,19 @@ import {
   isClientId,
   isPublic,
   parseClientJwks,
-} from '../oauth/client.ts'
+} from '../clients/client.ts'
+import { originProblem, parseOrigin } from '../clients/origin.ts'
+import { type Config, parseDuration } from '../config.ts'
+import { longestAccessTokenLifetime } from '../keys/key_ring.ts'
+import { digestClientSecret } from '../keys/master_secret.ts'
 import { grants } from '../oauth/grants/index.ts'
-import { longestAccessTokenLifetime } from '../oauth/keys.ts'
-import { digestClientSecret } from '../oauth/master_secret.ts'
-import { originProblem, parseOrigin } from '../oauth/origin.ts'
 import { isAudience } from '../oauth/resource.ts'
 import { parseScope } from '../oauth/scope.ts'
-import type { Storage } from '../oauth/storage.ts'
-import { isTypeable } from '../oauth/text.ts'
 import { printable, printableBrief } from '../printable.ts'
-import { now, randomBytes, readMasterSecrets } from '../setup.ts'
+import { readMasterSecrets } from '../secret_file.ts'
+import type { Storage } from '../storage/storage.ts'
+import { now, randomBytes } from '../system.ts'
+import { isTypeable } from '../text.ts'
 import { countTouchedSessions, describeTouched } from './client_sessions.ts'
 import { formatTime, operatorEvent, output, readSecret, table, UsageError, withStorage } from './run.ts'
 

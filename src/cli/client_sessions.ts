@@ -1,10 +1,11 @@
 /** What a change of a client's record means for the sessions that it has. */
+
+import type { Client } from '../clients/client.ts'
 import type { Config } from '../config.ts'
-import type { Client } from '../oauth/client.ts'
 import { remainingAudience } from '../oauth/resource.ts'
 import { remainingScope } from '../oauth/scope.ts'
-import type { Storage } from '../oauth/storage.ts'
-import { now } from '../setup.ts'
+import type { Storage } from '../storage/storage.ts'
+import { now } from '../system.ts'
 
 /** What a session lives by, whatever it was granted. */
 const members = [

@@ -1,7 +1,9 @@
 /** `latchkey key`: the keys that sign access tokens. */
 import { Command } from 'commander'
-import { keyState, publicationLead, type SigningKey } from '../oauth/keys.ts'
-import { addSigningKey, now, openKeys, readMasterSecrets } from '../setup.ts'
+import { keyState, publicationLead, type SigningKey } from '../keys/key_ring.ts'
+import { addSigningKey } from '../keys/rotation.ts'
+import { openKeys, readMasterSecrets } from '../secret_file.ts'
+import { now } from '../system.ts'
 import { formatTime, operatorEvent, output, table, withStorage } from './run.ts'
 
 type Json = { json?: true }

@@ -2,10 +2,11 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import type { MasterSecretSource } from '../config.ts'
-import { masterSecretOf, reencryptSigningKey } from '../oauth/keys.ts'
-import { createMasterSecret, type MasterSecrets, masterSecretOfDigest } from '../oauth/master_secret.ts'
-import type { Storage } from '../oauth/storage.ts'
-import { now, openKeys, randomBytes, readMasterSecrets, writeSecretFile } from '../setup.ts'
+import { masterSecretOf, reencryptSigningKey } from '../keys/key_ring.ts'
+import { createMasterSecret, type MasterSecrets, masterSecretOfDigest } from '../keys/master_secret.ts'
+import { openKeys, readMasterSecrets, writeSecretFile } from '../secret_file.ts'
+import type { Storage } from '../storage/storage.ts'
+import { now, randomBytes } from '../system.ts'
 import { formatTime, operatorEvent, output, table, withStorage } from './run.ts'
 
 type Json = { json?: true }

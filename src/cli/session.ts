@@ -1,9 +1,10 @@
 /** `latchkey session`: who is signed in where, and ending it. */
 import { Command } from 'commander'
-import type { Session } from '../oauth/session.ts'
-import type { SessionFilter, Storage } from '../oauth/storage.ts'
 import { printableBrief } from '../printable.ts'
-import { now } from '../setup.ts'
+import type { Session } from '../sessions/session.ts'
+import type { SessionFilter } from '../sessions/storage.ts'
+import type { Storage } from '../storage/storage.ts'
+import { now } from '../system.ts'
 import { outputPages } from './pages.ts'
 import { formatTime, operatorEvent, output, parseLimit, UsageError, withStorage } from './run.ts'
 

@@ -4,17 +4,17 @@ import { readFileSync } from 'node:fs'
 import { buffer } from 'node:stream/consumers'
 import { Command } from 'commander'
 import type { Config } from '../config.ts'
-import { createPasswords } from '../oauth/password.ts'
-import { passwordProblem, passwordProblemTexts } from '../oauth/password_rules.ts'
-import type { Storage } from '../oauth/storage.ts'
-import { type Reading, readEmail, readFullName, readUsername, usernameFold } from '../oauth/text.ts'
-import { createUserId, type User } from '../oauth/user.ts'
 import { printable, printableBrief } from '../printable.ts'
-import { now, randomBytes } from '../setup.ts'
+import type { Storage } from '../storage/storage.ts'
+import { now, randomBytes } from '../system.ts'
+import { type Reading, readEmail, readFullName, readUsername, usernameFold } from '../text.ts'
+import { createPasswords } from '../users/password.ts'
+import { passwordProblem, passwordProblemTexts } from '../users/password_rules.ts'
+import { createUserId, type User } from '../users/user.ts'
+import type { Problem, UserFile } from '../users/user_file.ts'
+import type { FirebaseHashConfig } from '../users/user_members.ts'
 import { outputPages, pageSize } from './pages.ts'
 import { formatTime, operatorEvent, output, print, readSecret, table, UsageError, withStorage } from './run.ts'
-import type { Problem, UserFile } from './user_file.ts'
-import type { FirebaseHashConfig } from './user_members.ts'
 
 type Json = { json?: true }
 type PasswordOption = { passwordStdin?: true }
@@ -152,7 +152,7 @@ type ImportOptions = Json & { ignore: string[]; firebaseHashConfig?: string; dry
 
 async function importUsers(path: string, options: ImportOptions): Promise<void> {
   await withStorage(async storage => {
-    const { parseUserFile } = await import('./user_file.ts')
+    const { parseUserFile } = await import('../users/user_file.ts')
     const { ignore } = options
     const firebase =
       options.firebaseHashConfig === undefined ? undefined : await readHashConfig(options.firebaseHashConfig)
@@ -204,8 +204,8 @@ async function importUsers(path: string, options: ImportOptions): Promise<void> 
 /** Those whose hash would cost too much at every sign-in on this machine: of each kind one is estimated. */
 async function dearHashes(users: UserFile['users']): Promise<(Problem & { user: User })[]> {
   const [{ createCostEstimator }, { openPasswordHash }] = await Promise.all([
-    import('../oauth/password_cost.ts'),
-    import('../oauth/password_formats.ts'),
+    import('../users/password_cost.ts'),
+    import('../users/password_formats.ts'),
   ])
   const estimator = createCostEstimator()
   const known = new Map<string, string | undefined>()
@@ -243,7 +243,7 @@ function describeReport(report: ImportReport): string[] {
 }
 
 async function readHashConfig(path: string): Promise<FirebaseHashConfig> {
-  const { parseFirebaseHashConfig } = await import('./user_members.ts')
+  const { parseFirebaseHashConfig } = await import('../users/user_members.ts')
   const config = parseFirebaseHashConfig(await readFile(path))
   if (config !== undefined) return config
   throw new Error(
@@ -271,7 +271,7 @@ async function takenProblems(storage: Storage, users: UserFile['users'], taken: 
 
 async function exportUsers(): Promise<void> {
   await withStorage(async storage => {
-    const { formatUser } = await import('./user_file.ts')
+    const { formatUser } = await import('../users/user_file.ts')
     await storage.addAuditEvents([operatorEvent('user.exported')])
     let after: string | undefined
     do {

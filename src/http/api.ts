@@ -3,7 +3,7 @@
  * the tests hold it to the router, both ways, and to every answer. A new route is one entry here.
  */
 import type { z } from 'zod'
-import type { ErrorCode } from '../oauth/error.ts'
+import type { ErrorCode } from '../error.ts'
 import {
   loginParams,
   loginQuery,

@@ -2,8 +2,8 @@
 import { type BlockList, isIP } from 'node:net'
 import type { Context, Middleware } from 'koa'
 import type { Logger } from 'pino'
-import type { Caller } from '../oauth/audit.ts'
-import { longestUserAgent, readLabel } from '../oauth/text.ts'
+import type { Caller } from '../audit/audit.ts'
+import { longestUserAgent, readLabel } from '../text.ts'
 
 /** Proxies in front of this server that are looked through: the rest of the header may be anybody's. */
 const mostHops = 32

@@ -4,7 +4,7 @@
  */
 import type { Context, Middleware } from 'koa'
 import type { Logger } from 'pino'
-import { type ErrorCode, errorAnswers, OAuthError } from '../oauth/error.ts'
+import { type ErrorCode, errorAnswers, OAuthError } from '../error.ts'
 import { commonHeaders } from './headers.ts'
 import { sendJson } from './json.ts'
 import { limitHeaders, limitUrl } from './limits.ts'

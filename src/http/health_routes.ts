@@ -1,6 +1,6 @@
 /** For load balancers and supervisors: is the process alive, can it do its work. */
 import type { Context } from 'koa'
-import type { Storage } from '../oauth/storage.ts'
+import type { Storage } from '../storage/storage.ts'
 import { sendJson } from './json.ts'
 
 export function healthRoutes(storage: Storage) {

@@ -4,7 +4,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Context, Middleware } from 'koa'
-import { OAuthError } from '../oauth/error.ts'
+import { OAuthError } from '../error.ts'
 
 /** Octets; as many as everybody should take, and no more: RFC 9110 §4.1. */
 export const longestUrl = 8000

@@ -5,8 +5,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Context, Next } from 'koa'
 import bodyParser from 'koa-bodyparser'
-import type { TokenParams } from '../oauth/client.ts'
-import { OAuthError, quoted } from '../oauth/error.ts'
+import type { TokenParams } from '../clients/client.ts'
+import { OAuthError, quoted } from '../error.ts'
 import { insistOnFewPairs, mostPairs, readQuery } from './query.ts'
 
 const formType = 'application/x-www-form-urlencoded'

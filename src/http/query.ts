@@ -3,7 +3,7 @@
  * time by the square of their number.
  */
 import type { Context } from 'koa'
-import { OAuthError } from '../oauth/error.ts'
+import { OAuthError } from '../error.ts'
 
 /** Pairs of a query string, or of a form: several times what any request has. */
 export const mostPairs = 100

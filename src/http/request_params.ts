@@ -3,9 +3,9 @@
  * its documentation is made of. The answers are in `schemas.ts`, which is loaded only for the documentation.
  */
 import { z } from 'zod'
-import { mostOwnSessions } from '../oauth/own_sessions.ts'
-import { longestPassword, shortestPassword } from '../oauth/password_rules.ts'
-import { longestUsername } from '../oauth/text.ts'
+import { mostOwnSessions } from '../sessions/own_sessions.ts'
+import { longestUsername } from '../text.ts'
+import { longestPassword, shortestPassword } from '../users/password_rules.ts'
 
 export const logoutQuery = z.object({
   scope: z.enum(['others', 'all']).optional().meta({

@@ -4,10 +4,10 @@
  * no other; the document does not say so, because clients have to ignore what they do not know (RFC 6749 §5.1).
  */
 import { z } from 'zod'
-import { clientAuthenticationMethods } from '../oauth/client.ts'
-import { clientAssertionAlgs } from '../oauth/client_assertion.ts'
-import { type ErrorCode, errorAnswers } from '../oauth/error.ts'
-import { signingAlgs } from '../oauth/keys.ts'
+import { clientAuthenticationMethods } from '../clients/client.ts'
+import { clientAssertionAlgs } from '../clients/client_assertion.ts'
+import { type ErrorCode, errorAnswers } from '../error.ts'
+import { signingAlgs } from '../keys/key_ring.ts'
 import {
   clientCredentialsParams,
   introspectionParams,

@@ -3,7 +3,7 @@
  * may have seen another one. RFC 9110 §5.3; RFC 9112 §3.2 for `Host`. Node itself refuses a second `Content-Length`; what it joins, such
  * as `Origin`, then has a value that nothing here takes.
  */
-import { OAuthError } from '../oauth/error.ts'
+import { OAuthError } from '../error.ts'
 
 const singleNames = ['authorization', 'content-type', 'host']
 const lengths = new Set(singleNames.map(name => name.length))

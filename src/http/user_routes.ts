@@ -1,21 +1,22 @@
 /** What a signed-in user asks for, by bearer token (RFC 6750): who am I, where am I signed in, sign me out. */
 import type { Context } from 'koa'
+import type { Caller } from '../audit/audit.ts'
+import { OAuthError } from '../error.ts'
 import { authenticateAccessToken } from '../oauth/access_token.ts'
-import { auditEvent, type Caller } from '../oauth/audit.ts'
 import type { Deps } from '../oauth/deps.ts'
-import { OAuthError } from '../oauth/error.ts'
-import { type Shown, shownOf } from '../oauth/last_seen.ts'
-import { refreshPolicy } from '../oauth/lifetimes.ts'
-import { listOwnSessions, type SessionsPage } from '../oauth/own_sessions.ts'
-import { changePassword } from '../oauth/password_change.ts'
-import { passwordProblemTexts } from '../oauth/password_rules.ts'
 import { readParams } from '../oauth/request_params.ts'
 import { remainingAudience } from '../oauth/resource.ts'
 import { hasScope, remainingScope } from '../oauth/scope.ts'
-import type { RevokedReason, Session } from '../oauth/session.ts'
-import type { SessionFilter } from '../oauth/storage.ts'
 import { issueTokens } from '../oauth/token.ts'
 import { userInfo } from '../oauth/user_info.ts'
+import { endSessions } from '../sessions/end.ts'
+import { type Shown, shownOf } from '../sessions/last_seen.ts'
+import { refreshPolicy } from '../sessions/lifetimes.ts'
+import { listOwnSessions, type SessionsPage } from '../sessions/own_sessions.ts'
+import { changePassword } from '../sessions/password_change.ts'
+import type { Session } from '../sessions/session.ts'
+import type { SessionFilter } from '../sessions/storage.ts'
+import { passwordProblemTexts } from '../users/password_rules.ts'
 import { callerOf } from './caller.ts'
 import { sendJson } from './json.ts'
 import { bodyParams, formParams } from './params.ts'
@@ -23,15 +24,6 @@ import { readQuery } from './query.ts'
 import { logoutQuery, passwordChangeParams, sessionsQuery } from './request_params.ts'
 
 export function userRoutes(deps: Deps) {
-  const { storage, now } = deps
-
-  const revoke = (ctx: Context, which: SessionFilter & { userId: string }, reason: RevokedReason) =>
-    storage.revokeSessions(
-      which,
-      reason,
-      auditEvent('session.revoked', now(), callerOf(ctx), { userId: which.userId, sessionId: which.id }),
-    )
-
   /** A page, and a link to the next one (RFC 8288), so that the body is what it always was. */
   async function pageOfSessions(ctx: Context, current: Session): Promise<readonly ShownSession[]> {
     const query = sessionsQuery.safeParse(readQuery(ctx))
@@ -63,7 +55,8 @@ export function userRoutes(deps: Deps) {
     },
     async logout(ctx: Context) {
       const { session, user } = await authenticate(deps, ctx)
-      await revoke(ctx, { userId: user.id, ...sessionsToEnd(readQuery(ctx).scope, session) }, 'logout')
+      const which = { userId: user.id, ...sessionsToEnd(readQuery(ctx).scope, session) }
+      await endSessions(deps, which, 'logout', callerOf(ctx))
       sendJson(ctx, { message: 'Logout successful' })
     },
     async changePassword(ctx: Context) {
@@ -87,7 +80,8 @@ export function userRoutes(deps: Deps) {
     },
     async deleteSession(ctx: Context & { params: Record<string, string> }) {
       const { user } = await authenticate(deps, ctx)
-      const ended = await revoke(ctx, { userId: user.id, id: ctx.params.id ?? '' }, 'revoked_by_user')
+      const which = { userId: user.id, id: ctx.params.id ?? '' }
+      const ended = await endSessions(deps, which, 'revoked_by_user', callerOf(ctx))
       if (ended === 0) throw new OAuthError('not_found', 'you have no such session')
       ctx.status = 204
     },

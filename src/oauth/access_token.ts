@@ -1,11 +1,11 @@
 /** Access tokens: RFC 9068 JWTs. Issues them, and verifies those that come back to this server's own endpoints. */
-import type { Client } from './client.ts'
+import type { Client } from '../clients/client.ts'
+import { OAuthError } from '../error.ts'
+import { accessTokenLifetime, refreshPolicy } from '../sessions/lifetimes.ts'
+import { expiryOf, type Session } from '../sessions/session.ts'
+import type { User } from '../users/user.ts'
 import type { Deps } from './deps.ts'
-import { OAuthError } from './error.ts'
 import type { Granted } from './grants/index.ts'
-import { accessTokenLifetime, refreshPolicy } from './lifetimes.ts'
-import { expiryOf, type Session } from './session.ts'
-import type { User } from './user.ts'
 
 /**
  * RFC 9068 §2.2; `sid` as in OpenID Connect. Times are NumericDates. A client's own token (client_credentials) has the

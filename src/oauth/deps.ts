@@ -1,25 +1,23 @@
 /** What the protocol needs from outside: everything that a test substitutes or that differs between deployments. */
-import type { Throttle } from './attempts.ts'
-import type { RemoteKeys } from './client_assertion.ts'
-import type { KeyRing } from './keys.ts'
-import type { MasterSecrets } from './master_secret.ts'
-import type { Passwords } from './password.ts'
-import type { Refusals } from './refusals.ts'
-import type { RefreshPolicy } from './session.ts'
-import type { Storage } from './storage.ts'
 
-/** Lifetimes are seconds. */
-export type OAuthConfig = Readonly<{
-  /** Without a final slash; the endpoints are below it. */
-  issuer: string
-  /** `aud` of access tokens. */
-  audience: readonly string[]
-  accessTokenLifetime: number
-  /** The most live sessions of one user and client. */
-  sessionLimit: number
-  /** `lateRetryWindow` is the idle lifetime of the session where it is not set. */
-  refresh: Omit<RefreshPolicy, 'lateRetryWindow'> & { lateRetryWindow?: number | undefined }
-}>
+import type { Refusals } from '../audit/refusals.ts'
+import type { RemoteKeys } from '../clients/client_assertion.ts'
+import type { KeyRing } from '../keys/key_ring.ts'
+import type { MasterSecrets } from '../keys/master_secret.ts'
+import type { LifetimeSettings } from '../sessions/lifetimes.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { Throttle } from '../throttle/throttle.ts'
+import type { Passwords } from '../users/password.ts'
+
+export type OAuthConfig = LifetimeSettings &
+  Readonly<{
+    /** Without a final slash; the endpoints are below it. */
+    issuer: string
+    /** `aud` of access tokens. */
+    audience: readonly string[]
+    /** The most live sessions of one user and client. */
+    sessionLimit: number
+  }>
 
 export type Deps = Readonly<{
   config: OAuthConfig

@@ -1,8 +1,8 @@
 /** ID tokens: OpenID Connect Core §2 and, for those of a refresh, §12.2. */
 import { createHash } from 'node:crypto'
+import type { SigningAlg } from '../keys/key_ring.ts'
+import type { Session } from '../sessions/session.ts'
 import type { Deps } from './deps.ts'
-import type { SigningAlg } from './keys.ts'
-import type { Session } from './session.ts'
 
 /** Times are NumericDates. Claims about the user are at the UserInfo endpoint (§5.4). */
 export type IdTokenClaims = Readonly<{

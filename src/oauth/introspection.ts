@@ -1,15 +1,16 @@
 /** Token introspection: RFC 7662, and its answer as a JWT: RFC 9701. Looks at the session row, so a logout shows at once. */
+
+import { type Client, isPublic, type Params } from '../clients/client.ts'
+import { OAuthError } from '../error.ts'
+import { shownOf } from '../sessions/last_seen.ts'
+import { refreshPolicy } from '../sessions/lifetimes.ts'
+import { parseRefreshToken } from '../sessions/refresh_token.ts'
+import { decideRefresh } from '../sessions/session.ts'
 import { isRevoked, verifyAccessToken } from './access_token.ts'
-import { type Client, isPublic, type Params } from './client.ts'
 import type { Deps } from './deps.ts'
-import { OAuthError } from './error.ts'
-import { shownOf } from './last_seen.ts'
-import { refreshPolicy } from './lifetimes.ts'
-import { parseRefreshToken } from './refresh_token.ts'
 import { introspectionParams, readParams } from './request_params.ts'
 import { remainingAudience } from './resource.ts'
 import { remainingScope } from './scope.ts'
-import { decideRefresh } from './session.ts'
 
 /** RFC 7662 §2.2. A token that is not active tells nothing else. */
 export type Introspection = Readonly<{ active: false } | ({ active: true } & Record<string, unknown>)>

@@ -2,11 +2,11 @@
  * Authorization server metadata: RFC 8414 §2, and what OpenID Connect Discovery 1.0 §3 adds. One document at both places, for
  * clients look at either. Announces what works and nothing else.
  */
-import { clientAuthenticationMethods } from './client.ts'
-import { clientAssertionAlgs } from './client_assertion.ts'
+import { clientAuthenticationMethods } from '../clients/client.ts'
+import { clientAssertionAlgs } from '../clients/client_assertion.ts'
+import type { SigningAlg } from '../keys/key_ring.ts'
 import type { OAuthConfig } from './deps.ts'
 import { grants } from './grants/index.ts'
-import type { SigningAlg } from './keys.ts'
 import { offlineAccess } from './scope.ts'
 import { userInfoClaims } from './user_info.ts'
 

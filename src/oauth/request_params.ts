@@ -1,10 +1,10 @@
 /**
- * The parameters of the OAuth endpoints: what reads a request here is what its documentation is made of (`http/openapi.ts`).
+ * The parameters of the OAuth endpoints: what reads a request here is what its documentation is made of (`http/docs/openapi.ts`).
  * What is not named is ignored (RFC 6749 §3.2). RFC 6749 §4.3.2, §4.4.2, §6; RFC 7009 §2.1; RFC 7662 §2.1.
  */
 import { z } from 'zod'
-import type { Params } from './client.ts'
-import { OAuthError } from './error.ts'
+import type { Params } from '../clients/client.ts'
+import { OAuthError } from '../error.ts'
 
 const required = z.string().min(1)
 

@@ -1,7 +1,7 @@
 /** What an access token is for: its audience (RFC 7519 §4.1.3), and resource indicators, by which a client asks for a part of it (RFC 8707). */
-import type { Client } from './client.ts'
+import type { Client } from '../clients/client.ts'
+import { OAuthError, quoted } from '../error.ts'
 import type { OAuthConfig } from './deps.ts'
-import { OAuthError, quoted } from './error.ts'
 
 /** Characters. */
 const maxAudience = 256

@@ -2,11 +2,13 @@
  * Token revocation: RFC 7009. Either kind of token ends its session; there is one row per session and no list of tokens.
  * A client's own access token has no session: its `jti` is remembered until it expires.
  */
+
+import { auditEvent, type Caller } from '../audit/audit.ts'
+import type { Client, Params } from '../clients/client.ts'
+import { endSessions } from '../sessions/end.ts'
+import { parseRefreshToken } from '../sessions/refresh_token.ts'
 import { revokedId, verifyAccessToken } from './access_token.ts'
-import { auditEvent, type Caller } from './audit.ts'
-import type { Client, Params } from './client.ts'
 import type { Deps } from './deps.ts'
-import { parseRefreshToken } from './refresh_token.ts'
 import { readParams, revocationParams } from './request_params.ts'
 
 /**
@@ -22,8 +24,7 @@ export async function revocationRequest(deps: Deps, client: Client, params: Para
   const sessionId = parseRefreshToken(token, deps.secrets)?.sessionId ?? claims?.sid
   const about = { clientId: client.id, sessionId }
   if (sessionId !== undefined) {
-    const event = auditEvent('session.revoked', deps.now(), caller, about)
-    await deps.storage.revokeSessions({ id: sessionId, clientId: client.id }, 'revoked_by_client', event)
+    await endSessions(deps, { id: sessionId, clientId: client.id }, 'revoked_by_client', caller)
   } else if (claims?.client_id === client.id) {
     const event = auditEvent('token.revoked', deps.now(), caller, { ...about, detail: claims.jti })
     await deps.storage.remember(revokedId(claims), claims.exp, event)

@@ -1,6 +1,6 @@
 /** Scopes as sets of scope tokens. RFC 6749 §3.3. */
-import type { Client } from './client.ts'
-import { OAuthError, quoted } from './error.ts'
+import type { Client } from '../clients/client.ts'
+import { OAuthError, quoted } from '../error.ts'
 
 /** Characters of a request. What a client may ask for as a whole is compared as it is, however long. */
 const longestRequest = 4096

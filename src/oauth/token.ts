@@ -1,12 +1,13 @@
 /** The token endpoint: the whole request as four steps. RFC 6749 §3.2, §4.3, §4.4, §5, §6; RFC 8707. */
+
+import type { Caller } from '../audit/audit.ts'
+import type { Client, TokenParams } from '../clients/client.ts'
+import { OAuthError } from '../error.ts'
+import { formatRefreshToken } from '../sessions/refresh_token.ts'
 import { issueAccessToken } from './access_token.ts'
-import type { Caller } from './audit.ts'
-import type { Client, TokenParams } from './client.ts'
 import type { Deps } from './deps.ts'
-import { OAuthError } from './error.ts'
 import { type Granted, grants } from './grants/index.ts'
 import { issueIdToken } from './id_token.ts'
-import { formatRefreshToken } from './refresh_token.ts'
 import { hasScope } from './scope.ts'
 
 /** RFC 6749 §5.1. `scope` is what was granted to this access token, and absent only where that is nothing: a scope is never empty (§3.3). */

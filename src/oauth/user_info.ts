@@ -1,6 +1,7 @@
 /** The claims about a user, by scope: OpenID Connect Core §5.3 and §5.4. */
+
+import type { User } from '../users/user.ts'
 import { hasScope } from './scope.ts'
-import type { User } from './user.ts'
 
 /** The claims that a scope gives. */
 export const userInfoClaims = {

@@ -1,6 +1,6 @@
 /** What RFC 7009 asks and no other test shows. */
 import test from 'ava'
-import { openSqliteStorage } from '../../src/storage/sqlite.ts'
+import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
 import { changed, startServerWithWeb } from './_clients.ts'
 
 test('a guessed token costs no write, and a forged refresh token not even a look (RFC 7009 §5)', async t => {

@@ -1,7 +1,7 @@
 /** What RFC 7517 asks and no other test shows. */
 import test from 'ava'
-import { parseClientJwks } from '../../src/oauth/client.ts'
-import { createSigningKey, openSigningKey, signingAlgs } from '../../src/oauth/keys.ts'
+import { parseClientJwks } from '../../src/clients/client.ts'
+import { createSigningKey, openSigningKey, signingAlgs } from '../../src/keys/key_ring.ts'
 import { startServer } from '../_server.ts'
 import { addSigner, startServerWithWeb } from './_clients.ts'
 

@@ -1,7 +1,7 @@
 /** What RFC 9068 asks and no other test shows. */
 import test from 'ava'
 import { decodeJwt } from 'jose'
-import { isClientId } from '../../src/oauth/client.ts'
+import { isClientId } from '../../src/clients/client.ts'
 import { issuer } from '../_server.ts'
 import { basic, secret, startServerWithWeb } from './_clients.ts'
 

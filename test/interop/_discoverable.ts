@@ -3,7 +3,7 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { pipeline } from 'node:stream'
 import type { ExecutionContext } from 'ava'
-import { createSigningKey, openSigningKey } from '../../src/oauth/keys.ts'
+import { createSigningKey, openSigningKey } from '../../src/keys/key_ring.ts'
 import { type ServerOptions, startServer, type TestServer } from '../_server.ts'
 
 export const audience = 'https://api.example.com'

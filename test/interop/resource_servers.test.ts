@@ -2,7 +2,13 @@
 import { createHmac } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
-import { createKeyRing, createSigningKey, newAlgLead, openSigningKey, publicationLead } from '../../src/oauth/keys.ts'
+import {
+  createKeyRing,
+  createSigningKey,
+  newAlgLead,
+  openSigningKey,
+  publicationLead,
+} from '../../src/keys/key_ring.ts'
 import { password } from '../_server.ts'
 import { audience, type Discoverable, publishKey, startDiscoverable } from './_discoverable.ts'
 import { type ResourceServer, resourceServers } from './_resource_servers.ts'

@@ -1,7 +1,7 @@
 /** The client_credentials grant: a client acts for itself. RFC 6749 §4.4. There is no session and no refresh token. */
-import { type Client, isPublic, type TokenParams } from '../client.ts'
+import { type Client, isPublic, type TokenParams } from '../../clients/client.ts'
+import { OAuthError } from '../../error.ts'
 import type { Deps } from '../deps.ts'
-import { OAuthError } from '../error.ts'
 import { clientCredentialsParams, readParams } from '../request_params.ts'
 import { audienceOf, grantAudience } from '../resource.ts'
 import { grantScope } from '../scope.ts'

@@ -1,8 +1,8 @@
 /** The grants by their `grant_type`. A new one is one file and one line here. */
-import type { Caller } from '../audit.ts'
-import type { Client, TokenParams } from '../client.ts'
+import type { Caller } from '../../audit/audit.ts'
+import type { Client, TokenParams } from '../../clients/client.ts'
+import type { Session } from '../../sessions/session.ts'
 import type { Deps } from '../deps.ts'
-import type { Session } from '../session.ts'
 import { clientCredentialsGrant } from './client_credentials.ts'
 import { passwordGrant } from './password.ts'
 import { refreshTokenGrant } from './refresh_token.ts'

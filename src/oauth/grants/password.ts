@@ -1,12 +1,13 @@
 /** The password grant: a sign-in. RFC 6749 §4.3. For first-party clients only, each given the grant by name. */
-import type { Caller } from '../audit.ts'
-import type { Client, TokenParams } from '../client.ts'
+import type { Caller } from '../../audit/audit.ts'
+import type { Client, TokenParams } from '../../clients/client.ts'
+import { beginSession } from '../../sessions/begin.ts'
+import { accessTokenLifetime, refreshPolicy } from '../../sessions/lifetimes.ts'
+import { signInByPassword } from '../../users/sign_in.ts'
 import type { Deps } from '../deps.ts'
-import { accessTokenLifetime, refreshPolicy } from '../lifetimes.ts'
 import { passwordParams, readParams } from '../request_params.ts'
 import { audienceOf, grantAudience } from '../resource.ts'
 import { grantScope, scopeOfClient } from '../scope.ts'
-import { signIn } from '../sign_in.ts'
 import type { Granted } from './index.ts'
 
 export async function passwordGrant(
@@ -19,19 +20,15 @@ export async function passwordGrant(
   const scope = requestedScope === undefined ? client.scope : grantScope(requestedScope, scopeOfClient(client))
   const audience = grantAudience(resources, audienceOf(deps.config, client))
   const isServersOwn = client.audience === undefined && resources.length === 0
-  const session = await signIn(
-    deps,
-    {
-      username,
-      password,
-      clientId: client.id,
-      scope,
-      audience: isServersOwn ? [] : audience,
-      device,
-      lifetimes: sessionLifetimes(deps, client),
-    },
-    caller,
-  )
+  const authentication = await signInByPassword(deps, { username, password, clientId: client.id }, caller)
+  const wanted = {
+    clientId: client.id,
+    scope,
+    audience: isServersOwn ? [] : audience,
+    device,
+    lifetimes: sessionLifetimes(deps, client),
+  }
+  const session = await beginSession(deps, authentication, wanted, caller)
   return { session, scope, audience }
 }
 

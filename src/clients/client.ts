@@ -1,0 +1,124 @@
+/** Clients: the applications that may ask for tokens. RFC 6749 §2; member names after RFC 7591 §2. */
+import { createPublicKey } from 'node:crypto'
+import type { JSONWebKeySet, JWK } from 'jose'
+import { userIdPrefix } from '../users/user.ts'
+
+/** The names of the registry of RFC 7591 §4.2. */
+export const clientAuthenticationMethods = [
+  'none',
+  'client_secret_basic',
+  'client_secret_post',
+  'private_key_jwt',
+] as const
+export type ClientAuthenticationMethod = (typeof clientAuthenticationMethods)[number]
+
+/** Lifetimes are seconds; what is absent is as the server's settings say. */
+export type Client = Readonly<{
+  id: string
+  /** What it may authenticate by, and nothing else; `none` alone for a public client. */
+  authenticationMethods: readonly ClientAuthenticationMethod[]
+  /** Made by `digestClientSecret`, newest first: two while a secret is being replaced. */
+  secretDigests: readonly string[]
+  /** Public keys for `private_key_jwt`: here, or where they are published. */
+  jwks?: JSONWebKeySet | undefined
+  jwksUri?: string | undefined
+  grantTypes: readonly string[]
+  /** Space-separated: the most a request of this client can be granted, and the default. */
+  scope: string
+  /** The resources that its access tokens may be for, all of them by default (RFC 8707). */
+  audience?: readonly string[] | undefined
+  /** The audiences that it is the resource server of: it learns of no other tokens (RFC 7662 §4). Absent: of all. */
+  resources?: readonly string[] | undefined
+  accessTokenLifetime?: number | undefined
+  refreshIdleLifetime?: number | undefined
+  refreshAbsoluteLifetime?: number | undefined
+  /** Origins of its browser apps. */
+  corsOrigins: readonly string[]
+  createdAt: number
+  disabledAt?: number | undefined
+}>
+
+/** Parameters of a form: one non-empty string each. */
+export type Params = Readonly<Partial<Record<string, string>>>
+
+/** What of a token request says what is wanted; `resource` may be repeated (RFC 8707 §2). */
+export type TokenParams = Readonly<{ params: Params; resources: readonly string[] }>
+
+const clientSecretPrefix = 'lks_'
+
+/** A client of which nothing is said but what it must have: a public one. */
+export function createClient(
+  given: Pick<Client, 'id' | 'grantTypes' | 'scope' | 'createdAt'> & Partial<Client>,
+): Client {
+  return { authenticationMethods: ['none'], secretDigests: [], corsOrigins: [], ...given }
+}
+
+/** @returns what of a client's record does not fit together, or undefined */
+export function clientProblem(client: Client): string | undefined {
+  const by = (method: ClientAuthenticationMethod) => client.authenticationMethods.includes(method)
+  if (by('none') && client.authenticationMethods.length > 1)
+    return 'a public client (none) has no other method of authentication'
+  if (by('none') && client.grantTypes.includes('client_credentials'))
+    return 'the client_credentials grant is for clients that authenticate (RFC 6749 §4.4)'
+  const hasKeys = client.jwks !== undefined || client.jwksUri !== undefined
+  if (hasKeys && !by('private_key_jwt')) return 'the keys of a client are for private_key_jwt'
+  if (by('private_key_jwt') && !hasKeys) return 'private_key_jwt needs the keys of the client or their address'
+  if (client.jwks !== undefined && client.jwksUri !== undefined)
+    return 'the keys of a client are here or at an address, not both'
+  if (by('none') && client.resources !== undefined)
+    return 'a resource server authenticates to ask about tokens (RFC 7662 §2.1): a public client has no resources'
+  if (hasSecret(client) && client.secretDigests.length === 0) return 'this client has no secret to authenticate by'
+  return undefined
+}
+
+/** Whether it may authenticate by a secret. */
+export function hasSecret(client: Client): boolean {
+  return client.authenticationMethods.some(method => method.startsWith('client_secret'))
+}
+
+export function isPublic(client: Client): boolean {
+  return client.authenticationMethods.includes('none')
+}
+
+/** @returns `lks_` and 43 base64url characters; shown once, stored as a digest */
+export function createClientSecret(randomBytes: (size: number) => Buffer): string {
+  return clientSecretPrefix + randomBytes(32).toString('base64url')
+}
+
+/** The new secret beside the newest of the old ones, so that replacing it interrupts nobody. */
+export function addSecretDigest(client: Client, digest: string): Client {
+  return { ...client, secretDigests: [digest, ...client.secretDigests.slice(0, 1)] }
+}
+
+/** @returns true for 1 to 64 unreserved URI characters that cannot be taken for a user's id */
+export function isClientId(text: string): boolean {
+  return /^[A-Za-z0-9._~-]{1,64}$/.test(text) && !text.startsWith(userIdPrefix)
+}
+
+/** RFC 7518 §3: the curves that ECDSA has names for, and RSA of 2048 bits at least. @throws for what is no key */
+function isPublicSigningKey(jwk: JWK): boolean {
+  if ('d' in jwk || 'k' in jwk) return false
+  const { asymmetricKeyType, asymmetricKeyDetails } = createPublicKey({ key: jwk, format: 'jwk' })
+  switch (asymmetricKeyType) {
+    case 'ec':
+      return ['prime256v1', 'secp384r1', 'secp521r1'].includes(asymmetricKeyDetails?.namedCurve ?? '')
+    case 'rsa':
+      return (asymmetricKeyDetails?.modulusLength ?? 0) >= 2048
+    default:
+      return asymmetricKeyType === 'ed25519'
+  }
+}
+
+/**
+ * Reads a client's JWK Set, RFC 7517 §5.
+ *
+ * @returns the set, or undefined when it is none, is empty, or has a key that is private, weak or cannot sign
+ */
+export function parseClientJwks(text: string): JSONWebKeySet | undefined {
+  try {
+    const { keys } = JSON.parse(text)
+    return keys.length > 0 && keys.every(isPublicSigningKey) ? { keys } : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * The session cookie of a browser: how it is set, read and cleared. RFC 6265, and the `__Host-` prefix of its successor.
+ * Only a dead session clears a cookie, never a request that lost a race. Cookies are kept for a host whatever the port (RFC 6265
+ * §8.5), so the name of ours has the issuer in it: of two servers on one host neither meets the cookie of the other.
+ */
+import { createHash } from 'node:crypto'
+import type { Context } from 'koa'
+import { browserClientId } from '../../clients/browser_client.ts'
+import { OAuthError } from '../../error.ts'
+import type { Deps } from '../../oauth/deps.ts'
+import { refreshPolicy } from '../../sessions/lifetimes.ts'
+import {
+  decideTouch,
+  expiryOf,
+  isLive,
+  isOutdated,
+  type Lifetimes,
+  needsTouch,
+  type Session,
+} from '../../sessions/session.ts'
+import { formatSessionCookie, parseSessionCookie, type SessionCookie } from '../../sessions/session_cookie.ts'
+import type { User } from '../../users/user.ts'
+import { callerOf } from '../caller.ts'
+import { wantsPage } from './pages.ts'
+
+export type SignedIn = Readonly<{ session: Session; user: User }>
+
+/** Lets the browser keep a session as long as it may rest. */
+export function setSessionCookie(deps: Deps, ctx: Context, session: Session, lifetimes?: Lifetimes): void {
+  const maxAge = expiryOf(session, lifetimes) - deps.now()
+  const cookie = { sessionId: session.id, generation: session.generation }
+  writeCookie(deps, ctx, formatSessionCookie(cookie, deps.secrets), maxAge)
+}
+
+export function clearSessionCookie(deps: Deps, ctx: Context): void {
+  writeCookie(deps, ctx, '', 0)
+  // Browsers keep whole pages for their Back button, whatever `no-store` says, until they are told otherwise. That empties their cache,
+  // which takes a used browser half a second and more: only where a person leaves pages behind.
+  if (wantsPage(ctx) && ['', 'document'].includes(ctx.get('Sec-Fetch-Dest'))) ctx.set('Clear-Site-Data', '"cache"')
+}
+
+/**
+ * @returns who is signed in by the cookie of a request; one that is forged, dead or there twice is nobody's, and cleared. While the
+ *          operator has switched signing in here off it is nobody's either, but stays
+ */
+export async function readSessionCookie(deps: Deps, ctx: Context): Promise<SignedIn | undefined> {
+  const { issuer } = deps.config
+  const values = cookieValues(ctx.headers.cookie ?? '', cookieName(issuer))
+  if (values.length === 0) values.push(...formerValues(deps, ctx))
+  if (values.length === 0) return undefined
+  const cookie = values.length === 1 ? parseSessionCookie(values[0]!, deps.secrets) : undefined
+  const now = deps.now()
+  const found = cookie && (await deps.storage.findLiveSession(cookie.sessionId, now))
+  // A session of another client has no cookie: whatever its id, it is not for here.
+  const client =
+    found?.session.clientId === browserClientId ? await deps.storage.findClient(browserClientId) : undefined
+  if (cookie === undefined || found === undefined || client === undefined) {
+    clearSessionCookie(deps, ctx)
+    return undefined
+  }
+  // Not cleared: the browser may have got the new one meanwhile, by the answer to another request.
+  if (isOutdated(found.session, cookie.generation)) return undefined
+  // Both may come back with what the operator took away.
+  const lifetimes = refreshPolicy(deps.config, client)
+  if (client.disabledAt !== undefined || !isLive(found.session, now, lifetimes)) return undefined
+  if (ctx.state.hasFormerCookie) setSessionCookie(deps, ctx, found.session, lifetimes)
+  if (needsTouch(found.session, now, lifetimes)) await touch(deps, ctx, cookie, lifetimes)
+  return found
+}
+
+/**
+ * The cookie as it was called before its name had the issuer in it. Another server of this host may have set it: it is ours only if
+ * our secret made it, and then it is replaced by one of today's name.
+ */
+function formerValues(deps: Deps, ctx: Context): string[] {
+  const values = cookieValues(ctx.headers.cookie ?? '', formerCookieName(deps.config.issuer))
+  if (values.length !== 1 || parseSessionCookie(values[0]!, deps.secrets) === undefined) return []
+  ctx.state.hasFormerCookie = true
+  return values
+}
+
+async function touch(deps: Deps, ctx: Context, cookie: SessionCookie, lifetimes: Lifetimes): Promise<void> {
+  try {
+    const now = deps.now()
+    const caller = callerOf(ctx)
+    const presented = { generation: cookie.generation, caller }
+    const decide = (row: Session | undefined) => decideTouch(row, presented, now, lifetimes)
+    const decision = await deps.storage.refreshSession(cookie.sessionId, decide, now, caller)
+    if (decision.kind === 'touched') setSessionCookie(deps, ctx, decision.session, lifetimes)
+  } catch (error) {
+    // To be seen a minute later is no reason to turn somebody away.
+    if (!(error instanceof OAuthError)) throw error
+  }
+}
+
+/** With `__Host-` no other host, not even one below the same domain, can set it. */
+export function cookieName(issuer: string): string {
+  return `${formerCookieName(issuer)}-${createHash('sha256').update(issuer).digest('hex').slice(0, 8)}`
+}
+
+function formerCookieName(issuer: string): string {
+  return isHttps(issuer) ? '__Host-latchkey' : 'latchkey'
+}
+
+function writeCookie(deps: Deps, ctx: Context, value: string, maxAge: number): void {
+  const { issuer } = deps.config
+  const attributes = `HttpOnly; SameSite=Lax${isHttps(issuer) ? '; Secure' : ''}`
+  const cookies = [`${cookieName(issuer)}=${value}; Path=/; Max-Age=${maxAge}; ${attributes}`]
+  if (ctx.state.hasFormerCookie) cookies.push(`${formerCookieName(issuer)}=; Path=/; Max-Age=0; ${attributes}`)
+  // The last word counts: a request that touches its session may end it too.
+  ctx.set('Set-Cookie', cookies)
+}
+
+function isHttps(issuer: string): boolean {
+  return issuer.startsWith('https:')
+}
+
+function cookieValues(header: string, name: string): string[] {
+  const values: string[] = []
+  // Only where the name stands: a browser that knows many sites of this host sends their cookies too.
+  for (let at = header.indexOf(`${name}=`); at >= 0 && values.length < 2; at = header.indexOf(`${name}=`, at + 1)) {
+    if (!beginsPair(header, at)) continue
+    const end = header.indexOf(';', at)
+    values.push(header.slice(at + name.length + 1, end < 0 ? undefined : end).trim())
+  }
+  return values
+}
+
+function beginsPair(header: string, at: number): boolean {
+  let before = at - 1
+  while (header[before] === ' ' || header[before] === '\t') before--
+  return before < 0 || header[before] === ';'
+}

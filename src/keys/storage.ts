@@ -1,0 +1,34 @@
+/** What keys ask of a database, and what counts once. */
+import type { AuditEvent } from '../audit/audit.ts'
+import type { SigningKey } from './key_ring.ts'
+
+export type KeyStorage = Readonly<{
+  listSigningKeys(): Promise<SigningKey[]>
+  /**
+   * Adds a signing key, if the newest one is still the one given: of two nodes that start at once, one makes the key.
+   *
+   * @param newest the `kid` of the key made last, undefined for none
+   */
+  addSigningKey(key: SigningKey, newest: string | undefined, event: AuditEvent): Promise<boolean>
+  /** @returns how many were removed */
+  removeSigningKeys(kids: readonly string[], event: AuditEvent): Promise<number>
+  /** Replaces the encrypted private halves of keys, by `kid`. @returns how many were replaced */
+  replacePrivateJwes(jwes: ReadonlyMap<string, string>, event: AuditEvent): Promise<number>
+  /** Notes that a server makes tokens under a master secret; the first time is the one that is kept. */
+  noteMasterSecret(name: string, event: AuditEvent): Promise<void>
+  /** @returns seconds since the epoch, undefined when no server used it yet */
+  masterSecretSince(name: string): Promise<number | undefined>
+}>
+
+/** For what has no table of its own: an identifier that counts once, until it expires anyway. */
+export type OnceStorage = Readonly<{
+  /**
+   * Remembers an identifier that must count once, until it expires.
+   *
+   * @returns false when it was remembered already
+   */
+  remember(id: string, expiresAt: number, event?: AuditEvent): Promise<boolean>
+  isRemembered(id: string): Promise<boolean>
+  /** Forgets a limited number of identifiers that have expired. @returns how many */
+  pruneRemembered(expiredBefore: number): Promise<number>
+}>

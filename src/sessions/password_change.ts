@@ -1,0 +1,67 @@
+/**
+ * A signed-in user chooses another password: it ends every other session of the user, and whatever was copied of this one, which goes
+ * on under a new refresh token or cookie.
+ */
+import { auditEvent, type Caller } from '../audit/audit.ts'
+import { isRefusal, type Refusals } from '../audit/refusals.ts'
+import type { ClientStorage } from '../clients/storage.ts'
+import { cutFarTooLong, isFarTooLong } from '../normal_form.ts'
+import type { Throttle } from '../throttle/throttle.ts'
+import type { Passwords } from '../users/password.ts'
+import { longestPassword, type PasswordProblem, passwordProblem } from '../users/password_rules.ts'
+import { refuseSignIn, type User } from '../users/user.ts'
+import { type LifetimeSettings, refreshPolicy } from './lifetimes.ts'
+import { renewSession, type Session } from './session.ts'
+import type { SessionStorage } from './storage.ts'
+
+export type PasswordChangeDeps = Readonly<{
+  config: LifetimeSettings
+  storage: SessionStorage & ClientStorage
+  passwords: Passwords
+  throttle: Throttle
+  refusals: Refusals
+  now: () => number
+}>
+
+export type PasswordChange = Readonly<{ currentPassword: string; newPassword: string }>
+
+/**
+ * @returns the session as it is from now on; or what is wrong with what was typed, or `overtaken` when the session has ended at this
+ *          moment, as by a change of the password elsewhere; nothing has changed then
+ * @throws OAuthError `too_many_attempts`, or `temporarily_unavailable` when too many hashes wait
+ */
+export async function changePassword(
+  deps: PasswordChangeDeps,
+  { user, session }: { user: User; session: Session },
+  { currentPassword: typed, newPassword }: PasswordChange,
+  caller: Caller,
+): Promise<Session | 'wrong_password' | 'overtaken' | PasswordProblem> {
+  // The rules first: they cost nothing.
+  const problem = await passwordProblem(newPassword)
+  if (problem !== undefined) return problem
+  const about = { userId: user.id, sessionId: session.id }
+  const currentPassword = cutFarTooLong(typed, longestPassword)
+  const isTooLong = isFarTooLong(typed, longestPassword)
+  try {
+    await deps.throttle.currentPassword(session.id, async () => {
+      const matches = await deps.passwords.verify(currentPassword, user.passwordHash, isTooLong)
+      if (!matches || isTooLong) refuseSignIn('wrong password')
+    })
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    deps.refusals.add('password_change.refused', error, caller, about)
+    if (error.code === 'too_many_attempts') throw error
+    return 'wrong_password'
+  }
+  const passwordHash = await deps.passwords.hash(newPassword)
+  const client = await deps.storage.findClient(session.clientId)
+  if (client === undefined) return 'overtaken'
+  const now = deps.now()
+  const changed = await deps.storage.changeOwnPassword(
+    session.id,
+    { passwordHash, version: user.credentialVersion },
+    row => renewSession(row, now, refreshPolicy(deps.config, client), caller),
+    auditEvent('user.password_changed', now, caller, about),
+  )
+  return changed ?? 'overtaken'
+}

@@ -1,0 +1,105 @@
+/** What sessions ask of a database. */
+import type { AuditEvent, Caller } from '../audit/audit.ts'
+import type { User } from '../users/user.ts'
+import type { RefreshDecision, RevokedReason, Session, TouchDecision } from './session.ts'
+
+export type SessionStorage = Readonly<{
+  /**
+   * Creates a session, if the credentials that were verified are still the user's.
+   *
+   * @param credentials.version      the user's credential version when the password was verified
+   * @param credentials.passwordHash a better hash of the same password, to be stored along
+   * @param limit                    the most live sessions of this user and client, this one included: of more, those seen longest ago
+   *                                 end, with one event for all of them
+   * @returns false when the user has been disabled, removed or given another password meanwhile, or the client removed
+   */
+  createSession(
+    session: Session,
+    credentials: { version: number; passwordHash?: string | undefined },
+    event: AuditEvent,
+    limit?: number,
+  ): Promise<boolean>
+  /**
+   * Applies what `decide` makes of a session row to that row. Concurrent calls for one session are serialised, on any
+   * number of nodes.
+   *
+   * @param decide pure and synchronous; may be called more than once
+   */
+  refreshSession<Decision extends RefreshDecision | TouchDecision>(
+    sessionId: string,
+    decide: (session: Session | undefined) => Decision,
+    now: number,
+    caller: Caller,
+  ): Promise<Decision>
+  /**
+   * {@link changePassword} from within a session, which goes on as `renew` makes it.
+   *
+   * @param change.version only if this is still the credential version
+   * @param renew          pure and synchronous; undefined when the session cannot go on, and nothing is to change
+   * @returns the session as it is from now on, or undefined when nothing changed
+   */
+  changeOwnPassword(
+    sessionId: string,
+    change: Readonly<{ passwordHash: string; version: number }>,
+    renew: (session: Session | undefined) => Session | undefined,
+    event: AuditEvent,
+  ): Promise<Session | undefined>
+  findSession(id: string): Promise<Session | undefined>
+  /** A session that is live at `now`, with its user. */
+  findLiveSession(id: string, now: number): Promise<{ session: Session; user: User } | undefined>
+  /** Sessions that are live at `now`, last seen first. @param after the last one of the page before */
+  listLiveSessions(
+    which: SessionFilter,
+    now: number,
+    limit: number,
+    after?: Pick<Session, 'id' | 'lastSeenAt'>,
+  ): Promise<Session[]>
+  /**
+   * The sessions of a user, live or ended, from the newest sign-in back. What a page costs depends on its limit alone.
+   *
+   * @param page.after the id of the last one of the page before
+   * @returns undefined when `after` is no session of the user
+   */
+  listSessionsOf(
+    userId: string,
+    page: Readonly<{ after?: string | undefined; limit: number }>,
+  ): Promise<Session[] | undefined>
+  /** Removes sessions, but for those that were seen meanwhile. @param event followed by how many. @returns how many */
+  removeSessions(sessions: readonly Pick<Session, 'id' | 'lastSeenAt'>[], event?: AuditEvent): Promise<number>
+  /**
+   * Looks for a user with more sessions than `most`, live or ended, among a limited number of users.
+   *
+   * @param after a user's id, '' to begin
+   * @returns the user, or where to go on, '' at the end
+   */
+  findCrowd(after: string, most: number): Promise<{ userId?: string; next: string }>
+  /** The sessions of a client that are live at `now`, by what they were granted: few kinds, however many sessions. */
+  countLiveSessionsByGrant(
+    clientId: string,
+    now: number,
+  ): Promise<(Pick<Session, 'scope' | 'audience'> & { count: number })[]>
+  /**
+   * Ends the live sessions that fit every part of the filter: one update.
+   *
+   * @param event its detail, if it has one, is followed by the reason and how many were ended
+   * @returns how many were ended
+   */
+  revokeSessions(which: SessionFilter, reason: RevokedReason, event: AuditEvent): Promise<number>
+  /** Sessions that are live at `now` and were not seen after an instant: their tokens are older than that. */
+  countSessionsNotSeenSince(at: number, now: number): Promise<number>
+  /**
+   * Removes sessions that ended before an instant, looking at a limited number of rows.
+   *
+   * @param after the result of the last call, '' to begin
+   * @returns where to go on, '' at the end
+   */
+  pruneSessions(after: string, endedBefore: number): Promise<string>
+}>
+
+/** Absent parts fit every session. */
+export type SessionFilter = Readonly<{
+  id?: string | undefined
+  exceptId?: string | undefined
+  userId?: string | undefined
+  clientId?: string | undefined
+}>

@@ -1,0 +1,146 @@
+/** Rows of SQLite to records of `oauth/` and back: `null` against absent, text against lists. */
+import type { AuditEvent } from '../audit/audit.ts'
+import type { Client } from '../clients/client.ts'
+import type { SigningKey } from '../keys/key_ring.ts'
+import type { Session } from '../sessions/session.ts'
+import { usernameFold, usernameKey } from '../text.ts'
+import type { User } from '../users/user.ts'
+import type { auditEvents, clients, sessions, signingKeys, users } from './sqlite/schema.ts'
+
+export function optional<Row, T>(row: Row | undefined, convert: (row: Row) => T): T | undefined {
+  return row === undefined ? undefined : convert(row)
+}
+
+export function userFromRow({
+  usernameKey: _,
+  usernameFold: __,
+  importId: ___,
+  ...row
+}: typeof users.$inferSelect): User {
+  return {
+    ...row,
+    email: row.email ?? undefined,
+    fullName: row.fullName ?? undefined,
+    passwordHash: row.passwordHash === '' ? undefined : row.passwordHash,
+    disabledAt: row.disabledAt ?? undefined,
+  }
+}
+
+export function userRow(user: User) {
+  const [key, fold] = [usernameKey(user.username), usernameFold(user.username)]
+  return {
+    ...user,
+    usernameKey: key,
+    usernameFold: fold === key || fold === '' ? null : fold,
+    email: user.email ?? null,
+    fullName: user.fullName ?? null,
+    passwordHash: user.passwordHash ?? '',
+    disabledAt: user.disabledAt ?? null,
+    importId: null as number | null,
+  }
+}
+
+export function clientFromRow(row: typeof clients.$inferSelect): Client {
+  return {
+    id: row.id,
+    authenticationMethods: row.authenticationMethods.split(' ') as Client['authenticationMethods'],
+    secretDigests: row.secretDigests?.split(' ') ?? [],
+    jwks: row.jwks === null ? undefined : JSON.parse(row.jwks),
+    jwksUri: row.jwksUri ?? undefined,
+    grantTypes: row.grantTypes === '' ? [] : row.grantTypes.split(' '),
+    scope: row.scope,
+    audience: row.audience?.split(' '),
+    resources: row.resources?.split(' '),
+    accessTokenLifetime: row.accessTokenLifetime ?? undefined,
+    refreshIdleLifetime: row.refreshIdleLifetime ?? undefined,
+    refreshAbsoluteLifetime: row.refreshAbsoluteLifetime ?? undefined,
+    corsOrigins: row.corsOrigins?.split(' ') ?? [],
+    createdAt: row.createdAt,
+    disabledAt: row.disabledAt ?? undefined,
+  }
+}
+
+export function clientRow(client: Client) {
+  return {
+    id: client.id,
+    authenticationMethods: client.authenticationMethods.join(' '),
+    secretDigests: client.secretDigests.length === 0 ? null : client.secretDigests.join(' '),
+    jwks: client.jwks === undefined ? null : JSON.stringify(client.jwks),
+    jwksUri: client.jwksUri ?? null,
+    grantTypes: client.grantTypes.join(' '),
+    scope: client.scope,
+    audience: client.audience?.join(' ') ?? null,
+    resources: client.resources?.join(' ') ?? null,
+    accessTokenLifetime: client.accessTokenLifetime ?? null,
+    refreshIdleLifetime: client.refreshIdleLifetime ?? null,
+    refreshAbsoluteLifetime: client.refreshAbsoluteLifetime ?? null,
+    corsOrigins: client.corsOrigins.length === 0 ? null : client.corsOrigins.join(' '),
+    createdAt: client.createdAt,
+    disabledAt: client.disabledAt ?? null,
+  }
+}
+
+/** Of a session: none is the server's own. */
+export function audienceFromText(text: string): readonly string[] {
+  return text === '' ? [] : text.split(' ')
+}
+
+export function sessionFromRow(row: typeof sessions.$inferSelect): Session {
+  return {
+    ...row,
+    audience: audienceFromText(row.audience),
+    amr: row.amr.split(' '),
+    revokedAt: row.revokedAt ?? undefined,
+    revokedReason: (row.revokedReason as Session['revokedReason'] | null) ?? undefined,
+    device: row.device ?? undefined,
+    ip: row.ip ?? undefined,
+    userAgent: row.userAgent ?? undefined,
+    seenBeforeAt: row.seenBeforeAt ?? undefined,
+    ipBefore: row.ipBefore ?? undefined,
+    userAgentBefore: row.userAgentBefore ?? undefined,
+    retriedElsewhereAt: row.retriedElsewhereAt ?? undefined,
+    oldestGeneration: row.oldestGeneration ?? undefined,
+  }
+}
+
+export function sessionRow(session: Session) {
+  return {
+    ...session,
+    audience: session.audience.join(' '),
+    amr: session.amr.join(' '),
+    revokedAt: session.revokedAt ?? null,
+    revokedReason: session.revokedReason ?? null,
+    device: session.device ?? null,
+    ip: session.ip ?? null,
+    userAgent: session.userAgent ?? null,
+    seenBeforeAt: session.seenBeforeAt ?? null,
+    ipBefore: session.ipBefore ?? null,
+    userAgentBefore: session.userAgentBefore ?? null,
+    retriedElsewhereAt: session.retriedElsewhereAt ?? null,
+    oldestGeneration: session.oldestGeneration ?? null,
+  }
+}
+
+export function signingKeyFromRow(row: typeof signingKeys.$inferSelect): SigningKey {
+  return { ...row, alg: row.alg as SigningKey['alg'], publicJwk: JSON.parse(row.publicJwk) }
+}
+
+export function auditRow(event: AuditEvent) {
+  const {
+    at,
+    type,
+    userId = null,
+    clientId = null,
+    sessionId = null,
+    ip = null,
+    requestId = null,
+    detail = null,
+    count = null,
+  } = event
+  return { at, type, userId, clientId, sessionId, ip, requestId, detail, count }
+}
+
+export function auditEventFromRow({ id: _, ...row }: typeof auditEvents.$inferSelect): AuditEvent {
+  const present = Object.entries(row).filter(([, value]) => value !== null)
+  return Object.fromEntries(present) as AuditEvent
+}

@@ -1,0 +1,179 @@
+/**
+ * The tables in SQLite. Instants and durations are integer seconds. Column names are the same in every dialect.
+ * What is nullable here is `null` in a row and absent in the records of `oauth/`.
+ */
+import { index, integer, isNotNull, primaryKey, sqliteTable, text } from '../drizzle.ts'
+
+export const users = sqliteTable(
+  'users',
+  {
+    id: text('id').primaryKey(),
+    username: text('username').notNull(),
+    /** The form in which usernames are looked up: NFC, without case. */
+    usernameKey: text('username_key').notNull().unique(),
+    email: text('email'),
+    fullName: text('full_name'),
+    /** '' for a user without a password. */
+    passwordHash: text('password_hash').notNull(),
+    /** Raised by everything that invalidates a verified password: a new password, disabling. */
+    credentialVersion: integer('credential_version').notNull(),
+    createdAt: integer('created_at').notNull(),
+    disabledAt: integer('disabled_at'),
+    /** The form in which a new username must be free, where it is another: NFKC, without case and what nobody sees. Not unique: older names were not compared in it. */
+    usernameFold: text('username_fold'),
+    /** The import that the user came with, if it was one of many: nobody is there as long as that is pending. */
+    importId: integer('import_id'),
+  },
+  table => [index('users_username_fold').on(table.usernameFold).where(isNotNull(table.usernameFold))],
+)
+
+/** Imports that are not whole yet. The users of one are there from the moment that its row is gone. */
+export const pendingImports = sqliteTable('pending_imports', {
+  /** Never used again: users keep it. */
+  id: integer('id').primaryKey({ autoIncrement: true }),
+  /** When its process last wrote. */
+  seenAt: integer('seen_at').notNull(),
+  /** No user with a smaller rowid is of this import. */
+  firstRow: integer('first_row').notNull(),
+  /** 1 when somebody has taken one of its names, 2 when its users are being removed: it must not be ended as if it were whole. */
+  lost: integer('lost').notNull(),
+})
+
+export const clients = sqliteTable('clients', {
+  id: text('id').primaryKey(),
+  /** Space-separated; every method that the client may use. */
+  authenticationMethods: text('authentication_methods').notNull().default('client_secret_basic client_secret_post'),
+  /** Space-separated, newest first; null for a client without a secret. */
+  secretDigests: text('secret_digest'),
+  /** JWK Set, JSON. */
+  jwks: text('jwks'),
+  jwksUri: text('jwks_uri'),
+  /** Space-separated grant types. */
+  grantTypes: text('grant_types').notNull(),
+  /** Space-separated scope values that the client may be granted. */
+  scope: text('scope').notNull(),
+  /** Space-separated; null for the server's own. */
+  audience: text('audience'),
+  /** Space-separated; null for all. */
+  resources: text('resources'),
+  accessTokenLifetime: integer('access_token_lifetime'),
+  refreshIdleLifetime: integer('refresh_idle_lifetime'),
+  refreshAbsoluteLifetime: integer('refresh_absolute_lifetime'),
+  /** Space-separated. */
+  corsOrigins: text('cors_origins'),
+  createdAt: integer('created_at').notNull(),
+  disabledAt: integer('disabled_at'),
+})
+
+export const sessions = sqliteTable(
+  'sessions',
+  {
+    id: text('id').primaryKey(),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    clientId: text('client_id')
+      .notNull()
+      .references(() => clients.id, { onDelete: 'cascade' }),
+    scope: text('scope').notNull(),
+    /** Space-separated; empty for the server's own. */
+    audience: text('audience').notNull(),
+    generation: integer('generation').notNull(),
+    parentGeneration: integer('parent_generation').notNull(),
+    rotatedAt: integer('rotated_at').notNull(),
+    createdAt: integer('created_at').notNull(),
+    authTime: integer('auth_time').notNull(),
+    /** Space-separated, RFC 8176. */
+    amr: text('amr').notNull(),
+    lastSeenAt: integer('last_seen_at').notNull(),
+    idleExpiresAt: integer('idle_expires_at').notNull(),
+    expiresAt: integer('expires_at').notNull(),
+    revokedAt: integer('revoked_at'),
+    revokedReason: text('revoked_reason'),
+    device: text('device'),
+    ip: text('ip'),
+    userAgent: text('user_agent'),
+    /** null in rows of older versions; never after, so that a row keeps its size. */
+    seenBeforeAt: integer('seen_before_at'),
+    /** null where it is the same. */
+    ipBefore: text('ip_before'),
+    userAgentBefore: text('user_agent_before'),
+    retriedElsewhereAt: integer('retried_elsewhere_at'),
+    oldestGeneration: integer('oldest_generation'),
+  },
+  table => [
+    index('sessions_user_id').on(table.userId),
+    // Only for the cascade when a client is removed; a rotation never touches it.
+    index('sessions_client_id').on(table.clientId),
+  ],
+)
+
+export const signingKeys = sqliteTable('signing_keys', {
+  /** RFC 7638 thumbprint. */
+  kid: text('kid').primaryKey(),
+  alg: text('alg').notNull(),
+  /** JWK Set member, JSON, public members only. */
+  publicJwk: text('public_jwk').notNull(),
+  /** Compact JWE of the private JWK, under a key derived from the master secret. */
+  privateJwe: text('private_jwe').notNull(),
+  createdAt: integer('created_at').notNull(),
+  activatesAt: integer('activates_at').notNull(),
+})
+
+/** Since when servers make tokens under a master secret, by its name. */
+export const masterSecrets = sqliteTable('master_secrets', {
+  name: text('name').primaryKey(),
+  usedSince: integer('used_since').notNull(),
+})
+
+/** Identifiers that count once, until they expire anyway: those of client assertions, those of revoked access tokens. */
+export const rememberedIds = sqliteTable(
+  'remembered_ids',
+  {
+    id: text('id').primaryKey(),
+    expiresAt: integer('expires_at').notNull(),
+  },
+  table => [index('remembered_ids_expires_at').on(table.expiresAt)],
+)
+
+/** Failed attempts that are not forgotten yet. `id` is a digest under the master secret: no name that was typed is here. */
+export const attemptCounters = sqliteTable(
+  'attempt_counters',
+  {
+    id: text('id').primaryKey(),
+    emptyAt: integer('empty_at').notNull(),
+    readyAt: integer('ready_at').notNull(),
+    /** The later of the two: when the row means nothing any more. */
+    expiresAt: integer('expires_at').notNull(),
+  },
+  table => [index('attempt_counters_expires_at').on(table.expiresAt)],
+)
+
+/** From where users and clients were let in before; digests under the master secret. */
+export const knownNetworks = sqliteTable(
+  'known_networks',
+  {
+    who: text('who').notNull(),
+    network: text('network').notNull(),
+    expiresAt: integer('expires_at').notNull(),
+  },
+  table => [
+    primaryKey({ columns: [table.who, table.network] }),
+    index('known_networks_expires_at').on(table.expiresAt),
+  ],
+)
+
+/** Append-only by triggers in its migration: a row can't be changed, and only the oldest one can go. */
+export const auditEvents = sqliteTable('audit_events', {
+  id: integer('id').primaryKey({ autoIncrement: true }),
+  at: integer('at').notNull(),
+  type: text('type').notNull(),
+  userId: text('user_id'),
+  clientId: text('client_id'),
+  sessionId: text('session_id'),
+  ip: text('ip'),
+  requestId: text('request_id'),
+  detail: text('detail'),
+  /** null for one. */
+  count: integer('count'),
+})

@@ -1,0 +1,32 @@
+/**
+ * What the protocol asks of a database: domain verbs, each one transaction that is durable before its promise resolves.
+ * Implementations are below `storage/`; one contract suite holds them all to what is said here.
+ *
+ * Every verb rejects with an OAuthError `temporarily_unavailable` when the database is busy or broken. A verb that takes an
+ * audit event writes it in the same transaction, and only when it changed something; one of a flood is counted, see {@link Storage.writeFloods}.
+ */
+import type { AuditEvent } from '../audit/audit.ts'
+import type { AuditStorage } from '../audit/storage.ts'
+import type { Client } from '../clients/client.ts'
+import type { ClientStorage } from '../clients/storage.ts'
+import type { KeyStorage, OnceStorage } from '../keys/storage.ts'
+import type { SessionStorage } from '../sessions/storage.ts'
+import type { ThrottleStorage } from '../throttle/storage.ts'
+import type { UserStorage } from '../users/storage.ts'
+import type { User } from '../users/user.ts'
+
+export type Storage = UserStorage &
+  ClientStorage &
+  SessionStorage &
+  ThrottleStorage &
+  KeyStorage &
+  OnceStorage &
+  AuditStorage &
+  Readonly<{
+    /** Creates the first client and user, if there is neither a client nor a user. False when there is. */
+    bootstrap(client: Client, user: User, event: AuditEvent): Promise<boolean>
+    /** Resolves when the database would take a write. */
+    check(): Promise<void>
+    /** Finishes what is under way and closes the database. */
+    close(): Promise<void>
+  }>

@@ -1,0 +1,54 @@
+/** What users ask of a database. */
+import type { AuditEvent } from '../audit/audit.ts'
+import type { User } from './user.ts'
+
+export type UserStorage = Readonly<{
+  findUser(id: string): Promise<User | undefined>
+  /** @param username in any spelling: compared by `usernameKey`, and then, where that is clear, by `usernameFold` */
+  findUserByUsername(username: string): Promise<User | undefined>
+  /** By username. @param page at most `limit` users, after a username */
+  listUsers(page?: Readonly<{ after?: string | undefined; limit: number }>): Promise<User[]>
+  /**
+   * Stored password hashes of users spread over all of them: at most `most`, others at each turn, and in the end those of all.
+   *
+   * @param turn 0, 1, 2 …
+   */
+  samplePasswordHashes(most: number, turn: number): Promise<string[]>
+  /**
+   * Creates all of the users or none, in one transaction: for few. A name of a pending import is free, and that import fails.
+   *
+   * @returns what {@link Storage.findTakenUsers} finds; empty when all were created
+   */
+  createUsers(users: readonly User[], event: AuditEvent): Promise<User[]>
+  /**
+   * Creates all of the users or none, however many, in batches beside which others write. Nobody sees any of them before all are
+   * there. What a process that ended leaves is never seen, and removed by {@link Storage.pruneImports}.
+   *
+   * @param event written once, with their number
+   * @param now   seconds since the epoch, while it goes on
+   * @returns what {@link Storage.findTakenUsers} finds, at the end; empty when all were created
+   * @throws Error when another import has taken names of this one
+   */
+  importUsers(users: readonly User[], event: AuditEvent, now: () => number): Promise<User[]>
+  /** Those whose id or username, as `usernameFold` compares it, is taken, by stored users or by one another. */
+  findTakenUsers(users: readonly User[]): Promise<User[]>
+  /**
+   * Removes a limited number of users of imports whose process wrote nothing since an instant.
+   *
+   * @returns whether there may be more
+   */
+  pruneImports(seenBefore: number): Promise<boolean>
+  /**
+   * Sets another password, raises the credential version and ends the user's sessions.
+   *
+   * @returns false when the user is gone
+   */
+  changePassword(userId: string, passwordHash: string, event: AuditEvent): Promise<boolean>
+  /** Disables a user, raising the credential version and ending the sessions, or enables one. False when nothing changed. */
+  setUserDisabled(userId: string, disabled: boolean, event: AuditEvent): Promise<boolean>
+  /** Removes a user with all sessions. False when there is none. */
+  removeUser(userId: string, event: AuditEvent): Promise<boolean>
+}>
+
+/** Seconds after which an import that writes nothing has no process any more. */
+export const importTimeout = 60
