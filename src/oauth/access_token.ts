@@ -5,7 +5,7 @@ import { accessTokenLifetime, refreshPolicy } from '../sessions/lifetimes.ts'
 import { expiryOf, type Session } from '../sessions/session.ts'
 import type { User } from '../users/user.ts'
 import type { Deps } from './deps.ts'
-import type { Granted } from './grants/index.ts'
+import type { Granted } from './grants/grant.ts'
 
 /**
  * RFC 9068 §2.2; `sid` as in OpenID Connect. Times are NumericDates. A client's own token (client_credentials) has the

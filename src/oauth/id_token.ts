@@ -1,6 +1,6 @@
 /** ID tokens: OpenID Connect Core §2 and, for those of a refresh, §12.2. */
 import { createHash } from 'node:crypto'
-import type { SigningAlg } from '../keys/key_ring.ts'
+import type { SigningAlg } from '../keys/signing_key.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Deps } from './deps.ts'
 

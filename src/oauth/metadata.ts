@@ -4,7 +4,7 @@
  */
 import { clientAuthenticationMethods } from '../clients/client.ts'
 import { clientAssertionAlgs } from '../clients/client_assertion.ts'
-import type { SigningAlg } from '../keys/key_ring.ts'
+import type { SigningAlg } from '../keys/signing_key.ts'
 import type { OAuthConfig } from './deps.ts'
 import { grants } from './grants/index.ts'
 import { offlineAccess } from './scope.ts'

@@ -5,7 +5,7 @@ import type { Deps } from '../deps.ts'
 import { clientCredentialsParams, readParams } from '../request_params.ts'
 import { audienceOf, grantAudience } from '../resource.ts'
 import { grantScope } from '../scope.ts'
-import type { Granted } from './index.ts'
+import type { Granted } from './grant.ts'
 
 export async function clientCredentialsGrant(deps: Deps, client: Client, request: TokenParams): Promise<Granted> {
   // RFC 6749 §4.4: anybody could be a client that does not authenticate.

@@ -8,7 +8,7 @@ import type { Deps } from '../deps.ts'
 import { passwordParams, readParams } from '../request_params.ts'
 import { audienceOf, grantAudience } from '../resource.ts'
 import { grantScope, scopeOfClient } from '../scope.ts'
-import type { Granted } from './index.ts'
+import type { Granted } from './grant.ts'
 
 export async function passwordGrant(
   deps: Deps,

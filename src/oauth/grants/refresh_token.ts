@@ -12,7 +12,7 @@ import type { Deps } from '../deps.ts'
 import { readParams, refreshTokenParams } from '../request_params.ts'
 import { narrowAudience, remainingAudience } from '../resource.ts'
 import { narrowScope, refuseScope, remainingScope } from '../scope.ts'
-import type { Granted } from './index.ts'
+import type { Granted } from './grant.ts'
 
 export async function refreshTokenGrant(
   deps: Deps,
