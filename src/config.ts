@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { originProblem, parseOrigin } from './clients/origin.ts'
-import { longestAccessTokenLifetime, type SigningAlg, signingAlgs } from './keys/key_ring.ts'
+import { maxAccessTokenLifetime, type SigningAlg, signingAlgs } from './keys/signing_key.ts'
 import type { OAuthConfig } from './oauth/deps.ts'
 import { isAudience } from './oauth/resource.ts'
 import { printableBrief } from './printable.ts'
@@ -123,7 +123,7 @@ export const settings = {
   LATCHKEY_ACCESS_TOKEN_TTL: defineSetting({
     default: '15m',
     takes: 'a duration from 1s to 1d, such as 900, 90s or 15m',
-    parse: text => parseDuration(text, 1, longestAccessTokenLifetime),
+    parse: text => parseDuration(text, 1, maxAccessTokenLifetime),
   }),
   LATCHKEY_REFRESH_IDLE_TTL: defineSetting({
     default: '30d',

@@ -13,16 +13,10 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Config, ConfigError, envFile, type MasterSecretSource, readEnvFile, settings } from './config.ts'
-import {
-  keyState,
-  newAlgLead,
-  type OpenedKey,
-  openSigningKey,
-  type SigningAlg,
-  type SigningKey,
-} from './keys/key_ring.ts'
+import { type OpenedKey, openSigningKey } from './keys/jws.ts'
 import { createMasterSecret, type MasterSecrets, parseMasterSecrets } from './keys/master_secret.ts'
 import { addSigningKey } from './keys/rotation.ts'
+import { keyState, newAlgLead, type SigningAlg, type SigningKey } from './keys/signing_key.ts'
 import { readSmallFile } from './small_file.ts'
 import type { Storage } from './storage/storage.ts'
 import { now, randomBytes } from './system.ts'

@@ -92,7 +92,7 @@ test('the reading finds the imports that are known to be there', t => {
   const has = (from: string, to: string) => imports.some(one => one.from === from && one.to === to)
   t.true(has('src/app.ts', 'koa'))
   t.true(has('src/http/oauth_routes.ts', 'src/oauth/token.ts'))
-  t.true(has('src/keys/key_ring.ts', 'jose'))
+  t.true(has('src/keys/signing_key.ts', 'jose'))
   t.true(has('src/storage/sqlite/sqlite.ts', 'src/storage/sqlite/schema.ts'))
   t.true(has('src/cli.ts', 'src/main.ts'))
   t.deepEqual(

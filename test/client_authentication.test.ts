@@ -2,8 +2,8 @@
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { auditEvent } from '../src/audit/audit.ts'
-import { addSecretDigest, type ClientAuthenticationMethod, createClient } from '../src/clients/client.ts'
-import { digestClientSecret } from '../src/keys/master_secret.ts'
+import { type ClientAuthenticationMethod, createClient } from '../src/clients/client.ts'
+import { addSecretDigest, digestClientSecret } from '../src/clients/client_secret.ts'
 import type { Storage } from '../src/storage/storage.ts'
 import { assertRefused, createClientKey, signAssertion, startWatchedServer, withAssertion } from './_client_keys.ts'
 import {

@@ -2,7 +2,8 @@
 import test, { type ExecutionContext } from 'ava'
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import { type AuditEventType, auditEvent } from '../src/audit/audit.ts'
-import { createSigningKey, longestAccessTokenLifetime, openSigningKey, publicationLead } from '../src/keys/key_ring.ts'
+import { openSigningKey } from '../src/keys/jws.ts'
+import { createSigningKey, maxAccessTokenLifetime, publicationLead } from '../src/keys/signing_key.ts'
 import { formatRefreshToken, parseRefreshToken } from '../src/sessions/refresh_token.ts'
 import {
   createTestSecrets,
@@ -452,10 +453,10 @@ test('an access token of a key that is retired is {"active":false}, and before t
   const now = server.clock.now()
   const key = await createSigningKey('ES256', secrets, now, now)
   // Outlives its key, which no token of ours does.
-  const eternal = sign(server, { ...decodeJwt(access_token), exp: now + 10 * longestAccessTokenLifetime })
+  const eternal = sign(server, { ...decodeJwt(access_token), exp: now + 10 * maxAccessTokenLifetime })
   keyRing.replace([...keyRing.keys(), (await openSigningKey({ ...key, activatesAt: now + 1 }, secrets))!])
 
-  server.clock.advance(longestAccessTokenLifetime + publicationLead)
+  server.clock.advance(maxAccessTokenLifetime + publicationLead)
   t.deepEqual(await areActive(t, server, eternal), [true])
   server.clock.advance(1)
   t.deepEqual(await areActive(t, server, eternal), [false])

@@ -2,19 +2,18 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { calculateJwkThumbprint, compactVerify, createLocalJWKSet, importJWK } from 'jose'
+import { type OpenedKey, openSigningKey } from '../src/keys/jws.ts'
+import { createKeyRing } from '../src/keys/key_ring.ts'
 import {
-  createKeyRing,
   createSigningKey,
   jwksMaxAge,
   keyState,
-  longestAccessTokenLifetime,
-  type OpenedKey,
-  openSigningKey,
+  maxAccessTokenLifetime,
   publicationLead,
   type SigningAlg,
   type SigningKey,
   signingAlgs,
-} from '../src/keys/key_ring.ts'
+} from '../src/keys/signing_key.ts'
 import { createTestSecrets, startTime as start } from './_server.ts'
 
 const secrets = createTestSecrets()
@@ -33,7 +32,7 @@ test('a key is published, signs, verifies and retires, each for its time', t => 
   const first = timedKey('first', start, start)
   const second = timedKey('second', start + 1000, start + 1330)
   const all = [first, second]
-  const retires = start + 1330 + longestAccessTokenLifetime + publicationLead
+  const retires = start + 1330 + maxAccessTokenLifetime + publicationLead
   const states = [start + 1000, start + 1329, start + 1330, retires - 1, retires].map(now =>
     all.map(key => keyState(key, all, now)),
   )
@@ -100,7 +99,7 @@ test('property: the key of every unexpired token is published, whatever rotation
     fc.property(
       schedules,
       fc.nat(1_600_000),
-      fc.integer({ min: 0, max: longestAccessTokenLifetime - 1 }),
+      fc.integer({ min: 0, max: maxAccessTokenLifetime - 1 }),
       (schedule, issuedAfter, age) => {
         const existing = (now: number) => schedule.filter(key => key.createdAt <= now)
         const issuedAt = start + issuedAfter
@@ -312,7 +311,7 @@ test('through a rotation the ring signs with the one key and publishes both unti
   t.deepEqual(published(start), [old.stored.kid, next.stored.kid])
 
   t.is(kidOf(ring.sign(claims, start + publicationLead)), next.stored.kid)
-  const retires = start + publicationLead + longestAccessTokenLifetime + publicationLead
+  const retires = start + publicationLead + maxAccessTokenLifetime + publicationLead
   t.deepEqual(published(retires - 1), [old.stored.kid, next.stored.kid])
   t.deepEqual(ring.verify(before, retires - 1), claims)
 

@@ -2,12 +2,8 @@
 import { createSecretKey } from 'node:crypto'
 import test from 'ava'
 import fc from 'fast-check'
-import {
-  createMasterSecret,
-  digestClientSecret,
-  parseMasterSecrets,
-  verifyClientSecret,
-} from '../src/keys/master_secret.ts'
+import { digestClientSecret, verifyClientSecret } from '../src/clients/client_secret.ts'
+import { createMasterSecret, parseMasterSecrets } from '../src/keys/master_secret.ts'
 import { createTestRandom, createTestSecrets } from './_server.ts'
 
 const text = Buffer.alloc(32, 9).toString('base64url')

@@ -4,15 +4,15 @@ import test, { type ExecutionContext } from 'ava'
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify, SignJWT } from 'jose'
 import { auditEvent } from '../src/audit/audit.ts'
 import type { Client } from '../src/clients/client.ts'
+import { openSigningKey } from '../src/keys/jws.ts'
 import {
   createSigningKey,
   jwksMaxAge,
-  longestAccessTokenLifetime,
+  maxAccessTokenLifetime,
   newAlgLead,
-  openSigningKey,
   publicationLead,
   signingAlgs,
-} from '../src/keys/key_ring.ts'
+} from '../src/keys/signing_key.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import {
   issuer,
@@ -369,7 +369,7 @@ test('promise 9: while the signing alg changes, those that sign and that verify 
     [0, 'ES256', ['ES256', 'RS256']],
     [newAlgLead - 1, 'ES256', ['ES256', 'RS256']],
     [newAlgLead, 'RS256', ['ES256', 'RS256']],
-    [newAlgLead + longestAccessTokenLifetime + publicationLead, 'RS256', ['RS256']],
+    [newAlgLead + maxAccessTokenLifetime + publicationLead, 'RS256', ['RS256']],
   ] as const) {
     server.clock.advance(startTime + seconds - server.clock.now())
     const { access_token, id_token } = await signInWithIdToken(server)
@@ -394,7 +394,7 @@ test('promise 9: the signing algs are announced anew also to who asks as rarely 
   t.deepEqual(await announced(), ['ES256'])
 
   keyRing.replace([...keyRing.keys(), (await openSigningKey(key, secrets))!])
-  server.clock.advance(newAlgLead + longestAccessTokenLifetime + publicationLead)
+  server.clock.advance(newAlgLead + maxAccessTokenLifetime + publicationLead)
 
   t.deepEqual(await announced(), ['RS256'])
 })
@@ -1035,14 +1035,14 @@ test('key rotation: a new key is published before it signs, and the old one stay
   t.true(publicationLead > jwksMaxAge)
   server.clock.advance(1)
   t.is(await kidOf(), newKid)
-  server.clock.advance(longestAccessTokenLifetime)
+  server.clock.advance(maxAccessTokenLifetime)
   t.deepEqual(await publishedKids(), [oldKid, newKid])
   server.clock.advance(publicationLead)
   t.deepEqual(await publishedKids(), [newKid])
 })
 
 test('key rotation: every unexpired access token verifies with the JWK Set of its time, and with one cached for its max-age', async t => {
-  const server = await startServerWithAlice(t, { oauth: { accessTokenLifetime: longestAccessTokenLifetime } })
+  const server = await startServerWithAlice(t, { oauth: { accessTokenLifetime: maxAccessTokenLifetime } })
   const tokens: string[] = []
   const step = publicationLead / 3
   let cached: JSONWebKeySet[] = []

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import test, { type ExecutionContext } from 'ava'
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
 import { auditEvent } from '../src/audit/audit.ts'
-import { type SigningAlg, signingAlgs } from '../src/keys/key_ring.ts'
+import { type SigningAlg, signingAlgs } from '../src/keys/signing_key.ts'
 import {
   issuer,
   refusal,

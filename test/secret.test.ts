@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import test from 'ava'
 import pino from 'pino'
-import { longestAccessTokenLifetime, publicationLead } from '../src/keys/key_ring.ts'
-import { createMasterSecret, digestClientSecret, masterSecretOfDigest } from '../src/keys/master_secret.ts'
+import { digestClientSecret, masterSecretOfDigest } from '../src/clients/client_secret.ts'
+import { createMasterSecret } from '../src/keys/master_secret.ts'
+import { maxAccessTokenLifetime, publicationLead } from '../src/keys/signing_key.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import { noteMasterSecret, reloadKeys, rotateKey } from '../src/upkeep.ts'
 import {
@@ -48,7 +49,7 @@ test('a signing key is followed by another when it is as old as the setting says
   await rotateKey(deps, rotation, silent)
   t.is((await kidsOf(server)).length, 2)
 
-  clock.advance(longestAccessTokenLifetime + publicationLead)
+  clock.advance(maxAccessTokenLifetime + publicationLead)
   await reloadKeys(deps)
   t.deepEqual(await kidsOf(server), [second!])
   const events = await deps.storage.listAuditEvents(10, { type: 'key' })

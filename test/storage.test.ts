@@ -2,7 +2,7 @@
 import test, { type ExecutionContext } from 'ava'
 import { type AuditEvent, type AuditEventType, auditEvent } from '../src/audit/audit.ts'
 import type { Client } from '../src/clients/client.ts'
-import type { SigningKey } from '../src/keys/key_ring.ts'
+import type { SigningKey } from '../src/keys/signing_key.ts'
 import {
   createSession,
   decideRefresh,

@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto'
 import test from 'ava'
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose'
 import { auditEvent } from '../src/audit/audit.ts'
-import { signingAlgs } from '../src/keys/key_ring.ts'
+import { signingAlgs } from '../src/keys/signing_key.ts'
 import {
   type Answer,
   oauthConfig,

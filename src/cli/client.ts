@@ -2,21 +2,19 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import {
-  addSecretDigest,
   type Client,
   clientAuthenticationMethods,
   clientProblem,
   createClient,
-  createClientSecret,
   hasSecret,
   isClientId,
   isPublic,
   parseClientJwks,
 } from '../clients/client.ts'
+import { addSecretDigest, createClientSecret, digestClientSecret } from '../clients/client_secret.ts'
 import { originProblem, parseOrigin } from '../clients/origin.ts'
 import { type Config, parseDuration } from '../config.ts'
-import { longestAccessTokenLifetime } from '../keys/key_ring.ts'
-import { digestClientSecret } from '../keys/master_secret.ts'
+import { maxAccessTokenLifetime } from '../keys/signing_key.ts'
 import { grants } from '../oauth/grants/index.ts'
 import { isAudience } from '../oauth/resource.ts'
 import { parseScope } from '../oauth/scope.ts'
@@ -186,7 +184,7 @@ function readSettings(options: SettingOptions): Partial<Client> {
     ...(options.jwksUri !== undefined && { jwksUri: readJwksUri(options.jwksUri), jwks: undefined }),
     ...(options.audience && { audience: readAudiences('--audience', 'default', options.audience) }),
     ...(options.resource && { resources: readAudiences('--resource', 'any', options.resource) }),
-    ...readLifetime('accessTokenLifetime', '--access-token-ttl', options.accessTokenTtl, longestAccessTokenLifetime),
+    ...readLifetime('accessTokenLifetime', '--access-token-ttl', options.accessTokenTtl, maxAccessTokenLifetime),
     ...readLifetime('refreshIdleLifetime', '--refresh-idle-ttl', options.refreshIdleTtl),
     ...readLifetime('refreshAbsoluteLifetime', '--refresh-absolute-ttl', options.refreshAbsoluteTtl),
     ...(options.corsOrigin && { corsOrigins: readOrigins(options.corsOrigin) }),

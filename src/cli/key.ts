@@ -1,7 +1,7 @@
 /** `latchkey key`: the keys that sign access tokens. */
 import { Command } from 'commander'
-import { keyState, publicationLead, type SigningKey } from '../keys/key_ring.ts'
 import { addSigningKey } from '../keys/rotation.ts'
+import { keyState, publicationLead, type SigningKey } from '../keys/signing_key.ts'
 import { openKeys, readMasterSecrets } from '../secret_file.ts'
 import { now } from '../system.ts'
 import { formatTime, operatorEvent, output, table, withStorage } from './run.ts'

@@ -1,9 +1,10 @@
 /** `latchkey secret`: replacing the master secret without signing anybody out. */
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
+import { masterSecretOfDigest } from '../clients/client_secret.ts'
 import type { MasterSecretSource } from '../config.ts'
-import { masterSecretOf, reencryptSigningKey } from '../keys/key_ring.ts'
-import { createMasterSecret, type MasterSecrets, masterSecretOfDigest } from '../keys/master_secret.ts'
+import { createMasterSecret, type MasterSecrets } from '../keys/master_secret.ts'
+import { masterSecretOf, reencryptSigningKey } from '../keys/signing_key.ts'
 import { openKeys, readMasterSecrets, writeSecretFile } from '../secret_file.ts'
 import type { Storage } from '../storage/storage.ts'
 import { now, randomBytes } from '../system.ts'

@@ -44,8 +44,6 @@ export type Params = Readonly<Partial<Record<string, string>>>
 /** What of a token request says what is wanted; `resource` may be repeated (RFC 8707 §2). */
 export type TokenParams = Readonly<{ params: Params; resources: readonly string[] }>
 
-const clientSecretPrefix = 'lks_'
-
 /** A client of which nothing is said but what it must have: a public one. */
 export function createClient(
   given: Pick<Client, 'id' | 'grantTypes' | 'scope' | 'createdAt'> & Partial<Client>,
@@ -78,16 +76,6 @@ export function hasSecret(client: Client): boolean {
 
 export function isPublic(client: Client): boolean {
   return client.authenticationMethods.includes('none')
-}
-
-/** @returns `lks_` and 43 base64url characters; shown once, stored as a digest */
-export function createClientSecret(randomBytes: (size: number) => Buffer): string {
-  return clientSecretPrefix + randomBytes(32).toString('base64url')
-}
-
-/** The new secret beside the newest of the old ones, so that replacing it interrupts nobody. */
-export function addSecretDigest(client: Client, digest: string): Client {
-  return { ...client, secretDigests: [digest, ...client.secretDigests.slice(0, 1)] }
 }
 
 /** @returns true for 1 to 64 unreserved URI characters that cannot be taken for a user's id */

@@ -5,10 +5,11 @@
 import { auditEvent, type Caller } from '../audit/audit.ts'
 import { isRefusal, type Refusals } from '../audit/refusals.ts'
 import { OAuthError } from '../error.ts'
-import { type MasterSecrets, masterSecretOfDigest, renewDigests, verifyClientSecret } from '../keys/master_secret.ts'
+import type { MasterSecrets } from '../keys/master_secret.ts'
 import type { Throttle } from '../throttle/throttle.ts'
 import type { Client, ClientAuthenticationMethod, Params } from './client.ts'
 import { type AssertionDeps, AssertionError, claimedClientId, verifyClientAssertion } from './client_assertion.ts'
+import { masterSecretOfDigest, renewDigests, verifyClientSecret } from './client_secret.ts'
 
 export type ClientAuthenticationDeps = AssertionDeps &
   Readonly<{ secrets: MasterSecrets; throttle: Throttle; refusals: Refusals }>

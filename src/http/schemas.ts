@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { clientAuthenticationMethods } from '../clients/client.ts'
 import { clientAssertionAlgs } from '../clients/client_assertion.ts'
 import { type ErrorCode, errorAnswers } from '../error.ts'
-import { signingAlgs } from '../keys/key_ring.ts'
+import { signingAlgs } from '../keys/signing_key.ts'
 import {
   clientCredentialsParams,
   introspectionParams,

@@ -1,7 +1,7 @@
 /** How a new signing key comes to be: published first, and signing when every cache has seen it. */
 import { type AuditEvent, auditEvent } from '../audit/audit.ts'
-import { createSigningKey, type SigningAlg, type SigningKey } from './key_ring.ts'
 import type { MasterSecrets } from './master_secret.ts'
+import { createSigningKey, type SigningAlg, type SigningKey } from './signing_key.ts'
 import type { KeyStorage } from './storage.ts'
 
 export type NewSigningKey = Readonly<{

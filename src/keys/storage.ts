@@ -1,6 +1,6 @@
 /** What keys ask of a database, and what counts once. */
 import type { AuditEvent } from '../audit/audit.ts'
-import type { SigningKey } from './key_ring.ts'
+import type { SigningKey } from './signing_key.ts'
 
 export type KeyStorage = Readonly<{
   listSigningKeys(): Promise<SigningKey[]>

@@ -1,7 +1,7 @@
 /** Rows of SQLite to records of `oauth/` and back: `null` against absent, text against lists. */
 import type { AuditEvent } from '../audit/audit.ts'
 import type { Client } from '../clients/client.ts'
-import type { SigningKey } from '../keys/key_ring.ts'
+import type { SigningKey } from '../keys/signing_key.ts'
 import type { Session } from '../sessions/session.ts'
 import { usernameFold, usernameKey } from '../text.ts'
 import type { User } from '../users/user.ts'

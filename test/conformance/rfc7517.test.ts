@@ -1,7 +1,8 @@
 /** What RFC 7517 asks and no other test shows. */
 import test from 'ava'
 import { parseClientJwks } from '../../src/clients/client.ts'
-import { createSigningKey, openSigningKey, signingAlgs } from '../../src/keys/key_ring.ts'
+import { openSigningKey } from '../../src/keys/jws.ts'
+import { createSigningKey, signingAlgs } from '../../src/keys/signing_key.ts'
 import { startServer } from '../_server.ts'
 import { addSigner, startServerWithWeb } from './_clients.ts'
 

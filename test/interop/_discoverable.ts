@@ -3,7 +3,8 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { pipeline } from 'node:stream'
 import type { ExecutionContext } from 'ava'
-import { createSigningKey, openSigningKey } from '../../src/keys/key_ring.ts'
+import { openSigningKey } from '../../src/keys/jws.ts'
+import { createSigningKey } from '../../src/keys/signing_key.ts'
 import { type ServerOptions, startServer, type TestServer } from '../_server.ts'
 
 export const audience = 'https://api.example.com'

@@ -2,13 +2,9 @@
 import { createHmac } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
-import {
-  createKeyRing,
-  createSigningKey,
-  newAlgLead,
-  openSigningKey,
-  publicationLead,
-} from '../../src/keys/key_ring.ts'
+import { openSigningKey } from '../../src/keys/jws.ts'
+import { createKeyRing } from '../../src/keys/key_ring.ts'
+import { createSigningKey, newAlgLead, publicationLead } from '../../src/keys/signing_key.ts'
 import { password } from '../_server.ts'
 import { audience, type Discoverable, publishKey, startDiscoverable } from './_discoverable.ts'
 import { type ResourceServer, resourceServers } from './_resource_servers.ts'
