@@ -44,7 +44,7 @@ const rooms: readonly (readonly [room: string, packages: RegExp])[] = [
   ['clients', /^(?:node:(?:crypto|http|https)|jose|request-filtering-agent)$/],
   // A thread of its own for the password functions that nothing native computes; files that people bring.
   ['users', /^(?:node:(?:crypto|util|os|worker_threads)|argon2|bcrypt|zod|csv-parse\/sync|@zxcvbn-ts\/.*)$/],
-  ['throttle', /^node:crypto$/],
+  ['throttle', /^(?:node:(?:crypto|net)|ipaddr\.js)$/],
   ['keys', /^(?:node:(?:crypto|util)|jose)$/],
   ['audit', /^$/],
   ['pages', /^$/],

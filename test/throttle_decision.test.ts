@@ -89,6 +89,7 @@ for (const [ip, network, site, neighbourhood] of [
   ['::ffff:203.0.113.7', '203.0.113.7', undefined, '203.0.113'],
   ['::ffff:cb00:7107', '203.0.113.7', undefined, '203.0.113'],
   ['fe80::1%eth0', 'fe80:0:0:0', 'fe80:0:0', 'fe80:0:0'],
+  ['fe80::1%br_a-1.2', 'fe80:0:0:0', 'fe80:0:0', 'fe80:0:0'],
   ['', '', undefined, ''],
 ] as const) {
   test(`the network of ${JSON.stringify(ip)} is ${network} (RFC 4291 §2.5.4: 64 bits are one subnet)`, t => {
@@ -96,8 +97,28 @@ for (const [ip, network, site, neighbourhood] of [
   })
 }
 
+test('an IPv6 address has one network however it is written (RFC 5952)', t => {
+  const zone = fc.constantFrom('', '%eth0', '%br_a-1.2')
+  const groups = fc.array(fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 0xffff })), { minLength: 8, maxLength: 8 })
+  fc.assert(
+    fc.property(groups, zone, ([...parts], zone) => {
+      parts[0] ||= 0x2001
+      const full = parts.map(part => part.toString(16).padStart(4, '0'))
+      // The shortest form, as it is written in a URL.
+      const shortest = new URL(`http://[${full.join(':')}]`).hostname.slice(1, -1)
+      const [high, low] = [parts[6]!, parts[7]!]
+      const dotted = [...full.slice(0, 6), [high >> 8, high & 255, low >> 8, low & 255].join('.')].join(':')
+      const network = parts.slice(0, 4).map(part => part.toString(16))
+      const site = network.slice(0, 3).join(':')
+      for (const ip of [full.join(':'), full.join(':').toUpperCase(), shortest, dotted])
+        t.deepEqual(networksOf(ip + zone), { network: network.join(':'), site, neighbourhood: site })
+    }),
+  )
+})
+
 test('no text is too odd for an address', t => {
-  fc.assert(fc.property(fc.string(), ip => t.is(typeof networksOf(ip).network, 'string')))
+  for (const text of [fc.string(), fc.ipV6(), fc.stringMatching(/^[0-9a-f:.%]{0,40}$/)])
+    fc.assert(fc.property(text, ip => t.is(typeof networksOf(ip).network, 'string')))
   for (const odd of [':', ':::', '::::', '1:2', '1::2::3', 'g::1', '1:2:3:4:5:6:7:8:9', '::1.2.3', '%'])
     t.is(networksOf(odd).network, odd)
 })
