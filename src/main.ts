@@ -4,15 +4,12 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { createApp } from './app.ts'
-import { createRefusals } from './audit/refusals.ts'
 import { bootstrap } from './bootstrap.ts'
-import { createRemoteJwks } from './clients/remote_jwks.ts'
 import type { Config } from './config.ts'
+import { createDeps } from './deps.ts'
 import { createServer } from './http/commonjs.ts'
 import { type ClosedConnections, connectionLimits, serveWithin } from './http/connections.ts'
-import { createKeyRing } from './keys/key_ring.ts'
 import { createLog } from './log.ts'
-import type { Deps } from './oauth/deps.ts'
 import { looseFiles, openKeys, openSigningKeys, privateFiles, readMasterSecrets } from './secret_file.ts'
 import { createSink } from './sink.ts'
 import { openSqliteStorage } from './storage/sqlite/sqlite.ts'
@@ -32,7 +29,7 @@ const httpLimits = {
 }
 
 /** Milliseconds that learning how long imported hashes take may hold up a start. */
-const longestLearning = 1000
+const maxLearning = 1000
 
 /** Milliseconds that requests under way get to finish after SIGTERM. */
 const drainLimit = 10_000
@@ -61,7 +58,6 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
       openSigningKeys(storage, secrets, config.signingAlg),
       createPasswords(config.passwordHashing, randomBytes),
     ])
-    const keyRing = createKeyRing(keys)
     // The first hash has started the pool.
     lowerPoolPriority()
     const throttle = await createThrottle(config.throttle, { storage, secrets, now, randomBytes })
@@ -70,30 +66,24 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
       log.warn({ err: error }, 'how long some stored password hashes take is not known'),
     )
     // What is left is learnt beside the first requests: refusals wait for the limit until then.
-    await Promise.race([learning, delay(longestLearning, undefined, { ref: false })])
+    await Promise.race([learning, delay(maxLearning, undefined, { ref: false })])
     await listen(server, config)
 
     // Nothing is awaited until there is a listener: a request that comes before it would never be answered.
     const url = urlOf(server, config.host)
     const issuer = config.issuer ?? `http://localhost:${(server.address() as AddressInfo).port}`
     const oauth = { ...config.oauth, issuer, audience: [config.audience ?? issuer] }
-    const remoteJwks = createRemoteJwks(config.privateJwksUris)
-    const refusals = createRefusals(storage, now)
-    const deps: Deps = {
+    const deps = createDeps({
       config: oauth,
       storage,
-      // Replaced when its file is.
-      get secrets() {
-        return secrets
-      },
-      keyRing,
+      secrets: () => secrets,
+      keys,
       passwords,
       throttle,
-      refusals,
-      remoteJwks,
+      privateJwksUris: config.privateJwksUris,
       now,
       randomBytes,
-    }
+    })
     const { corsOrigins, trustProxy, docs } = config
     const app = createApp(deps, { log, corsOrigins, trustProxy, docs })
     serveWithin(connectionLimits(), server, app.callback(), tellClosed(log))
@@ -120,7 +110,7 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     log.info({ signal: await stop.requested }, 'stopping')
     await drain(server, stop.urged)
     await upkeep.stop()
-    await Promise.all([throttle.flush(), refusals.flush(true)]).catch(error =>
+    await Promise.all([throttle.flush(), deps.refusals.flush(true)]).catch(error =>
       log.warn({ err: error }, 'the last failed attempts are forgotten'),
     )
     isStopped = true

@@ -9,16 +9,14 @@ import type { ExecutionContext } from 'ava'
 import pino from 'pino'
 import { createApp, type HttpOptions } from '../src/app.ts'
 import { auditEvent } from '../src/audit/audit.ts'
-import { createRefusals } from '../src/audit/refusals.ts'
 import { type Client, createClient, hasSecret } from '../src/clients/client.ts'
 import { addSecretDigest, createClientSecret, digestClientSecret } from '../src/clients/client_secret.ts'
-import { createRemoteJwks } from '../src/clients/remote_jwks.ts'
 import { readConfig } from '../src/config.ts'
+import { createDeps } from '../src/deps.ts'
 import { openSigningKey } from '../src/keys/jws.ts'
-import { createKeyRing } from '../src/keys/key_ring.ts'
 import { type MasterSecrets, parseMasterSecrets } from '../src/keys/master_secret.ts'
 import { createSigningKey, type SigningAlg } from '../src/keys/signing_key.ts'
-import type { Deps, OAuthConfig } from '../src/oauth/deps.ts'
+import type { OAuthConfig } from '../src/oauth/deps.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import type { Storage } from '../src/storage/storage.ts'
 import { createThrottle, type ThrottleSettings } from '../src/throttle/throttle.ts'
@@ -105,18 +103,17 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
   const key = await createSigningKey(signingAlg, secrets, clock.now(), clock.now())
   await storage.addSigningKey(key, undefined, auditEvent('key.created', clock.now(), {}))
   const throttleSettings = { ...readConfig({}).throttle, ...options.throttle }
-  const deps: Deps = {
+  const deps = createDeps({
     config: { ...oauthConfig, ...options.oauth },
     storage,
-    secrets,
-    keyRing: createKeyRing([(await openSigningKey(key, secrets))!]),
+    secrets: () => secrets,
+    keys: [(await openSigningKey(key, secrets))!],
     passwords: options.passwords ?? (await createPasswords(cheapHashing, randomBytes)),
     throttle: await createThrottle(throttleSettings, { storage, secrets, now: clock.now, randomBytes }),
-    refusals: createRefusals(storage, clock.now),
-    remoteJwks: createRemoteJwks(options.privateJwksUris ?? true),
+    privateJwksUris: options.privateJwksUris ?? true,
     now: clock.now,
     randomBytes,
-  }
+  })
   const onLog = options.onLog ?? (() => {})
   const log = pino({ level: 'trace' }, { write: onLog })
   const http: HttpOptions = { log, corsOrigins: [], trustProxy: undefined, docs: true, ...options.http }

@@ -1,11 +1,17 @@
 /** Access tokens: RFC 9068 JWTs. Issues them, and verifies those that come back to this server's own endpoints. */
 import type { Client } from '../clients/client.ts'
+import type { ClientStorage } from '../clients/storage.ts'
 import { OAuthError } from '../error.ts'
+import type { OnceStorage } from '../keys/storage.ts'
 import { accessTokenLifetime, refreshPolicy } from '../sessions/lifetimes.ts'
 import { expiryOf, type Session } from '../sessions/session.ts'
+import type { SessionStorage } from '../sessions/storage.ts'
 import type { User } from '../users/user.ts'
 import type { Deps } from './deps.ts'
 import type { Granted } from './grants/grant.ts'
+
+/** What tokens are signed and verified with. */
+export type TokenDeps = Pick<Deps, 'config' | 'keyRing' | 'now'>
 
 /**
  * RFC 9068 §2.2; `sid` as in OpenID Connect. Times are NumericDates. A client's own token (client_credentials) has the
@@ -32,7 +38,7 @@ export type AccessTokenClaims = Readonly<{
  * @returns the compact JWT and the seconds it lives
  */
 export function issueAccessToken(
-  deps: Deps,
+  deps: TokenDeps & Pick<Deps, 'randomBytes'>,
   client: Client,
   { session, scope, audience }: Granted,
 ): { accessToken: string; expiresIn: number } {
@@ -57,7 +63,7 @@ export function issueAccessToken(
 }
 
 /** @returns the claims of an unexpired access token of this issuer, or undefined for anything else */
-export function verifyAccessToken(deps: Deps, accessToken: string): AccessTokenClaims | undefined {
+export function verifyAccessToken(deps: TokenDeps, accessToken: string): AccessTokenClaims | undefined {
   const now = deps.now()
   // The signature covers the claims and the header their type, so what verifies has the shape that we gave it.
   const claims = deps.keyRing.verify(accessToken, now) as AccessTokenClaims | undefined
@@ -72,7 +78,7 @@ export function verifyAccessToken(deps: Deps, accessToken: string): AccessTokenC
  * @throws OAuthError `invalid_token` (RFC 6750 §3.1)
  */
 export async function authenticateAccessToken(
-  deps: Deps,
+  deps: TokenDeps & Readonly<{ storage: SessionStorage & ClientStorage }>,
   accessToken: string,
 ): Promise<{ session: Session; user: User; client: Client; scope: string }> {
   const claims = verifyAccessToken(deps, accessToken)
@@ -88,7 +94,10 @@ export function revokedId({ jti }: AccessTokenClaims): string {
   return `token ${jti}`
 }
 
-export function isRevoked({ storage }: Deps, claims: AccessTokenClaims): Promise<boolean> {
+export function isRevoked(
+  { storage }: Readonly<{ storage: OnceStorage }>,
+  claims: AccessTokenClaims,
+): Promise<boolean> {
   return storage.isRemembered(revokedId(claims))
 }
 

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { SigningAlg } from '../keys/signing_key.ts'
 import type { Session } from '../sessions/session.ts'
-import type { Deps } from './deps.ts'
+import type { TokenDeps } from './access_token.ts'
 
 /** Times are NumericDates. Claims about the user are at the UserInfo endpoint (§5.4). */
 export type IdTokenClaims = Readonly<{
@@ -18,7 +18,7 @@ export type IdTokenClaims = Readonly<{
 }>
 
 /** @returns a compact JWT that lives as long as the access token it comes with */
-export function issueIdToken(deps: Deps, session: Session, accessToken: string, expiresIn: number): string {
+export function issueIdToken(deps: TokenDeps, session: Session, accessToken: string, expiresIn: number): string {
   const now = deps.now()
   const claims: IdTokenClaims = {
     iss: deps.config.issuer,

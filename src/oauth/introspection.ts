@@ -1,16 +1,22 @@
 /** Token introspection: RFC 7662, and its answer as a JWT: RFC 9701. Looks at the session row, so a logout shows at once. */
 
 import { type Client, isPublic, type Params } from '../clients/client.ts'
+import type { ClientStorage } from '../clients/storage.ts'
 import { OAuthError } from '../error.ts'
+import type { MasterSecrets } from '../keys/master_secret.ts'
+import type { OnceStorage } from '../keys/storage.ts'
 import { shownOf } from '../sessions/last_seen.ts'
 import { refreshPolicy } from '../sessions/lifetimes.ts'
 import { parseRefreshToken } from '../sessions/refresh_token.ts'
 import { decideRefresh } from '../sessions/session.ts'
-import { isRevoked, verifyAccessToken } from './access_token.ts'
-import type { Deps } from './deps.ts'
+import type { SessionStorage } from '../sessions/storage.ts'
+import { isRevoked, type TokenDeps, verifyAccessToken } from './access_token.ts'
 import { introspectionParams, readParams } from './request_params.ts'
 import { remainingAudience } from './resource.ts'
 import { remainingScope } from './scope.ts'
+
+type IntrospectionDeps = TokenDeps &
+  Readonly<{ secrets: MasterSecrets; storage: SessionStorage & ClientStorage & OnceStorage }>
 
 /** RFC 7662 §2.2. A token that is not active tells nothing else. */
 export type Introspection = Readonly<{ active: false } | ({ active: true } & Record<string, unknown>)>
@@ -25,7 +31,11 @@ const bearer = { active: true, token_type: 'Bearer', token_use: 'access_token' }
  *
  * @throws OAuthError `invalid_request`, or `invalid_client` for a public client: who anybody can be must not fish for tokens
  */
-export async function introspectionRequest(deps: Deps, client: Client, params: Params): Promise<Introspection> {
+export async function introspectionRequest(
+  deps: IntrospectionDeps,
+  client: Client,
+  params: Params,
+): Promise<Introspection> {
   if (isPublic(client)) {
     throw new OAuthError('invalid_client', 'introspection is for clients that authenticate', {
       cause: `client ${client.id} is public`,
@@ -42,13 +52,13 @@ function mayKnow({ resources }: Client, audience: string | readonly string[]): b
 }
 
 /** RFC 9701 §5. @param audience the client that asked */
-export function signIntrospection(deps: Deps, audience: string, introspection: Introspection): string {
+export function signIntrospection(deps: TokenDeps, audience: string, introspection: Introspection): string {
   const now = deps.now()
   const claims = { iss: deps.config.issuer, aud: audience, iat: now, token_introspection: introspection }
   return deps.keyRing.sign(claims, now, 'token-introspection+jwt')
 }
 
-async function introspectAccessToken(deps: Deps, asking: Client, token: string): Promise<Introspection> {
+async function introspectAccessToken(deps: IntrospectionDeps, asking: Client, token: string): Promise<Introspection> {
   const claims = verifyAccessToken(deps, token)
   if (claims === undefined || !mayKnow(asking, claims.aud)) return inactive
   const client = await deps.storage.findClient(claims.client_id)
@@ -63,7 +73,7 @@ async function introspectAccessToken(deps: Deps, asking: Client, token: string):
 }
 
 /** Active is what would get tokens at the token endpoint: the live one, and its parent while a retry is believed. */
-async function introspectRefreshToken(deps: Deps, asking: Client, token: string): Promise<Introspection> {
+async function introspectRefreshToken(deps: IntrospectionDeps, asking: Client, token: string): Promise<Introspection> {
   const refreshToken = parseRefreshToken(token, deps.secrets)
   const now = deps.now()
   const found = refreshToken && (await deps.storage.findLiveSession(refreshToken.sessionId, now))

@@ -5,11 +5,15 @@
 
 import { auditEvent, type Caller } from '../audit/audit.ts'
 import type { Client, Params } from '../clients/client.ts'
+import type { MasterSecrets } from '../keys/master_secret.ts'
+import type { OnceStorage } from '../keys/storage.ts'
 import { endSessions } from '../sessions/end.ts'
 import { parseRefreshToken } from '../sessions/refresh_token.ts'
-import { revokedId, verifyAccessToken } from './access_token.ts'
-import type { Deps } from './deps.ts'
+import type { SessionStorage } from '../sessions/storage.ts'
+import { revokedId, type TokenDeps, verifyAccessToken } from './access_token.ts'
 import { readParams, revocationParams } from './request_params.ts'
+
+type RevocationDeps = TokenDeps & Readonly<{ secrets: MasterSecrets; storage: SessionStorage & OnceStorage }>
 
 /**
  * Ends the session of a token. `token_type_hint` is not needed: a token shows what it is.
@@ -18,7 +22,12 @@ import { readParams, revocationParams } from './request_params.ts'
  *
  * @throws OAuthError `invalid_request`
  */
-export async function revocationRequest(deps: Deps, client: Client, params: Params, caller: Caller): Promise<void> {
+export async function revocationRequest(
+  deps: RevocationDeps,
+  client: Client,
+  params: Params,
+  caller: Caller,
+): Promise<void> {
   const { token } = readParams(revocationParams, params)
   const claims = verifyAccessToken(deps, token)
   const sessionId = parseRefreshToken(token, deps.secrets)?.sessionId ?? claims?.sid

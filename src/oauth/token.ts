@@ -4,7 +4,7 @@ import type { Caller } from '../audit/audit.ts'
 import type { Client, TokenParams } from '../clients/client.ts'
 import { OAuthError } from '../error.ts'
 import { formatRefreshToken } from '../sessions/refresh_token.ts'
-import { issueAccessToken } from './access_token.ts'
+import { issueAccessToken, type TokenDeps } from './access_token.ts'
 import type { Deps } from './deps.ts'
 import type { Granted } from './grants/grant.ts'
 import { grants } from './grants/index.ts'
@@ -52,7 +52,11 @@ export async function tokenRequest(
 }
 
 /** The answer for what a client was granted. */
-export function issueTokens(deps: Deps, client: Client, granted: Granted): TokenResponse {
+export function issueTokens(
+  deps: TokenDeps & Pick<Deps, 'secrets' | 'randomBytes'>,
+  client: Client,
+  granted: Granted,
+): TokenResponse {
   const { scope, session } = granted
   const { accessToken, expiresIn } = issueAccessToken(deps, client, granted)
   const response: TokenResponse = {

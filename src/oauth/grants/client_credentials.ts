@@ -7,12 +7,16 @@ import { audienceOf, grantAudience } from '../resource.ts'
 import { grantScope } from '../scope.ts'
 import type { Granted } from './grant.ts'
 
-export async function clientCredentialsGrant(deps: Deps, client: Client, request: TokenParams): Promise<Granted> {
+export async function clientCredentialsGrant(
+  { config }: Pick<Deps, 'config'>,
+  client: Client,
+  request: TokenParams,
+): Promise<Granted> {
   // RFC 6749 §4.4: anybody could be a client that does not authenticate.
   if (isPublic(client)) throw new OAuthError('unauthorized_client', 'a public client may not use this grant type')
   const { scope } = readParams(clientCredentialsParams, request.params)
   return {
     scope: grantScope(scope, client.scope),
-    audience: grantAudience(request.resources, audienceOf(deps.config, client)),
+    audience: grantAudience(request.resources, audienceOf(config, client)),
   }
 }

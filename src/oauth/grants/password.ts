@@ -1,9 +1,9 @@
 /** The password grant: a sign-in. RFC 6749 §4.3. For first-party clients only, each given the grant by name. */
 import type { Caller } from '../../audit/audit.ts'
 import type { Client, TokenParams } from '../../clients/client.ts'
-import { beginSession } from '../../sessions/begin.ts'
-import { accessTokenLifetime, refreshPolicy } from '../../sessions/lifetimes.ts'
-import { signInByPassword } from '../../users/sign_in.ts'
+import { type BeginDeps, beginSession } from '../../sessions/begin.ts'
+import { accessTokenLifetime, type LifetimeSettings, refreshPolicy } from '../../sessions/lifetimes.ts'
+import { type SignInDeps, signInByPassword } from '../../users/sign_in.ts'
 import type { Deps } from '../deps.ts'
 import { passwordParams, readParams } from '../request_params.ts'
 import { audienceOf, grantAudience } from '../resource.ts'
@@ -11,7 +11,7 @@ import { grantScope, scopeOfClient } from '../scope.ts'
 import type { Granted } from './grant.ts'
 
 export async function passwordGrant(
-  deps: Deps,
+  deps: SignInDeps & BeginDeps & Pick<Deps, 'config'>,
   client: Client,
   { params, resources }: TokenParams,
   caller: Caller,
@@ -26,14 +26,14 @@ export async function passwordGrant(
     scope,
     audience: isServersOwn ? [] : audience,
     device,
-    lifetimes: sessionLifetimes(deps, client),
+    lifetimes: sessionLifetimes(deps.config, client),
   }
   const session = await beginSession(deps, authentication, wanted, caller)
   return { session, scope, audience }
 }
 
 /** A session that nothing can refresh ends with its access token. */
-function sessionLifetimes({ config }: Deps, client: Client) {
+function sessionLifetimes(config: LifetimeSettings, client: Client) {
   if (client.grantTypes.includes('refresh_token')) return refreshPolicy(config, client)
   const lifetime = accessTokenLifetime(config, client)
   return { idleLifetime: lifetime, absoluteLifetime: lifetime }
