@@ -26,7 +26,7 @@ const program = new Command('latchkey')
   .description('OAuth 2 authorization server')
   .version(version)
   .showHelpAfterError('(add --help for what is expected)')
-  .addHelpText('after', '\nSettings are environment variables, read from .env as well; the README lists them.')
+  .addHelpText('after', '\nSettings are environment variables, read from .env as well; docs/settings.md lists them.')
 
 program
   .command('serve')

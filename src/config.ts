@@ -1,6 +1,6 @@
 /**
  * Settings: environment variables in, a frozen {@link Config} out. The only reader of the environment.
- * `settings` is the one list of them; the check for unknown names, the README's table test and the errors come from it.
+ * `settings` is the one list of them; the check for unknown names, the test of docs/settings.md and the errors come from it.
  */
 import { BlockList, isIP } from 'node:net'
 import { availableParallelism } from 'node:os'

@@ -489,8 +489,8 @@ function timeOf(read: (text: string) => unknown, text: string): number {
   return performance.now() - began
 }
 
-test('SECURITY.md has a row for each of them', t => {
-  const text = readFileSync(join(root, 'SECURITY.md'), 'utf8')
+test('docs/threat-model.md has a row for each of them', t => {
+  const text = readFileSync(join(root, 'docs/threat-model.md'), 'utf8')
   const part = /^## What a request may cost$(.*?)^## /ms.exec(text)![1]!
   const listed = [...part.matchAll(/^\| (?!input|-)(.*?) \|/gm)].flatMap(([, names]) => names!.split(' · '))
   t.deepEqual(listed.sort(), [...rows.map(([what]) => what), 'a gzip bomb'].sort())

@@ -1,18 +1,20 @@
 /**
- * SECURITY.md names tests that there are, and answers every requirement of the chapters that it says it answers; each package
+ * The documents name tests that there are, and answer every requirement of the chapters that they say they answer; each package
  * that we depend on has its reason.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { documentAt, documents } from './_documents.ts'
 import { findTest } from './conformance/_titles.ts'
 
 const root = join(import.meta.dirname, '..')
-const text = readFileSync(join(root, 'SECURITY.md'), 'utf8')
 
-test('every test that SECURITY.md names is there', t => {
-  const references = [...text.matchAll(/`([^`]* › [^`]*)`/g)].map(([, reference]) => reference!)
-  t.true(references.length > 60)
+test('every test that a document names is there', t => {
+  const references = documents.flatMap(({ text }) =>
+    [...text.matchAll(/`([^`\n]* › [^`\n]*)`/g)].map(([, reference]) => reference!),
+  )
+  t.true(references.length > 120)
   t.deepEqual(
     references.filter(reference => findTest(reference) !== 'shown'),
     [],
@@ -35,8 +37,8 @@ const sections: Record<string, readonly number[]> = {
 }
 
 for (const [chapter, counts] of Object.entries(sections)) {
-  test(`SECURITY.md answers every requirement of ASVS ${chapter}, once`, t => {
-    const part = new RegExp(`^### ${chapter} .*?(?=^### |^## |$(?![^]))`, 'ms').exec(text)![0]
+  test(`docs/asvs.md answers every requirement of ASVS ${chapter}, once`, t => {
+    const part = new RegExp(`^## ${chapter} .*?(?=^## |$(?![^]))`, 'ms').exec(documentAt('docs/asvs.md').text)![0]
     const answered = [...part.matchAll(/^\| ([\d., –]+) \|/gm)].flatMap(([, numbers]) =>
       numbers!.split(', ').flatMap(expand),
     )

@@ -1,6 +1,6 @@
 /**
  * Limits that come before everything: how long a URL and each header may be before anything looks into them. Node limits the head
- * of a request to 16 KiB; what parses a header in more than one pass, or into lists, gets far less. SECURITY.md has the whole table.
+ * of a request to 16 KiB; what parses a header in more than one pass, or into lists, gets far less. docs/threat-model.md has the whole table.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Context, Middleware } from 'koa'

@@ -38,4 +38,4 @@ export const bindsLibraries = 'binds authors of libraries'
 export const bindsRegistries = 'binds those who register names'
 export const noAuthorizationEndpoint = 'there is no authorization endpoint'
 export const tlsAtProxy =
-  "TLS ends at the operator's proxy (README, Running it for real); by default the server listens on loopback only"
+  "TLS ends at the operator's proxy (docs/operating.md); by default the server listens on loopback only"

@@ -84,7 +84,7 @@ export const rfc9700: readonly Row[] = [
     level: 'MUST NOT',
     requirement: 'the password grant',
     onPurpose: true,
-    why: 'it is what Latchkey is for: first-party apps of who owns the users too, each given the grant by name (README, Where the password grant stands today)',
+    why: 'it is what Latchkey is for: first-party apps of who owns the users too, each given the grant by name (docs/decisions.md, Where the password grant stands today)',
   },
   {
     section: '2.5',
@@ -128,7 +128,7 @@ export const rfc9700: readonly Row[] = [
     section: '3',
     level: 'MUST',
     requirement: 'implementers think of every attacker in their environment',
-    why: 'binds those who build on it; what the server assumes is in the README',
+    why: 'binds those who build on it; what the server assumes is in docs/operating.md',
   },
   { section: '4.1.3', level: 'MUST', requirement: 'the comparison of redirection URIs', why: noAuthorizationEndpoint },
   {
