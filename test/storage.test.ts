@@ -180,7 +180,9 @@ contract('findTakenUsers makes nothing, and says what createUsers would', async 
 })
 
 /** More than one batch. */
-const many = (prefix: string) => Array.from({ length: 250 }, (_, i) => user(`${prefix}${i}`))
+/** More than one batch writes, however fast the machine. */
+const manyUsers = 5000
+const many = (prefix: string) => Array.from({ length: manyUsers }, (_, i) => user(`${prefix}${i}`))
 const userCount = async (storage: Storage) => (await storage.listUsers()).length
 
 contract('importUsers creates all at once, and writes one audit event with their number', async (t, storage) => {
@@ -188,18 +190,18 @@ contract('importUsers creates all at once, and writes one audit event with their
   const watch = setInterval(async () => {
     seen.add(await userCount(storage))
     // Of the first batch.
-    seen.add((await storage.findUserByUsername('alice0')) === undefined ? 0 : 250)
-    seen.add((await storage.findUser('usr_alice0')) === undefined ? 0 : 250)
+    seen.add((await storage.findUserByUsername('alice0')) === undefined ? 0 : manyUsers)
+    seen.add((await storage.findUser('usr_alice0')) === undefined ? 0 : manyUsers)
     seen.add((await storage.samplePasswordHashes(1000, 0)).length)
   }, 1)
   t.deepEqual(await storage.importUsers(many('alice'), event('user.created'), () => start), [])
   clearInterval(watch)
-  t.deepEqual([...new Set([...seen, 0, 250])].toSorted(), [0, 250])
-  t.is(await userCount(storage), 250)
+  t.deepEqual([...new Set([...seen, 0, manyUsers])].toSorted(), [0, manyUsers])
+  t.is(await userCount(storage), manyUsers)
   t.deepEqual(await storage.findUser('usr_alice249'), user('alice249'))
-  t.like(await storage.listAuditEvents(10), [{ type: 'user.created', count: 250 }])
+  t.like(await storage.listAuditEvents(10), [{ type: 'user.created', count: manyUsers }])
   t.is(await auditCount(storage), 1)
-  t.is((await storage.findTakenUsers(many('alice'))).length, 250)
+  t.is((await storage.findTakenUsers(many('alice'))).length, manyUsers)
 })
 
 contract('importUsers creates none when one is taken, before it or in the file', async (t, storage) => {
@@ -246,7 +248,7 @@ contract(
     const both = await Promise.allSettled(
       [0, 1].map(() => storage.importUsers(many('alice'), event('user.created'), () => start)),
     )
-    t.is(await userCount(storage), 250)
+    t.is(await userCount(storage), manyUsers)
     const wins = both.filter(result => result.status === 'fulfilled' && result.value.length === 0)
     t.is(wins.length, 1)
   },

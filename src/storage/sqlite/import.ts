@@ -14,10 +14,12 @@ import { userRow } from '../rows.ts'
 import { pendingImports, users } from './schema.ts'
 import type { prepareStatements } from './statements.ts'
 
-/** Users in one transaction: some milliseconds, as long as another process waits for a lock without a pause. */
-const batch = 200
+/** Milliseconds of work in one transaction, twice as long as another process waits for a lock without a pause. */
+const maxHeld = 10
+/** Users between two looks at the clock. */
+const step = 50
 /** Milliseconds: others get the lock between two batches. A pause is as long as the batch held the lock, and this at least. */
-const shortestPause = 2
+const minPause = 2
 /** Rows that one step of removing looks at. */
 const pruneBatch = 500
 
@@ -29,7 +31,7 @@ type Parts = Readonly<{
   statements: Statements
   write: <T>(run: () => T) => Promise<T>
   record: (event: AuditEvent) => void
-  isTaken: (username: string) => boolean
+  isTaken: (user: User) => boolean
 }>
 
 /** Users whose import another process has ended, by removing what seemed to be left of it or by taking one of the names. */
@@ -44,7 +46,7 @@ export function createImports({ db, statements, write, record, isTaken }: Parts)
    * @param own the import that the user belongs to
    */
   function claim({ id, username }: Pick<User, 'id' | 'username'>, own?: number) {
-    const names = { id, usernameKey: usernameKey(username), fold: usernameFold(username) }
+    const names = { id, usernameKey: usernameKey(username), usernameFold: usernameFold(username) }
     for (const namesake of statements.findPendingNamesakes.all(names)) {
       if (namesake.importId === own) continue
       statements.loseImport.run({ id: namesake.importId })
@@ -63,9 +65,12 @@ export function createImports({ db, statements, write, record, isTaken }: Parts)
     })
   }
 
-  /** @returns users whose id or name is taken, of whom nothing was written then, and for how long others could not write */
-  function addBatch(importId: number, some: readonly User[], now: number): Promise<{ taken: User[]; held: number }> {
-    const rows = some.map(user => ({ ...userRow(user), importId }))
+  /**
+   * Writes users from a place in the list on, as many as there is time for.
+   *
+   * @returns users whose id or name is taken, with whom the batch ends; the place of the next user, and for how long others could not write
+   */
+  function addBatch(importId: number, all: readonly User[], from: number, now: number) {
     return write(() => {
       const began = performance.now()
       const { changes } = db
@@ -74,14 +79,22 @@ export function createImports({ db, statements, write, record, isTaken }: Parts)
         .where(and(eq(pendingImports.id, importId), eq(pendingImports.lost, 0)))
         .run()
       if (changes === 0) throw new ImportLost()
-      const taken = some.filter(
-        ({ id, username }) => isTaken(username) || statements.findUser.get({ id }) !== undefined,
-      )
-      if (taken.length > 0) return { taken, held: 0 }
       const others = db.select({ id: pendingImports.id }).from(pendingImports).where(ne(pendingImports.id, importId))
-      if (others.limit(1).get() !== undefined) for (const user of some) claim(user, importId)
-      for (const row of rows) statements.insertUser.run(row)
-      return { taken: [], held: performance.now() - began }
+      const hasOthers = others.limit(1).get() !== undefined
+      let next = from
+      let held = 0
+      while (next < all.length && held < maxHeld) {
+        const some = all.slice(next, next + step)
+        const taken = some.filter(isTaken)
+        if (taken.length > 0) return { taken, next, held }
+        for (const user of some) {
+          if (hasOthers) claim(user, importId)
+          statements.insertUser.run({ ...userRow(user), importId })
+        }
+        next += some.length
+        held = performance.now() - began
+      }
+      return { taken: [], next, held }
     })
   }
 
@@ -137,7 +150,7 @@ export function createImports({ db, statements, write, record, isTaken }: Parts)
     // Those that are dead before it come first; in the end it is removed as well.
     const isThere = () =>
       db.select({ id: pendingImports.id }).from(pendingImports).where(eq(pendingImports.id, importId)).get()
-    while (isThere() !== undefined && (await prune(0))) await setTimeout(shortestPause)
+    while (isThere() !== undefined && (await prune(0))) await setTimeout(minPause)
   }
 
   return {
@@ -147,23 +160,22 @@ export function createImports({ db, statements, write, record, isTaken }: Parts)
     },
     prune,
     async importUsers(all: readonly User[], event: AuditEvent, now: () => number): Promise<User[]> {
-      while (await prune(now() - importTimeout)) await setTimeout(shortestPause)
+      while (await prune(now() - importTimeout)) await setTimeout(minPause)
       const importId = await begin(now())
       let isPublished = false
       try {
-        for (let i = 0; i < all.length; i += batch) {
-          const { taken, held } = await addBatch(importId, all.slice(i, i + batch), now())
-          if (taken.length > 0) return taken
-          await setTimeout(Math.max(shortestPause, held))
+        for (let next = 0; next < all.length; ) {
+          const batch = await addBatch(importId, all, next, now())
+          if (batch.taken.length > 0) return batch.taken
+          next = batch.next
+          await setTimeout(Math.max(minPause, batch.held))
         }
         await publish(importId, { ...event, count: all.length })
         isPublished = true
         return []
       } catch (error) {
         if (!(error instanceof ImportLost)) throw error
-        const taken = all.filter(
-          ({ id, username }) => isTaken(username) || statements.findUser.get({ id }) !== undefined,
-        )
+        const taken = all.filter(isTaken)
         if (taken.length > 0) return taken
         throw new Error('another import took the place of this one; nothing was imported', { cause: error })
       } finally {

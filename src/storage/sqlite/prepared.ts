@@ -41,19 +41,23 @@ export function prepareRun(
 
 function compile(query: Query): { sql: string; bind: (values: Values) => unknown[] } {
   const { sql, params } = query.toSQL()
-  const names = params.map(param => {
-    const value = is(param, Param) ? param.value : param
-    return is(value, Placeholder) ? value.name : undefined
-  })
+  const given = params.map(param => (is(param, Param) ? param.value : param))
+  const bound = given.filter(value => typeof value !== 'number')
+  const names = bound.map(value => (is(value, Placeholder) ? value.name : undefined))
+  let at = 0
   return {
-    sql,
+    // Numbers that stay as they are become part of the text: SQLite plans a statement with `limit ?` anew for every value it binds.
+    sql: sql.replaceAll('?', () => {
+      const value = given[at++]
+      return typeof value === 'number' ? String(value) : '?'
+    }),
     bind(values) {
-      const bound = new Array(params.length)
-      for (let i = 0; i < params.length; i++) {
+      const cells = new Array(bound.length)
+      for (let i = 0; i < bound.length; i++) {
         const name = names[i]
-        bound[i] = name === undefined ? params[i] : values[name]
+        cells[i] = name === undefined ? bound[i] : values[name]
       }
-      return bound
+      return cells
     },
   }
 }

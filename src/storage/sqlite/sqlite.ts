@@ -226,24 +226,26 @@ function createStorage(database: Database.Database, confirmCommit: () => void, f
     const exact = statements.findUserByKey.get({ usernameKey: usernameKey(username) })
     const plain = statements.findUserByKey.get({ usernameKey: fold })
     const alike = statements.findUsersByFold.all({ usernameFold: fold })
-    return {
-      user: exact ?? plain ?? (alike.length === 1 ? alike[0] : undefined),
-      isTaken: (exact ?? plain ?? alike[0]) !== undefined,
-    }
+    return exact ?? plain ?? (alike.length === 1 ? alike[0] : undefined)
+  }
+  const isTaken = ({ id, username }: User) => {
+    const names = { id, usernameKey: usernameKey(username), usernameFold: usernameFold(username) }
+    return statements.findNamesake.get(names) !== undefined
   }
 
   /** Those whose id or name is taken, by users who are there or by one another. */
   const takenOf = (newUsers: readonly User[]) => {
     const [names, ids] = [new Set<string>(), new Set<string>()]
-    return newUsers.filter(({ id, username }) => {
-      const name = usernameFold(username)
-      const isTaken =
-        names.has(name) || ids.has(id) || lookUp(username).isTaken || statements.findUser.get({ id }) !== undefined
+    return newUsers.filter(user => {
+      const name = usernameFold(user.username)
+      const isOne = names.has(name) || ids.has(user.id) || isTaken(user)
       names.add(name)
-      ids.add(id)
-      return isTaken
+      ids.add(user.id)
+      return isOne
     })
   }
+  // In one transaction: each look-up outside of one takes a lock and gives it back.
+  const findTakenUsers = (newUsers: readonly User[]) => read(() => database.transaction(takenOf).deferred(newUsers))
 
   const insertEvent = (event: AuditEvent) => statements.insertAuditEvent.run(auditRow(event))
   // A transaction that fails and is tried again counts what is part of a flood once more: too much is not lost.
@@ -262,7 +264,6 @@ function createStorage(database: Database.Database, confirmCommit: () => void, f
       throw error
     }
   }
-  const isTaken = (username: string) => lookUp(username).isTaken
   const imports = createImports({ db, statements, write, record: insertEvent, isTaken })
   /** Runs a change and, when it changed a row, writes the event. */
   const change = (event: AuditEvent, run: () => { changes: number }) =>
@@ -324,7 +325,7 @@ function createStorage(database: Database.Database, confirmCommit: () => void, f
 
   return {
     findUser: id => read(() => optional(statements.findUser.get({ id }), userFromRow)),
-    findUserByUsername: username => read(() => optional(lookUp(username).user, userFromRow)),
+    findUserByUsername: username => read(() => optional(lookUp(username), userFromRow)),
     listUsers: page =>
       read(() => {
         const after = page?.after === undefined ? undefined : gt(users.usernameKey, usernameKey(page.after))
@@ -346,7 +347,7 @@ function createStorage(database: Database.Database, confirmCommit: () => void, f
         }
         return hashes
       }),
-    findTakenUsers: newUsers => read(() => takenOf(newUsers)),
+    findTakenUsers,
     createUsers: (newUsers, event) =>
       write(() => {
         const taken = takenOf(newUsers)
@@ -359,7 +360,7 @@ function createStorage(database: Database.Database, confirmCommit: () => void, f
         return []
       }),
     importUsers: async (newUsers, event, now) => {
-      const taken = await read(() => takenOf(newUsers))
+      const taken = await findTakenUsers(newUsers)
       return taken.length > 0 ? taken : imports.importUsers(newUsers, event, now)
     },
     pruneImports: imports.prune,

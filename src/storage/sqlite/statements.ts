@@ -59,6 +59,13 @@ export function prepareStatements(db: Orm) {
     revokedAt: sql`${value('revokedAt')}`,
     revokedReason: sql`${value('revokedReason')}`,
   }
+  /** Has the id, or the name in one of the forms that {@link usernameFold} compares. */
+  const isNamesake = or(
+    eq(users.id, value('id')),
+    eq(users.usernameKey, value('usernameKey')),
+    eq(users.usernameKey, value('usernameFold')),
+    eq(users.usernameFold, value('usernameFold')),
+  )
   const select = <Row>(query: Parameters<typeof prepareSelect<Row>>[1]) => prepareSelect(db.$client, query)
   const run = (query: Parameters<typeof prepareRun>[1]) => prepareRun(db.$client, query)
   return {
@@ -82,21 +89,14 @@ export function prepareStatements(db: Orm) {
         .where(and(eq(users.usernameFold, value('usernameFold')), isThere))
         .limit(2),
     ),
-    // In every form that {@link usernameFold} compares, of imports that are still pending.
+    findNamesake: select(db.select({ id: users.id }).from(users).where(and(isNamesake, isThere)).limit(1)),
+    // Of imports that are still pending.
     findPendingNamesakes: select(
       db
         .select({ id: users.id, importId: sql<number>`${users.importId}`.as('import_id') })
         .from(users)
         .where(
-          and(
-            or(
-              eq(users.id, value('id')),
-              eq(users.usernameKey, value('usernameKey')),
-              eq(users.usernameKey, value('fold')),
-              eq(users.usernameFold, value('fold')),
-            ),
-            sql`exists (select 1 from ${pendingImports} where ${pendingImports.id} = ${users.importId})`,
-          ),
+          and(isNamesake, sql`exists (select 1 from ${pendingImports} where ${pendingImports.id} = ${users.importId})`),
         ),
     ),
     loseImport: run(
