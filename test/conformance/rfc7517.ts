@@ -76,7 +76,7 @@ export const rfc7517: readonly Row[] = [
     section: '9.2',
     level: 'MUST',
     requirement: 'private and symmetric keys are protected from disclosure: the published set has public members only',
-    test: 'metadata › the JWK Set has public members only (*, RFC 7517 §4, RFC 7518 §6)',
+    test: 'jwks › the JWK Set has public members only (*, RFC 7517 §4, RFC 7518 §6)',
   },
   {
     section: '9.2',

@@ -18,7 +18,7 @@ export const rfc9068: readonly Row[] = [
     section: '2.1',
     level: 'RECOMMENDED',
     requirement: 'asymmetric signatures',
-    test: 'metadata › an access token is one that jose verifies with nothing but the JWK Set (*, RFC 9068 §4)',
+    test: 'jwks › an access token is one that jose verifies with nothing but the JWK Set (*, RFC 9068 §4)',
   },
   { section: '2.1', level: 'MUST NOT', requirement: 'alg none', test: noneAndHmac },
   {
@@ -100,7 +100,7 @@ export const rfc9068: readonly Row[] = [
     section: '4',
     level: 'RECOMMENDED',
     requirement: 'access tokens can be verified without a shared secret',
-    test: 'metadata › an access token is one that jose verifies with nothing but the JWK Set (*, RFC 9068 §4)',
+    test: 'jwks › an access token is one that jose verifies with nothing but the JWK Set (*, RFC 9068 §4)',
   },
   {
     section: '4',
