@@ -12,7 +12,7 @@ import type { OAuthConfig } from './oauth/deps.ts'
 import { isAudience } from './oauth/resource.ts'
 import { printableBrief } from './printable.ts'
 import { readSmallFile } from './small_file.ts'
-import type { ThrottleSettings } from './throttle/throttle.ts'
+import { type ThrottleSettings, throttleSettings } from './throttle/settings.ts'
 import type { PasswordHashing } from './users/password.ts'
 
 export type Config = Readonly<{
@@ -185,35 +185,12 @@ export const settings = {
   }),
   LATCHKEY_THROTTLE: defineSetting({ default: 'on', takes: 'on or off', parse: parseSwitch }),
   LATCHKEY_THROTTLE_ACCOUNT: allowance('10'),
-  LATCHKEY_THROTTLE_ELSEWHERE: allowance('30'),
   LATCHKEY_THROTTLE_NETWORK: allowance('100'),
-  LATCHKEY_THROTTLE_SITE: allowance('1000'),
-  LATCHKEY_THROTTLE_PASSWORD: allowance('50'),
-  LATCHKEY_THROTTLE_FORGET_ACCOUNT: defineSetting({
-    default: '10m',
-    takes: 'a duration from 1s to 1d, such as 10m',
-    parse: text => parseDuration(text, 1, 86_400),
-  }),
-  LATCHKEY_THROTTLE_FORGET_NETWORK: defineSetting({
-    default: '1m',
-    takes: 'a duration from 1s to 1d, such as 1m',
-    parse: text => parseDuration(text, 1, 86_400),
-  }),
   // The promise that nobody is locked out everywhere for longer than two minutes holds for every setting.
   LATCHKEY_THROTTLE_LONGEST_DELAY: defineSetting({
     default: '2m',
     takes: 'a duration from 1s to 2m, such as 30s',
     parse: text => parseDuration(text, 1, 120),
-  }),
-  LATCHKEY_THROTTLE_KNOWN_NETWORK: defineSetting({
-    default: '90d',
-    takes: 'a duration of at least 1d, such as 90d',
-    parse: text => parseDuration(text, 86_400),
-  }),
-  LATCHKEY_THROTTLE_ENTRIES: defineSetting({
-    default: '100000',
-    takes: 'a number of counters, 1000 to 10000000',
-    parse: text => parseInteger(text, 1000, 10_000_000),
   }),
 }
 
@@ -223,6 +200,17 @@ function allowance(fallback: string): Setting<number> {
     takes: 'a number of failures, 1 to 1000000',
     parse: text => parseInteger(text, 1, 1_000_000),
   }
+}
+
+/** Settings of before, and what each is now whatever anybody wants. */
+const fixed = {
+  LATCHKEY_THROTTLE_ELSEWHERE: 'three times LATCHKEY_THROTTLE_ACCOUNT',
+  LATCHKEY_THROTTLE_SITE: 'ten times LATCHKEY_THROTTLE_NETWORK',
+  LATCHKEY_THROTTLE_PASSWORD: '50 failures',
+  LATCHKEY_THROTTLE_FORGET_ACCOUNT: '10 minutes',
+  LATCHKEY_THROTTLE_FORGET_NETWORK: 'one minute',
+  LATCHKEY_THROTTLE_KNOWN_NETWORK: '90 days',
+  LATCHKEY_THROTTLE_ENTRIES: '100,000 counters',
 }
 
 type SettingName = keyof typeof settings
@@ -237,7 +225,11 @@ type SettingValue<N extends SettingName> = (typeof settings)[N] extends Setting<
 export function readConfig(env: Record<string, string | undefined>): Config {
   const problems = Object.keys(env)
     .filter(name => name.startsWith('LATCHKEY_') && !Object.hasOwn(settings, name))
-    .map(name => `${printableBrief(name)} is not a setting of latchkey${suggestion(name)}`)
+    .map(name =>
+      isFixed(name)
+        ? `${name} cannot be set any more: it is always ${fixed[name]}; take it out`
+        : `${printableBrief(name)} is not a setting of latchkey${suggestion(name)}`,
+    )
 
   // An empty variable counts as unset: that is how compose files and unit files leave one out.
   function read<N extends SettingName>(name: N): SettingValue<N> {
@@ -285,19 +277,12 @@ export function readConfig(env: Record<string, string | undefined>): Config {
       // At some 20 hashes a second and core, the last in the queue waits under two seconds.
       queue: 32 * availableParallelism(),
     },
-    throttle: {
+    throttle: throttleSettings({
       enabled: read('LATCHKEY_THROTTLE') === 'on',
       account: read('LATCHKEY_THROTTLE_ACCOUNT'),
-      elsewhere: read('LATCHKEY_THROTTLE_ELSEWHERE'),
       network: read('LATCHKEY_THROTTLE_NETWORK'),
-      site: read('LATCHKEY_THROTTLE_SITE'),
-      password: read('LATCHKEY_THROTTLE_PASSWORD'),
-      forgetAccount: read('LATCHKEY_THROTTLE_FORGET_ACCOUNT'),
-      forgetNetwork: read('LATCHKEY_THROTTLE_FORGET_NETWORK'),
-      longestDelay: read('LATCHKEY_THROTTLE_LONGEST_DELAY'),
-      knownNetwork: read('LATCHKEY_THROTTLE_KNOWN_NETWORK'),
-      entries: read('LATCHKEY_THROTTLE_ENTRIES'),
-    },
+      maxDelay: read('LATCHKEY_THROTTLE_LONGEST_DELAY'),
+    }),
     oauth: {
       accessTokenLifetime: read('LATCHKEY_ACCESS_TOKEN_TTL'),
       sessionLimit: read('LATCHKEY_SESSION_LIMIT'),
@@ -344,23 +329,27 @@ function secretSource(value: string | undefined, file: string | undefined, datab
   return { kind: 'beside_database', path: join(dirname(databaseFile ?? '.'), 'secret') }
 }
 
+function isFixed(name: string): name is keyof typeof fixed {
+  return Object.hasOwn(fixed, name)
+}
+
 function suggestion(name: string): string {
   const words = name.split('_').slice(1)
   const near = Object.keys(settings).filter(known => words.length > 0 && words.every(word => known.includes(word)))
   return near.length > 0 ? `; did you mean ${near.join(' or ')}?` : ''
 }
 
-function parseInteger(text: string, least: number, most: number): number | undefined {
+function parseInteger(text: string, min: number, max: number): number | undefined {
   const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
-  return value >= least && value <= most ? value : undefined
+  return value >= min && value <= max ? value : undefined
 }
 
 /** @returns seconds */
-export function parseDuration(text: string, least: number, most = 100 * 365 * 86_400): number | undefined {
+export function parseDuration(text: string, min: number, max = 100 * 365 * 86_400): number | undefined {
   const match = /^(\d{1,10})([smhd]?)$/.exec(text)
   if (match === null) return undefined
   const value = Number(match[1]) * { s: 1, m: 60, h: 3600, d: 86_400 }[(match[2] || 's') as 's' | 'm' | 'h' | 'd']
-  return value >= least && value <= most ? value : undefined
+  return value >= min && value <= max ? value : undefined
 }
 
 function parseSwitch(text: string): 'on' | 'off' | undefined {

@@ -41,7 +41,7 @@ test('an empty environment gives the defaults', t => {
       password: 50,
       forgetAccount: 600,
       forgetNetwork: 60,
-      longestDelay: 120,
+      maxDelay: 120,
       knownNetwork: 90 * 86_400,
       entries: 100_000,
     },
@@ -166,16 +166,12 @@ const bad: [keyof typeof settings, string][] = [
   ['LATCHKEY_ARGON2_LANES', '17'],
   ['LATCHKEY_THROTTLE', 'yes'],
   ['LATCHKEY_THROTTLE_ACCOUNT', '0'],
-  ['LATCHKEY_THROTTLE_ELSEWHERE', '1000001'],
+  ['LATCHKEY_THROTTLE_ACCOUNT', '1000001'],
+  ['LATCHKEY_THROTTLE_ACCOUNT', '1.5'],
   ['LATCHKEY_THROTTLE_NETWORK', '-1'],
-  ['LATCHKEY_THROTTLE_SITE', '1.5'],
-  ['LATCHKEY_THROTTLE_PASSWORD', 'many'],
-  ['LATCHKEY_THROTTLE_FORGET_ACCOUNT', '0'],
-  ['LATCHKEY_THROTTLE_FORGET_NETWORK', '2d'],
+  ['LATCHKEY_THROTTLE_NETWORK', 'many'],
   ['LATCHKEY_THROTTLE_LONGEST_DELAY', '121s'],
   ['LATCHKEY_THROTTLE_LONGEST_DELAY', '0'],
-  ['LATCHKEY_THROTTLE_KNOWN_NETWORK', '1h'],
-  ['LATCHKEY_THROTTLE_ENTRIES', '999'],
 ]
 
 for (const [name, value] of bad) {
@@ -350,34 +346,40 @@ test('a hash of the highest costs that can be set can be read again, by the serv
   t.is(passwordHashProblem(`$argon2id$v=19$m=${memory},t=${passes},p=${lanes}$${salt}$${digest}`), undefined)
 })
 
-test('every number of the throttle can be set', t => {
+test('the account, the network and the longest delay of the throttle can be set; the rest follows or is fixed', t => {
   const { throttle } = readConfig({
     LATCHKEY_THROTTLE: 'off',
-    LATCHKEY_THROTTLE_ACCOUNT: '1',
-    LATCHKEY_THROTTLE_ELSEWHERE: '2',
-    LATCHKEY_THROTTLE_NETWORK: '3',
-    LATCHKEY_THROTTLE_SITE: '4',
-    LATCHKEY_THROTTLE_PASSWORD: '5',
-    LATCHKEY_THROTTLE_FORGET_ACCOUNT: '1h',
-    LATCHKEY_THROTTLE_FORGET_NETWORK: '5s',
+    LATCHKEY_THROTTLE_ACCOUNT: '2',
+    LATCHKEY_THROTTLE_NETWORK: '7',
     LATCHKEY_THROTTLE_LONGEST_DELAY: '30s',
-    LATCHKEY_THROTTLE_KNOWN_NETWORK: '1d',
-    LATCHKEY_THROTTLE_ENTRIES: '1000',
   })
   t.deepEqual(throttle, {
+    ...readConfig({}).throttle,
     enabled: false,
-    account: 1,
-    elsewhere: 2,
-    network: 3,
-    site: 4,
-    password: 5,
-    forgetAccount: 3600,
-    forgetNetwork: 5,
-    longestDelay: 30,
-    knownNetwork: 86_400,
-    entries: 1000,
+    account: 2,
+    elsewhere: 6,
+    network: 7,
+    site: 70,
+    maxDelay: 30,
   })
 })
+
+for (const [name, value, now] of [
+  ['ELSEWHERE', '30', 'three times LATCHKEY_THROTTLE_ACCOUNT'],
+  ['SITE', '1000', 'ten times LATCHKEY_THROTTLE_NETWORK'],
+  ['PASSWORD', '50', '50 failures'],
+  ['FORGET_ACCOUNT', '10m', '10 minutes'],
+  ['FORGET_NETWORK', '1m', 'one minute'],
+  ['KNOWN_NETWORK', '90d', '90 days'],
+  ['ENTRIES', '100000', '100,000 counters'],
+]) {
+  test(`LATCHKEY_THROTTLE_${name} of before is refused in words, even with what it is now`, t => {
+    t.is(
+      problem({ [`LATCHKEY_THROTTLE_${name}`]: value }),
+      `LATCHKEY_THROTTLE_${name} cannot be set any more: it is always ${now}; take it out`,
+    )
+  })
+}
 
 test('a settings error is exit code 78, EX_CONFIG', t => {
   t.is(ConfigError.exitCode, 78)

@@ -25,25 +25,25 @@ export type Limit = Readonly<{
 export const emptyCounter: Counter = { emptyAt: 0, readyAt: 0 }
 
 /** How far a counter goes beyond its allowance: enough doublings for any delay that can be set. */
-const mostBeyond = 8
+const maxBeyond = 8
 
 /** How many failures are remembered; a part that is being forgotten counts as one. */
 export function failures(counter: Counter, limit: Limit, now: number): number {
-  return Math.min(Math.ceil(Math.max(0, counter.emptyAt - now) / limit.forget), limit.allowance + mostBeyond)
+  return Math.min(Math.ceil(Math.max(0, counter.emptyAt - now) / limit.forget), limit.allowance + maxBeyond)
 }
 
 /** @returns seconds until an attempt may be made, 0 when it may be made now */
-export function waitOf({ readyAt }: Counter, now: number, longestDelay: number): number {
+export function waitOf({ readyAt }: Counter, now: number, maxDelay: number): number {
   const wait = readyAt - now
   // A longer one was noted by a clock that has been set back since: it must not lock anybody out.
-  return wait > 0 && wait <= longestDelay ? wait : 0
+  return wait > 0 && wait <= maxDelay ? wait : 0
 }
 
 /** The counter after one more failure. */
-export function countFailure(counter: Counter, limit: Limit, now: number, longestDelay: number): Counter {
-  const most = now + (limit.allowance + mostBeyond) * limit.forget
-  const emptyAt = Math.min(Math.max(counter.emptyAt, now) + limit.forget, most)
+export function countFailure(counter: Counter, limit: Limit, now: number, maxDelay: number): Counter {
+  const max = now + (limit.allowance + maxBeyond) * limit.forget
+  const emptyAt = Math.min(Math.max(counter.emptyAt, now) + limit.forget, max)
   const beyond = failures({ ...counter, emptyAt }, limit, now) - limit.allowance
-  const delay = beyond <= 0 ? 0 : Math.min(longestDelay, 2 ** (beyond - 1))
+  const delay = beyond <= 0 ? 0 : Math.min(maxDelay, 2 ** (beyond - 1))
   return { emptyAt, readyAt: delay === 0 ? 0 : now + delay }
 }

@@ -20,31 +20,9 @@ import { type Counters, createCounters } from './counters.ts'
 import { createHeldAnswers } from './held_answers.ts'
 import { createKnownNetworks } from './known_networks.ts'
 import { networksOf } from './network.ts'
+import type { ThrottleSettings } from './settings.ts'
 import type { ThrottleStorage } from './storage.ts'
 import { createTurns, turnKept } from './turns.ts'
-
-/** Allowances are failures that nobody waits for; times are seconds. */
-export type ThrottleSettings = Readonly<{
-  enabled: boolean
-  /** Of one account in one network; also of one client there, and of one session that asks for the current password. */
-  account: number
-  /** Of one account in all networks. */
-  elsewhere: number
-  /** Of one network over all accounts. */
-  network: number
-  /** Of one IPv6 /48 over all accounts. */
-  site: number
-  /** Of one password over all accounts and networks. */
-  password: number
-  /** How soon a failure is forgotten: those of an account, and those of a network, a site or a password. */
-  forgetAccount: number
-  forgetNetwork: number
-  longestDelay: number
-  /** How long a network is known after a sign-in there. */
-  knownNetwork: number
-  /** Counters that are kept; beyond it those go that would be forgotten first. */
-  entries: number
-}>
 
 /**
  * Says no by refusing with `invalid_grant` or `invalid_client`; everything else that it throws counts neither way.
@@ -134,7 +112,7 @@ export async function createThrottle(
   settings: ThrottleSettings,
   { storage, secrets, now, randomBytes }: ThrottleDeps,
 ): Promise<Throttle> {
-  const { longestDelay } = settings
+  const { maxDelay } = settings
   const limits = limitsOf(settings)
   // The oldest, so that putting a new one before it forgets nobody.
   const { throttleKey } = secrets.at(-1)!
@@ -149,7 +127,7 @@ export async function createThrottle(
     now,
     digest,
   })
-  const turns = createTurns(counters, now, longestDelay)
+  const turns = createTurns(counters, now, maxDelay)
   const heldAnswers = createHeldAnswers()
   const underWay = new Set<string>()
   let prunedAt = now()
@@ -166,7 +144,7 @@ export async function createThrottle(
     }
   }
 
-  const secondsOf = (id: string) => waitOf(counters.get(id), now(), longestDelay)
+  const secondsOf = (id: string) => waitOf(counters.get(id), now(), maxDelay)
 
   /** A function of failures and the clock, which knows nothing of users. */
   function findWait({ counted, turnId }: Attempt): Wait | undefined {
@@ -193,7 +171,7 @@ export async function createThrottle(
     if (isRepeated(counters, attempt)) return
     takeTurn(attempt)
     for (const { scope, id, limit } of attempt.counted)
-      counters.set(id, countFailure(counters.get(id), limit, now(), longestDelay), scope !== 'password')
+      counters.set(id, countFailure(counters.get(id), limit, now(), maxDelay), scope !== 'password')
   }
 
   /** Whether the very same was tried here before: an instance with an old secret must not shut out the others beside it. */
@@ -202,12 +180,12 @@ export async function createThrottle(
   }
 
   const isKnown = async (plan: Plan) => plan.known !== undefined && known.has(...plan.known)
-  const waitsHidden = ({ ownId }: Attempt) => ownId !== undefined && waitOf(hidden.get(ownId), now(), longestDelay) > 0
+  const waitsHidden = ({ ownId }: Attempt) => ownId !== undefined && waitOf(hidden.get(ownId), now(), maxDelay) > 0
 
   function countHidden(attempt: Attempt) {
     const { ownId, counted } = attempt
     if (ownId === undefined || isRepeated(hidden, attempt)) return
-    hidden.set(ownId, countFailure(hidden.get(ownId), counted[0]!.limit, now(), longestDelay), false)
+    hidden.set(ownId, countFailure(hidden.get(ownId), counted[0]!.limit, now(), maxDelay), false)
   }
 
   function succeed({ own, known: here, isClearedBySuccess }: Plan) {

@@ -22,12 +22,12 @@ const limit: Limit = { allowance: 3, forget: 8 * 3600 }
 /** Seconds that a turn is kept for whoever was told to come again. */
 export const turnKept = 600
 
-export function createTurns(counters: Counters, now: () => number, longestDelay: number): Turns {
+export function createTurns(counters: Counters, now: () => number, maxDelay: number): Turns {
   const areLeft = (turn: Counter) => failures(turn, limit, now()) < limit.allowance
 
   function isGiven({ readyAt }: Counter): boolean {
     const left = readyAt - now()
-    return left <= longestDelay && left >= -turnKept
+    return left <= maxDelay && left >= -turnKept
   }
 
   return {
@@ -40,7 +40,7 @@ export function createTurns(counters: Counters, now: () => number, longestDelay:
       if (areLeft(turn) && !isGiven(turn)) counters.set(id, { ...turn, readyAt }, false)
     },
     take(id) {
-      const { emptyAt } = countFailure(counters.get(id), limit, now(), longestDelay)
+      const { emptyAt } = countFailure(counters.get(id), limit, now(), maxDelay)
       counters.set(id, { emptyAt, readyAt: 0 }, true)
     },
   }

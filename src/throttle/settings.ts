@@ -1,0 +1,47 @@
+/** How much is taken before anybody waits: what operators set, and what follows from it or is fixed. */
+
+/** Allowances are failures that nobody waits for; times are seconds. */
+export type ThrottleSettings = ThrottleChoices &
+  Readonly<{
+    /** Of one account in all networks. */
+    elsewhere: number
+    /** Of one IPv6 /48 over all accounts. */
+    site: number
+    /** Of one password over all accounts and networks. */
+    password: number
+    /** How soon a failure is forgotten: those of an account, and those of a network, a site or a password. */
+    forgetAccount: number
+    forgetNetwork: number
+    /** How long a network is known after a sign-in there. */
+    knownNetwork: number
+    /** Counters that are kept; beyond it those go that would be forgotten first. */
+    entries: number
+  }>
+
+export type ThrottleChoices = Readonly<{
+  enabled: boolean
+  /** Of one account in one network; also of one client there, and of one session that asks for the current password. */
+  account: number
+  /** Of one network over all accounts. */
+  network: number
+  maxDelay: number
+}>
+
+export function throttleSettings(choices: ThrottleChoices): ThrottleSettings {
+  return {
+    ...choices,
+    // Whoever rents many addresses shares this one allowance.
+    elsewhere: 3 * choices.account,
+    // One customer can hold all 65,536 networks of it.
+    site: 10 * choices.network,
+    // Whoever tries one password on many users, from wherever.
+    password: 50,
+    // Sooner for a network, where many people mistype.
+    forgetAccount: 600,
+    forgetNetwork: 60,
+    // Longer than anybody is on holiday.
+    knownNetwork: 90 * 86_400,
+    // Some 400 bytes each: 40 MB under attack.
+    entries: 100_000,
+  }
+}
