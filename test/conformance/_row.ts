@@ -18,7 +18,7 @@ export type Row = Readonly<{ section: string; level: Level; requirement: string 
 
 type ShownRow = Readonly<{
   /**
-   * `file › title` of the test that shows it, the file below `test/` without `.test.ts`. Of a title that a loop makes, either
+   * The test that shows it as AVA prints it: its folders and file below `test/`, and its title. Of a title that a loop makes, either
    * one that it does make or the template with `*` for what is put in.
    */
   test: string

@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
+/** `file` is the path below test/, without `.test.ts`. */
 export type TestReference = Readonly<{ file: string; title: string }>
 
 /** A test that is marked `test.failing` says that the requirement is not met yet. */
@@ -12,9 +13,13 @@ export type Titles = Readonly<{ isShown: (title: string) => boolean; isFailing: 
 
 const testFolder = fileURLToPath(new URL('../', import.meta.url))
 
+/** @param reference as AVA prints it: folders, file and title, such as `users › password › a hash is …` */
 export function parseReference(reference: string): TestReference | undefined {
-  const [file, title, ...rest] = reference.split(' › ')
-  return file && title && rest.length === 0 && /^[\w/]+$/.test(file) ? { file, title } : undefined
+  const parts = reference.split(' › ')
+  const title = parts.pop()
+  return title && parts.length > 0 && parts.every(part => /^\w+$/.test(part))
+    ? { file: parts.join('/'), title }
+    : undefined
 }
 
 /** @returns whether the test that a row names is there, and whether it is expected to fail */

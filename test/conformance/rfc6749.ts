@@ -2,25 +2,25 @@
 import { bindsClients, bindsRegistries, noAuthorizationEndpoint, type Row, tlsAtProxy } from './_row.ts'
 
 const idAlone =
-  'conformance/rfc6749 › a confidential client must authenticate for *: its id alone is invalid_client (RFC 6749 §2.2, §3.2.1)'
+  'conformance › rfc6749 › a confidential client must authenticate for *: its id alone is invalid_client (RFC 6749 §2.2, §3.2.1)'
 const httpIssuer = 'config › the issuer "http://auth.example.com" is refused'
 const answerMembers =
-  'conformance/rfc6749 › the answer to * has the members of RFC 6749 §5.1 once each and no other, and no cache keeps it'
+  'conformance › rfc6749 › the answer to * has the members of RFC 6749 §5.1 once each and no other, and no cache keeps it'
 const badCredentials =
   'client_authentication › a wrong secret, an unknown and a disabled client get the same 401 with a challenge, or 400 without one where no Authorization header came (RFC 6749 §5.2)'
-const sizes = 'conformance/rfc6749 › the README says how long what is issued here is (RFC 6749 §2.2, §5.1)'
+const sizes = 'conformance › rfc6749 › the README says how long what is issued here is (RFC 6749 §2.2, §5.1)'
 const throttle =
-  'conformance/rfc6749 › the hundredth wrong password for one user is 429 with Retry-After (RFC 6749 §4.3.2, §10.10)'
+  'conformance › rfc6749 › the hundredth wrong password for one user is 429 with Retry-After (RFC 6749 §4.3.2, §10.10)'
 const noGuess =
-  'conformance/rfc6749 › what is made up here cannot be guessed: 256 bits of a secret or a MAC, 512 of a signature (RFC 6749 §10.10)'
+  'conformance › rfc6749 › what is made up here cannot be guessed: 256 bits of a secret or a MAC, 512 of a signature (RFC 6749 §10.10)'
 const foreignRefreshToken =
   "refresh_token › another client's refresh token is invalid_grant, and nothing changes for its owner (RFC 6749 §6)"
 const errorCharacters =
-  'conformance/rfc6749 › no error and no description has a character that RFC 6749 §5.2 forbids, whatever the request says'
+  'conformance › rfc6749 › no error and no description has a character that RFC 6749 §5.2 forbids, whatever the request says'
 const notInFiles =
   'sqlite › promise 6: the files hold no refresh token, client secret, password, private key or master secret'
 const cleanUrls =
-  'conformance/rfc8414 › *: every URL is https, below the issuer, without query and fragment (RFC 8414 §2, RFC 6749 §3.2, RFC 7009 §2)'
+  'conformance › rfc8414 › *: every URL is https, below the issuer, without query and fragment (RFC 8414 §2, RFC 6749 §3.2, RFC 7009 §2)'
 const ignored = 'token_endpoint › unknown parameters are ignored, and so are those without a value (RFC 6749 §3.2)'
 
 export const rfc6749: readonly Row[] = [
@@ -48,7 +48,7 @@ export const rfc6749: readonly Row[] = [
     section: '2.3',
     level: 'MUST NOT',
     requirement: 'nothing relies on the authentication of a public client to know who it is',
-    test: 'conformance/rfc6749 › what needs to know who asks refuses a public client (RFC 6749 §2.3, §4.4)',
+    test: 'conformance › rfc6749 › what needs to know who asks refuses a public client (RFC 6749 §2.3, §4.4)',
   },
   {
     section: '2.3',
@@ -102,7 +102,7 @@ export const rfc6749: readonly Row[] = [
     section: '2.3.1',
     level: 'MUST',
     requirement: 'client secrets are protected from being found by trying',
-    test: 'conformance/rfc6749 › a client secret that is given must be long: a short one could be found by trying (RFC 6749 §2.3.1, §10.10)',
+    test: 'conformance › rfc6749 › a client secret that is given must be long: a short one could be found by trying (RFC 6749 §2.3.1, §10.10)',
   },
   {
     section: '2.3.2',
@@ -184,7 +184,7 @@ export const rfc6749: readonly Row[] = [
     section: '3.3',
     level: 'SHOULD',
     requirement: 'the default scope and what scopes ask for are documented',
-    test: 'conformance/rfc6749 › the README says what scope is granted to a request that names none (RFC 6749 §3.3)',
+    test: 'conformance › rfc6749 › the README says what scope is granted to a request that names none (RFC 6749 §3.3)',
   },
   {
     section: '4.1.1',
@@ -252,7 +252,7 @@ export const rfc6749: readonly Row[] = [
     section: '4.3.2',
     level: 'MUST',
     requirement: 'the server requires the authentication of confidential clients at a sign-in',
-    test: 'conformance/rfc6749 › a confidential client must authenticate for password: its id alone is invalid_client (RFC 6749 §2.2, §3.2.1)',
+    test: 'conformance › rfc6749 › a confidential client must authenticate for password: its id alone is invalid_client (RFC 6749 §2.2, §3.2.1)',
   },
   { section: '4.3.2', level: 'MUST', requirement: 'authentication that is sent is checked', test: badCredentials },
   {
@@ -277,20 +277,20 @@ export const rfc6749: readonly Row[] = [
     section: '4.4.2',
     level: 'REQUIRED',
     requirement: '`grant_type`, which is `client_credentials`',
-    test: 'conformance/rfc6749 › the answer to client_credentials has the members of RFC 6749 §5.1 once each and no other, and no cache keeps it',
+    test: 'conformance › rfc6749 › the answer to client_credentials has the members of RFC 6749 §5.1 once each and no other, and no cache keeps it',
   },
   {
     section: '4.4.2',
     level: 'MUST',
     requirement: 'the client authenticates',
-    test: 'conformance/rfc6749 › a confidential client must authenticate for client_credentials: its id alone is invalid_client (RFC 6749 §2.2, §3.2.1)',
+    test: 'conformance › rfc6749 › a confidential client must authenticate for client_credentials: its id alone is invalid_client (RFC 6749 §2.2, §3.2.1)',
   },
   { section: '4.4.2', level: 'MUST', requirement: 'the server authenticates the client', test: badCredentials },
   {
     section: '4.4.3',
     level: 'SHOULD NOT',
     requirement: 'a refresh token for client_credentials',
-    test: 'conformance/rfc6749 › the answer to client_credentials has the members of RFC 6749 §5.1 once each and no other, and no cache keeps it',
+    test: 'conformance › rfc6749 › the answer to client_credentials has the members of RFC 6749 §5.1 once each and no other, and no cache keeps it',
   },
   { section: '5.1', level: 'REQUIRED', requirement: '`access_token`', test: answerMembers },
   { section: '5.1', level: 'REQUIRED', requirement: '`token_type`', test: answerMembers },
@@ -337,7 +337,7 @@ export const rfc6749: readonly Row[] = [
     section: '5.2',
     level: 'MUST NOT',
     requirement: 'other characters in `error_description` than those that are allowed',
-    test: 'conformance/rfc6749 › every description in the source is of the characters that RFC 6749 §5.2 allows',
+    test: 'conformance › rfc6749 › every description in the source is of the characters that RFC 6749 §5.2 allows',
   },
   { section: '5.2', level: 'MUST', requirement: '`error_uri` is a URI reference', why: 'no answer has an `error_uri`' },
   {
@@ -363,7 +363,7 @@ export const rfc6749: readonly Row[] = [
     section: '6',
     level: 'MUST',
     requirement: 'the server requires the authentication of confidential clients at a refresh',
-    test: 'conformance/rfc6749 › a confidential client must authenticate for refresh_token: its id alone is invalid_client (RFC 6749 §2.2, §3.2.1)',
+    test: 'conformance › rfc6749 › a confidential client must authenticate for refresh_token: its id alone is invalid_client (RFC 6749 §2.2, §3.2.1)',
   },
   {
     section: '6',
@@ -468,7 +468,7 @@ export const rfc6749: readonly Row[] = [
     section: '10.1',
     level: 'MUST NOT',
     requirement: 'secrets are issued to native and browser apps',
-    test: 'conformance/rfc6749 › a public client is never given a secret, a confidential one is (RFC 6749 §10.1)',
+    test: 'conformance › rfc6749 › a public client is never given a secret, a confidential one is (RFC 6749 §10.1)',
   },
   {
     section: '10.1',

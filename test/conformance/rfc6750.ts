@@ -2,12 +2,12 @@
 import { bindsClients, type Row, tlsAtProxy } from './_row.ts'
 
 const challenges =
-  'conformance/rfc6750 › * *: every challenge is Bearer with parameters that are well-formed and there once (RFC 6750 §3)'
+  'conformance › rfc6750 › * *: every challenge is Bearer with parameters that are well-formed and there once (RFC 6750 §3)'
 const noToken = 'user_endpoints › * * without a token is 401 with a challenge that names no error (RFC 6750 §3.1)'
 const badToken = 'user_endpoints › * * with a bad token is 401 with error="invalid_token" (RFC 6750 §3.1)'
 const fromForm = 'openid › UserInfo takes no access token twice, in the query string or in JSON (RFC 6750 §2.2, §2.3)'
 const inQuery = 'user_endpoints › * * with the token in the query string is invalid_request (RFC 6750 §2.3, §5.3)'
-const noCookie = 'conformance/rfc6750 › * * sets no cookie (RFC 6750 §5.2, §5.3)'
+const noCookie = 'conformance › rfc6750 › * * sets no cookie (RFC 6750 §5.2, §5.3)'
 const httpIssuer = 'config › the issuer "http://auth.example.com" is refused'
 
 export const rfc6750: readonly Row[] = [
@@ -75,7 +75,7 @@ export const rfc6750: readonly Row[] = [
     section: '3',
     level: 'MUST',
     requirement: '`WWW-Authenticate` for who sent a malformed request without a token that is good',
-    test: 'conformance/rfc6750 › a malformed request without a token that is good is told the Bearer challenge too (RFC 6750 §3)',
+    test: 'conformance › rfc6750 › a malformed request without a token that is good is told the Bearer challenge too (RFC 6750 §3)',
   },
   { section: '3', level: 'MUST', requirement: 'the scheme of challenges is Bearer', test: challenges },
   { section: '3', level: 'MUST', requirement: 'a challenge has parameters', test: challenges },

@@ -2,11 +2,11 @@
 import { bindsClients, type Row, tlsAtProxy } from './_row.ts'
 
 const cleanUrls =
-  'conformance/rfc8414 › *: every URL is https, below the issuer, without query and fragment (RFC 8414 §2, RFC 6749 §3.2, RFC 7009 §2)'
+  'conformance › rfc8414 › *: every URL is https, below the issuer, without query and fragment (RFC 8414 §2, RFC 6749 §3.2, RFC 7009 §2)'
 const revokeRefreshToken =
   'revocation › revoking the refresh token ends its session, access tokens too, and nothing else (RFC 7009 §2.1)'
 const cheap =
-  'conformance/rfc7009 › a guessed token costs no write, and a forged refresh token not even a look (RFC 7009 §5)'
+  'conformance › rfc7009 › a guessed token costs no write, and a forged refresh token not even a look (RFC 7009 §5)'
 
 export const rfc7009: readonly Row[] = [
   { section: '2', level: 'MUST', requirement: 'refresh tokens can be revoked', test: revokeRefreshToken },

@@ -2,9 +2,9 @@
 import { bindsRegistries, type Row } from './_row.ts'
 
 const wellFormed =
-  'conformance/rfc7517 › the JWK Set is an object with keys, each with kty, a kid of its own, and use without key_ops; no member is there twice (RFC 7517 §4, §5)'
+  'conformance › rfc7517 › the JWK Set is an object with keys, each with kty, a kid of its own, and use without key_ops; no member is there twice (RFC 7517 §4, §5)'
 const ignored =
-  "conformance/rfc7517 › in a client's JWK Set, keys and members that are not understood are ignored (RFC 7517 §4, §5)"
+  "conformance › rfc7517 › in a client's JWK Set, keys and members that are not understood are ignored (RFC 7517 §4, §5)"
 const noKeyOps = 'no key has `key_ops`'
 const noCertificates = 'no key has a certificate, and none of a client is looked at'
 const noEncryptedSets = 'no JWK is exchanged encrypted'

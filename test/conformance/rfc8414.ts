@@ -2,15 +2,15 @@
 import { bindsClients, type Row, tlsAtProxy } from './_row.ts'
 
 const cleanUrls =
-  'conformance/rfc8414 › *: every URL is https, below the issuer, without query and fragment (RFC 8414 §2, RFC 6749 §3.2, RFC 7009 §2)'
+  'conformance › rfc8414 › *: every URL is https, below the issuer, without query and fragment (RFC 8414 §2, RFC 6749 §3.2, RFC 7009 §2)'
 const answer =
-  'conformance/rfc8414 › * is a 200 of application/json to GET, with what is required and no empty list but response_types_supported (RFC 8414 §2, §3.1, §3.2)'
+  'conformance › rfc8414 › * is a 200 of application/json to GET, with what is required and no empty list but response_types_supported (RFC 8414 §2, §3.1, §3.2)'
 const algs =
-  'conformance/rfc8414 › *: where private_key_jwt is announced, so are its algorithms, RS256 among them and none not (RFC 8414 §2)'
+  'conformance › rfc8414 › *: where private_key_jwt is announced, so are its algorithms, RS256 among them and none not (RFC 8414 §2)'
 const noEndpoint =
-  'conformance/rfc8414 › * announces no authorization endpoint, and there is none (RFC 8414 §2, RFC 9207 §3)'
+  'conformance › rfc8414 › * announces no authorization endpoint, and there is none (RFC 8414 §2, RFC 9207 §3)'
 const withPath =
-  'conformance/rfc8414 › the metadata of an issuer with a path is where the well-known path comes before it (RFC 8414 §3, §3.1)'
+  'conformance › rfc8414 › the metadata of an issuer with a path is where the well-known path comes before it (RFC 8414 §3, §3.1)'
 const notSigned = 'there is no signed metadata'
 
 export const rfc8414: readonly Row[] = [
@@ -85,7 +85,7 @@ export const rfc8414: readonly Row[] = [
     section: '3',
     level: 'MUST',
     requirement: 'an application of OAuth says which well-known name it uses',
-    test: 'conformance/rfc8414 › the README names the well-known path of each document (RFC 8414 §3)',
+    test: 'conformance › rfc8414 › the README names the well-known path of each document (RFC 8414 §3)',
   },
   { section: '3.1', level: 'MUST', requirement: 'the document is asked for by GET', test: answer },
   {

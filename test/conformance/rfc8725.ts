@@ -5,9 +5,9 @@ const headerChoosesNothing =
   'keys › the header chooses neither algorithm nor key: alg none and HS256 are refused (RFC 8725 §3.1)'
 const assertionAlgs = 'client_assertion › an assertion with alg none (RFC 8725 §3.2) is invalid_client'
 const kinds =
-  'conformance/rfc8725 › each kind of JWT has its own type, and none is taken for another (RFC 8725 §2.8, §3.11, §3.12)'
+  'conformance › rfc8725 › each kind of JWT has its own type, and none is taken for another (RFC 8725 §2.8, §3.11, §3.12)'
 const foreignKey =
-  "conformance/rfc8725 › an assertion by a key that is not the client's is refused, whatever its header offers (RFC 8725 §3.8, §3.10)"
+  "conformance › rfc8725 › an assertion by a key that is not the client's is refused, whatever its header offers (RFC 8725 §3.8, §3.10)"
 const notNested = 'no JWT is nested or encrypted'
 
 export const rfc8725: readonly Row[] = [
@@ -24,13 +24,13 @@ export const rfc8725: readonly Row[] = [
     section: '3.1',
     level: 'MUST',
     requirement: 'a key is used with one algorithm',
-    test: 'conformance/rfc8725 › an assertion by another algorithm than that of its key is refused (RFC 8725 §3.1)',
+    test: 'conformance › rfc8725 › an assertion by another algorithm than that of its key is refused (RFC 8725 §3.1)',
   },
   {
     section: '3.1',
     level: 'MUST',
     requirement: 'that a key is used with its algorithm is checked',
-    test: 'conformance/rfc8725 › an assertion by another algorithm than that of its key is refused (RFC 8725 §3.1)',
+    test: 'conformance › rfc8725 › an assertion by another algorithm than that of its key is refused (RFC 8725 §3.1)',
   },
   {
     section: '3.2',
@@ -94,7 +94,7 @@ export const rfc8725: readonly Row[] = [
     section: '3.7',
     level: 'MUST',
     requirement: 'JSON in JWTs is UTF-8',
-    test: 'conformance/rfc8725 › what is not UTF-8 in an assertion is refused, what is passes (RFC 8725 §3.7)',
+    test: 'conformance › rfc8725 › what is not UTF-8 in an assertion is refused, what is passes (RFC 8725 §3.7)',
   },
   { section: '3.8', level: 'MUST', requirement: 'the key belongs to the issuer', test: foreignKey },
   {
@@ -119,7 +119,7 @@ export const rfc8725: readonly Row[] = [
     section: '3.9',
     level: 'MUST',
     requirement: 'JWTs have `aud`',
-    test: 'conformance/rfc9068 › without resource a token is for the default audience, and clients of different resources get different ones (RFC 9068 §3, §5)',
+    test: 'conformance › rfc9068 › without resource a token is for the default audience, and clients of different resources get different ones (RFC 9068 §3, §5)',
   },
   {
     section: '3.9',

@@ -6,7 +6,7 @@ const ownClaims =
   'client_credentials › its access token has the client as sub, and no sid, auth_time or amr (RFC 9068 §2.2)'
 const header = 'access_token › the header is at+jwt with the algorithm and the kid (RFC 9068 §2.1)'
 const ofClients =
-  'conformance/rfc9068 › without resource a token is for the default audience, and clients of different resources get different ones (RFC 9068 §3, §5)'
+  'conformance › rfc9068 › without resource a token is for the default audience, and clients of different resources get different ones (RFC 9068 §3, §5)'
 const noneAndHmac = 'user_endpoints › a token of alg none is refused (RFC 8725 §3.1)'
 const badToken = 'user_endpoints › * * with a bad token is 401 with error="invalid_token" (RFC 6750 §3.1)'
 const anyAudience =
@@ -38,7 +38,7 @@ export const rfc9068: readonly Row[] = [
     section: '2.2',
     level: 'SHOULD',
     requirement: '`sub` is the user where one has signed in',
-    test: 'conformance/rfc9068 › no client id can be taken for the sub of a user (RFC 9068 §5, RFC 9700 §4.15.1)',
+    test: 'conformance › rfc9068 › no client id can be taken for the sub of a user (RFC 9068 §5, RFC 9700 §4.15.1)',
   },
   { section: '2.2', level: 'SHOULD', requirement: '`sub` is the client where no user is involved', test: ownClaims },
   { section: '2.2', level: 'REQUIRED', requirement: '`client_id`', test: claims },
@@ -106,13 +106,13 @@ export const rfc9068: readonly Row[] = [
     section: '4',
     level: 'SHOULD',
     requirement: 'metadata says where the keys are and what `iss` is',
-    test: 'conformance/rfc8414 › both metadata documents say the same of what both say (RFC 9068 §4)',
+    test: 'conformance › rfc8414 › both metadata documents say the same of what both say (RFC 9068 §4)',
   },
   {
     section: '4',
     level: 'MUST',
     requirement: 'both metadata documents say the same',
-    test: 'conformance/rfc8414 › both metadata documents say the same of what both say (RFC 9068 §4)',
+    test: 'conformance › rfc8414 › both metadata documents say the same of what both say (RFC 9068 §4)',
   },
   {
     section: '4',

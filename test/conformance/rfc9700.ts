@@ -2,14 +2,14 @@
 import { bindsClients, bindsResourceServers, noAuthorizationEndpoint, type Row, tlsAtProxy } from './_row.ts'
 
 const noRedirect =
-  'conformance/rfc9700 › no answer is a redirect, whatever address a request names (RFC 9700 §2.1, §4.11.2, §4.12)'
+  'conformance › rfc9700 › no answer is a redirect, whatever address a request names (RFC 9700 §2.1, §4.11.2, §4.12)'
 const reuse =
   'refresh_token › reusing a superseded refresh token revokes the session, current token and access token too (RFC 9700 §4.14.2)'
 const ofResource = 'resource › *: one is a string (RFC 8707 §2)'
 const noSender =
   'access tokens are bearer tokens: they live for minutes and are for one audience, and their session can be ended at once'
 const clientNames =
-  'conformance/rfc9068 › no client id can be taken for the sub of a user (RFC 9068 §5, RFC 9700 §4.15.1)'
+  'conformance › rfc9068 › no client id can be taken for the sub of a user (RFC 9068 §5, RFC 9700 §4.15.1)'
 const noFraming = 'headers › a page has every header that Helmet sets, and each is Helmet’s or stricter'
 const noMessages = 'nothing is sent by postMessage'
 
@@ -40,7 +40,7 @@ export const rfc9700: readonly Row[] = [
     section: '2.1.2',
     level: 'SHOULD NOT',
     requirement: 'the implicit grant',
-    test: 'conformance/rfc8414 › * announces no authorization endpoint, and there is none (RFC 8414 §2, RFC 9207 §3)',
+    test: 'conformance › rfc8414 › * announces no authorization endpoint, and there is none (RFC 8414 §2, RFC 9207 §3)',
   },
   {
     section: '2.2.1',
@@ -90,7 +90,7 @@ export const rfc9700: readonly Row[] = [
     section: '2.5',
     level: 'SHOULD',
     requirement: 'clients authenticate where they can',
-    test: 'conformance/rfc6749 › a confidential client must authenticate for *: its id alone is invalid_client (RFC 6749 §2.2, §3.2.1)',
+    test: 'conformance › rfc6749 › a confidential client must authenticate for *: its id alone is invalid_client (RFC 6749 §2.2, §3.2.1)',
   },
   {
     section: '2.5',
@@ -102,7 +102,7 @@ export const rfc9700: readonly Row[] = [
     section: '2.6',
     level: 'RECOMMENDED',
     requirement: 'metadata is published',
-    test: 'conformance/rfc8414 › * is a 200 of application/json to GET, with what is required and no empty list but response_types_supported (RFC 8414 §2, §3.1, §3.2)',
+    test: 'conformance › rfc8414 › * is a 200 of application/json to GET, with what is required and no empty list but response_types_supported (RFC 8414 §2, §3.1, §3.2)',
   },
   { section: '2.6', level: 'SHOULD NOT', requirement: 'clients choose an id that could be a user', test: clientNames },
   { section: '2.6', level: 'RECOMMENDED', requirement: 'TLS from end to end', why: tlsAtProxy },

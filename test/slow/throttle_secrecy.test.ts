@@ -5,11 +5,11 @@
  */
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
-import { readConfig } from '../src/config.ts'
-import { createHeldAnswers } from '../src/throttle/held_answers.ts'
-import { createThrottle } from '../src/throttle/throttle.ts'
-import { createPasswords } from '../src/users/password.ts'
-import { type Answer, cheapHashing, createTestRandom, password, startServer, type TestServer } from './_server.ts'
+import { readConfig } from '../../src/config.ts'
+import { createHeldAnswers } from '../../src/throttle/held_answers.ts'
+import { createThrottle } from '../../src/throttle/throttle.ts'
+import { createPasswords } from '../../src/users/password.ts'
+import { type Answer, cheapHashing, createTestRandom, password, startServer, type TestServer } from '../_server.ts'
 
 /** Neighbours, others, two of one IPv6 site. `ghost` signs in from any of them. */
 const networks = ['203.0.113.7', '203.0.113.8', '198.51.100.1', '2001:db8:1:2::1', '2001:db8:1:3::1']

@@ -7,8 +7,8 @@ import { setTimeout } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import bcrypt from 'bcrypt'
 import Database from 'better-sqlite3'
-import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
-import { createFolder, deployment, launcher, postForm, root, runCommand, startProcess } from './_process.ts'
+import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
+import { createFolder, deployment, launcher, postForm, root, runCommand, startProcess } from '../_process.ts'
 
 const password = 'a good password'
 const hashed_password = bcrypt.hashSync(password, 4)

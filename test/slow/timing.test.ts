@@ -6,11 +6,11 @@
 import { createHmac } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
 import bcrypt from 'bcrypt'
-import { auditEvent } from '../src/audit/audit.ts'
-import { formatRefreshToken, parseRefreshToken } from '../src/sessions/refresh_token.ts'
-import { createPasswords, type Passwords } from '../src/users/password.ts'
-import { openPasswordHash } from '../src/users/password_formats.ts'
-import { cheapHashing, createTestRandom, createTestSecrets, startServerWithAlice } from './_server.ts'
+import { auditEvent } from '../../src/audit/audit.ts'
+import { formatRefreshToken, parseRefreshToken } from '../../src/sessions/refresh_token.ts'
+import { createPasswords, type Passwords } from '../../src/users/password.ts'
+import { openPasswordHash } from '../../src/users/password_formats.ts'
+import { cheapHashing, createTestRandom, createTestSecrets, startServerWithAlice } from '../_server.ts'
 
 const toldApart = 4.5
 

@@ -11,8 +11,8 @@ import {
   type ConnectionLimits,
   connectionLimits,
   serveWithin,
-} from '../src/http/connections.ts'
-import { createFolder, deployment, launcher, startProcess } from './_process.ts'
+} from '../../src/http/connections.ts'
+import { createFolder, deployment, launcher, startProcess } from '../_process.ts'
 
 const roomy: ConnectionLimits = { connections: 1000, stall: 60_000, unread: 2 ** 30, pipelined: 32, interval: 50 }
 /** More than any system takes for a reader that does not read. */

@@ -8,10 +8,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import Database from 'better-sqlite3'
 import { decodeJwt } from 'jose'
-import { firstGeneration } from '../src/sessions/session.ts'
-import { brokenPromises, createFleet, refusedRefreshes, type Tokens, userOf } from './_devices.ts'
-import { canPlayMachine, createMachine } from './_machine.ts'
-import { createFolder, deployment, type Environment, postForm, runCli, runCommand, startProcess } from './_process.ts'
+import { firstGeneration } from '../../src/sessions/session.ts'
+import { brokenPromises, createFleet, refusedRefreshes, type Tokens, userOf } from '../_devices.ts'
+import { canPlayMachine, createMachine } from '../_machine.ts'
+import { createFolder, deployment, type Environment, postForm, runCli, runCommand, startProcess } from '../_process.ts'
 
 const testMachine = canPlayMachine ? test : test.skip
 

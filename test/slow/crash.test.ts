@@ -5,9 +5,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import Database from 'better-sqlite3'
-import { brokenPromises, createFleet, refusedRefreshes } from './_devices.ts'
-import { canPlayMachine, createMachine, type Survival } from './_machine.ts'
-import { createFolder, deployment, type Environment, root, startProcess } from './_process.ts'
+import { brokenPromises, createFleet, refusedRefreshes } from '../_devices.ts'
+import { canPlayMachine, createMachine, type Survival } from '../_machine.ts'
+import { createFolder, deployment, type Environment, root, startProcess } from '../_process.ts'
 
 /** Twenty-four devices; again and again the process is killed, something happens to its files, and it is started again. */
 async function survive(

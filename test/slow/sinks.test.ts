@@ -33,7 +33,7 @@ import {
   runCli,
   runCommand,
   startProcess,
-} from './_process.ts'
+} from '../_process.ts'
 
 const testProcess = process.platform === 'linux' ? test.serial : test.skip
 
