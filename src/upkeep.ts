@@ -26,8 +26,8 @@ const pruneInterval = 15_000
 const pruneImportSteps = 20
 /** Seconds that ended sessions are kept: longer than any clock error, so that a clock set forward removes nobody. */
 const keepEndedSessions = 7 * 86_400
-/** Seconds that an identifier is remembered after it has expired: a clock set forward makes no assertion work twice. */
-const keepRemembered = 86_400
+/** Seconds that a consumed identifier is kept after it has expired: a clock set forward makes no assertion work twice. */
+const keepConsumed = 86_400
 
 /** Sessions read, and at most removed, in one go, some milliseconds; those that a step removes; users that it looks at in vain. */
 const crowdBatch = 250
@@ -71,7 +71,7 @@ export function startUpkeep(
     repeat(pruneInterval, log, async () => {
       position = await storage.pruneSessions(position, now() - keepEndedSessions)
       crowdPosition = await endCrowds(deps, crowdPosition)
-      await pruneAll(() => storage.pruneRemembered(now() - keepRemembered))
+      await pruneAll(() => storage.pruneConsumed(now() - keepConsumed))
       await storage.pruneCounters(now())
       await pruneAll(() => storage.pruneAuditEvents(now() - config.auditLifetime))
       for (let i = 0; i < pruneImportSteps; i++) if (!(await storage.pruneImports(now() - importTimeout))) break

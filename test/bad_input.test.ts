@@ -18,7 +18,7 @@ async function stateOf({ deps: { storage }, clock }: TestServer) {
     await storage.listSigningKeys(),
     await storage.listAuditEvents(1000),
     // How many identifiers were remembered; nothing here is to be remembered at all.
-    await storage.pruneRemembered(Number.MAX_SAFE_INTEGER),
+    await storage.pruneConsumed(Number.MAX_SAFE_INTEGER),
   ]
 }
 

@@ -3,7 +3,7 @@ import { createPublicKey, generateKeyPairSync, KeyObject, sign } from 'node:cryp
 import test, { type ExecutionContext } from 'ava'
 import { CompactEncrypt } from 'jose'
 import { auditEvent } from '../src/audit/audit.ts'
-import { parseClientJwks } from '../src/clients/client.ts'
+import { clientUpdate, parseClientJwks } from '../src/clients/client.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import {
   assertionClaims,
@@ -467,8 +467,7 @@ test('a disabled client does not authenticate until it is enabled again', async 
   const setDisabledAt = (disabledAt: number | undefined) =>
     server.deps.storage.changeClient(
       'worker',
-      client => ({ ...client, disabledAt }),
-      auditEvent('client.updated', startTime, {}),
+      clientUpdate(client => ({ ...client, disabledAt }), auditEvent('client.updated', startTime, {})),
     )
 
   await setDisabledAt(startTime)
@@ -523,8 +522,8 @@ test('an assertion that 20 requests have looked up before one of them writes aut
   const server = await startServer(t, {
     storage: {
       ...storage,
-      async isRemembered(id) {
-        const known = await storage.isRemembered(id)
+      async isConsumed(id) {
+        const known = await storage.isConsumed(id)
         if (++lookups === 20) everybodyLooked.resolve()
         await everybodyLooked.promise
         return known
@@ -586,13 +585,13 @@ test('a jti is forgotten no sooner than its assertion has expired', async t => {
 
   // 61 s of life and 30 s of tolerance.
   server.clock.advance(90)
-  t.is(await storage.pruneRemembered(server.clock.now()), 0)
+  t.is(await storage.pruneConsumed(server.clock.now()), 0)
   await assertRefused(t, server, () => server.tokenBy(assertion))
   // The twin that was not used shows that this one is refused for its jti.
   assertToken(t, await server.tokenBy(await server.sign({ exp: startTime + 60.5 })))
 
   server.clock.advance(1)
-  t.is(await storage.pruneRemembered(server.clock.now()), 2)
+  t.is(await storage.pruneConsumed(server.clock.now()), 2)
   await assertRefused(t, server, () => server.tokenBy(assertion))
   assertToken(t, await server.tokenBy(await server.sign({ exp: startTime + 120 })))
 })

@@ -2,7 +2,7 @@
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { auditEvent } from '../src/audit/audit.ts'
-import { type ClientAuthenticationMethod, createClient } from '../src/clients/client.ts'
+import { type ClientAuthenticationMethod, clientUpdate, createClient } from '../src/clients/client.ts'
 import { addSecretDigest, digestClientSecret } from '../src/clients/client_secret.ts'
 import type { Storage } from '../src/storage/storage.ts'
 import { assertRefused, createClientKey, signAssertion, startWatchedServer, withAssertion } from './_client_keys.ts'
@@ -47,8 +47,10 @@ async function startServerWithClients(t: ExecutionContext, secret = 'lks_secret'
 const setDisabled = (storage: Storage, id: string, disabled: boolean) =>
   storage.changeClient(
     id,
-    client => ({ ...client, disabledAt: disabled ? startTime : undefined }),
-    auditEvent(disabled ? 'client.disabled' : 'client.enabled', startTime, {}),
+    clientUpdate(
+      client => ({ ...client, disabledAt: disabled ? startTime : undefined }),
+      auditEvent(disabled ? 'client.disabled' : 'client.enabled', startTime, {}),
+    ),
   )
 
 test('a public client is known by client_id (RFC 6749 §3.2.1)', async t => {
@@ -114,7 +116,10 @@ test('any secret survives Basic encoded as Appendix B says, and the form', async
     fc.string({ unit: 'binary', minLength: 1 }).filter(secret => !secret.includes('\0')),
     async secret => {
       const secretDigests = [digestClientSecret(secret, deps.secrets[0])]
-      await deps.storage.changeClient('web', client => ({ ...client, secretDigests }), event)
+      await deps.storage.changeClient(
+        'web',
+        clientUpdate(client => ({ ...client, secretDigests }), event),
+      )
       const basic = await server.token(refresh, encodedBasic('web', secret))
       const form = await server.token({ ...refresh, client_id: 'web', client_secret: secret })
       t.is(basic.body.error, 'invalid_grant')
@@ -328,8 +333,10 @@ test('two secrets of a client live at once, by Basic and in the form; a third en
   const addSecret = (secret: string) =>
     storage.changeClient(
       'web',
-      client => addSecretDigest(client, digestClientSecret(secret, secrets[0])),
-      auditEvent('client.secret_rotated', startTime, {}),
+      clientUpdate(
+        client => addSecretDigest(client, digestClientSecret(secret, secrets[0])),
+        auditEvent('client.secret_rotated', startTime, {}),
+      ),
     )
   const insist = async (live: string[], dead: string[]) => {
     for (const secret of [...live, ...dead]) {
@@ -357,8 +364,10 @@ test('of two secrets neither works in part, nor do both together', async t => {
   const { storage, secrets } = server.deps
   await storage.changeClient(
     'web',
-    client => addSecretDigest(client, digestClientSecret('lks_two', secrets[0])),
-    auditEvent('client.secret_rotated', startTime, {}),
+    clientUpdate(
+      client => addSecretDigest(client, digestClientSecret('lks_two', secrets[0])),
+      auditEvent('client.secret_rotated', startTime, {}),
+    ),
   )
 
   for (const secret of ['lks_one lks_two', 'lks_onelks_two', 'lks_', 'lks_on', '']) {
@@ -381,8 +390,7 @@ test('a client whose secrets are all gone authenticates by no secret, not by an 
   t.is((await server.token(signIn, plainBasic('web', 'lks_one'))).status, 200)
   await server.deps.storage.changeClient(
     'web',
-    client => ({ ...client, secretDigests: [] }),
-    auditEvent('client.updated', startTime, {}),
+    clientUpdate(client => ({ ...client, secretDigests: [] }), auditEvent('client.updated', startTime, {})),
   )
 
   for (const secret of ['lks_one', '', 'undefined']) {

@@ -2,7 +2,7 @@
 import test, { type ExecutionContext } from 'ava'
 import { decodeJwt } from 'jose'
 import { auditEvent } from '../src/audit/audit.ts'
-import { clientProblem, createClient } from '../src/clients/client.ts'
+import { clientProblem, clientUpdate, createClient } from '../src/clients/client.ts'
 import {
   issuer,
   oauthConfig,
@@ -38,8 +38,10 @@ async function introspect(server: TestServer, token: string) {
 const setDisabled = ({ deps: { storage } }: TestServer, id: string, disabled: boolean) =>
   storage.changeClient(
     id,
-    client => ({ ...client, disabledAt: disabled ? startTime : undefined }),
-    auditEvent(disabled ? 'client.disabled' : 'client.enabled', startTime, {}),
+    clientUpdate(
+      client => ({ ...client, disabledAt: disabled ? startTime : undefined }),
+      auditEvent(disabled ? 'client.disabled' : 'client.enabled', startTime, {}),
+    ),
   )
 
 test('client_credentials answers an access token and no refresh token, and makes no session (RFC 6749 §4.4.3)', async t => {
@@ -262,10 +264,10 @@ test('its revocation is remembered until the token expires, and no longer', asyn
   await server.post('/revoke', { token, ...worker })
 
   server.clock.advance(decodeJwt(token).exp! - startTime - 1)
-  t.is(await storage.pruneRemembered(server.clock.now()), 0)
+  t.is(await storage.pruneConsumed(server.clock.now()), 0)
   t.deepEqual(await introspect(server, token), { active: false })
   server.clock.advance(1)
-  t.is(await storage.pruneRemembered(server.clock.now()), 1)
+  t.is(await storage.pruneConsumed(server.clock.now()), 1)
   t.deepEqual(await introspect(server, token), { active: false })
 })
 
@@ -276,7 +278,7 @@ test('revoking an expired one remembers nothing', async t => {
 
   t.is((await server.post('/revoke', { token, ...worker })).status, 200)
 
-  t.is(await server.deps.storage.pruneRemembered(Number.MAX_SAFE_INTEGER), 0)
+  t.is(await server.deps.storage.pruneConsumed(Number.MAX_SAFE_INTEGER), 0)
 })
 
 test('a disabled client gets no token, and its tokens are inactive until it is enabled again', async t => {

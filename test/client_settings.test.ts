@@ -2,7 +2,7 @@
 import test, { type ExecutionContext } from 'ava'
 import { decodeJwt } from 'jose'
 import { auditEvent } from '../src/audit/audit.ts'
-import type { Client } from '../src/clients/client.ts'
+import { type Client, clientUpdate } from '../src/clients/client.ts'
 import type { OAuthConfig } from '../src/oauth/deps.ts'
 import { issuer, oauthConfig, refusal, refused, startServerWithAlice, startTime, type TestServer } from './_server.ts'
 
@@ -192,8 +192,7 @@ test("a client's settings count from its next request, a refresh too", async t =
   const change = (changes: Partial<Client>) =>
     server.deps.storage.changeClient(
       'own',
-      client => ({ ...client, ...changes }),
-      auditEvent('client.updated', startTime, {}),
+      clientUpdate(client => ({ ...client, ...changes }), auditEvent('client.updated', startTime, {})),
     )
 
   await change({ accessTokenLifetime: 4, refreshIdleLifetime: 100, scope: 'read admin' })

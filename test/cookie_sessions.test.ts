@@ -2,6 +2,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { cookieName } from '../src/http/browser/session_cookie.ts'
+import { disabledUpdate } from '../src/sessions/user_change.ts'
 import {
   browserAccept,
   getByCookie,
@@ -194,7 +195,7 @@ for (const [what, end] of Object.entries({
   },
   'disabling the user': async server => {
     const event = { at: server.clock.now(), type: 'user.disabled' } as const
-    await server.deps.storage.setUserDisabled(server.aliceId, true, event)
+    await server.deps.storage.changeUser(server.aliceId, disabledUpdate(true, event))
   },
   'resting for longer than the idle lifetime': async server => server.clock.advance(30 * 86_400),
 } satisfies Record<string, (server: Awaited<ReturnType<typeof startServerWithAlice>>) => Promise<void> | void>)) {

@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
 import { auditEvent } from '../src/audit/audit.ts'
+import { clientUpdate } from '../src/clients/client.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import { appOrigin, corsEndpoints, preflightHeaders } from './_cors.ts'
 
@@ -178,8 +179,7 @@ test('CORS: an origin that is added or taken away counts within five seconds', a
   const setOrigins = (corsOrigins: string[]) =>
     server.deps.storage.changeClient(
       'phone',
-      client => ({ ...client, corsOrigins }),
-      auditEvent('client.updated', startTime, {}),
+      clientUpdate(client => ({ ...client, corsOrigins }), auditEvent('client.updated', startTime, {})),
     )
   const newOrigin = 'https://new.example.com'
   t.deepEqual([await preflight(phoneOrigin), await preflight(newOrigin)], [phoneOrigin, null])
@@ -243,11 +243,11 @@ test('CORS: with the storage broken, the 503 and the preflight before it reach t
 test("CORS: when the storage breaks under a request, the 503 reaches the client's app", async t => {
   const { storage } = openSqliteStorage(':memory:')
   // The client is known by then, and its record cannot be read again.
-  const refreshSession: typeof storage.refreshSession = async (...decision) => {
+  const changeSession: typeof storage.changeSession = async (...decision) => {
     await storage.close()
-    return storage.refreshSession(...decision)
+    return storage.changeSession(...decision)
   }
-  const server = await startServerWithOrigins(t, { storage: { ...storage, refreshSession } })
+  const server = await startServerWithOrigins(t, { storage: { ...storage, changeSession } })
   const { refresh_token } = await server.signIn({ client_id: 'phone' })
   const ask = (origin: string) =>
     server.token({ grant_type: 'refresh_token', client_id: 'phone', refresh_token }, { origin })

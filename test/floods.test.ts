@@ -82,10 +82,10 @@ test('what expired is pruned faster than it is made', async t => {
   const { storage } = openSqliteStorage(':memory:')
   t.teardown(() => storage.close())
   const ids = Array.from({ length: 3000 }, (_, i) => `${i}`)
-  await Promise.all(ids.map(id => storage.remember(id, id === '7' ? startTime + 1 : startTime)))
-  await pruneAll(() => storage.pruneRemembered(startTime))
-  t.deepEqual([await storage.isRemembered('7'), await storage.isRemembered('8')], [true, false])
-  t.is(await storage.pruneRemembered(startTime), 0)
+  await Promise.all(ids.map(id => storage.consumeOnce(id, id === '7' ? startTime + 1 : startTime)))
+  await pruneAll(() => storage.pruneConsumed(startTime))
+  t.deepEqual([await storage.isConsumed('7'), await storage.isConsumed('8')], [true, false])
+  t.is(await storage.pruneConsumed(startTime), 0)
 })
 
 const event = (at: number, userId: string, ip: string | undefined): AuditEvent => {

@@ -2,9 +2,11 @@
 import test, { type ExecutionContext } from 'ava'
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import { type AuditEventType, auditEvent } from '../src/audit/audit.ts'
+import { clientUpdate } from '../src/clients/client.ts'
 import { openSigningKey } from '../src/keys/jws.ts'
 import { createSigningKey, maxAccessTokenLifetime, publicationLead } from '../src/keys/signing_key.ts'
 import { formatRefreshToken, parseRefreshToken } from '../src/sessions/refresh_token.ts'
+import { disabledUpdate, passwordUpdate } from '../src/sessions/user_change.ts'
 import {
   createTestSecrets,
   issuer,
@@ -69,7 +71,7 @@ const both = (tokens: Tokens) => [tokens.access_token, tokens.refresh_token] as 
 /** Everything that an answer could have changed. */
 async function stateOf({ deps: { storage } }: TestServer) {
   const sessions = await storage.listLiveSessions({}, 0, 100)
-  return [sessions, await storage.listAuditEvents(1000), await storage.pruneRemembered(Number.MAX_SAFE_INTEGER)]
+  return [sessions, await storage.listAuditEvents(1000), await storage.pruneConsumed(Number.MAX_SAFE_INTEGER)]
 }
 
 const sessionIdOf = (tokens: Tokens) => decodeJwt(tokens.access_token).sid as string
@@ -210,15 +212,21 @@ const endings: [rule: string, end: (server: AliceServer, tokens: Tokens, tablet:
   ],
   [
     'a change of the password',
-    ({ deps, aliceId }) => deps.storage.changePassword(aliceId, 'x', event('user.password_changed')),
+    ({ deps, aliceId }) => deps.storage.changeUser(aliceId, passwordUpdate('x', event('user.password_changed'))),
   ],
-  ['disabling the user', ({ deps, aliceId }) => deps.storage.setUserDisabled(aliceId, true, event('user.disabled'))],
+  [
+    'disabling the user',
+    ({ deps, aliceId }) => deps.storage.changeUser(aliceId, disabledUpdate(true, event('user.disabled'))),
+  ],
   ['removing the user', ({ deps, aliceId }) => deps.storage.removeUser(aliceId, event('user.removed'))],
   ['removing the client', ({ deps }) => deps.storage.removeClient('app', event('client.removed'))],
   [
     'disabling the client',
     ({ deps }) =>
-      deps.storage.changeClient('app', client => ({ ...client, disabledAt: startTime }), event('client.disabled')),
+      deps.storage.changeClient(
+        'app',
+        clientUpdate(client => ({ ...client, disabledAt: startTime }), event('client.disabled')),
+      ),
   ],
 ]
 
@@ -247,7 +255,10 @@ test("a disabled client's tokens are active again once it is enabled", async t =
   const server = await startServerWithApi(t)
   const tokens = await server.signIn()
   const setDisabled = (disabledAt: number | undefined) =>
-    server.deps.storage.changeClient('app', client => ({ ...client, disabledAt }), event('client.updated'))
+    server.deps.storage.changeClient(
+      'app',
+      clientUpdate(client => ({ ...client, disabledAt }), event('client.updated')),
+    )
 
   await setDisabled(startTime)
   t.deepEqual(await areActive(t, server, ...both(tokens)), [false, false])
@@ -780,7 +791,10 @@ test('a refresh token that its client may no longer use is inactive: the token e
   const server = await startServerWithApi(t)
   const { refresh_token } = await server.signIn()
   const setGrants = (...grantTypes: string[]) =>
-    server.deps.storage.changeClient('app', client => ({ ...client, grantTypes }), event('client.updated'))
+    server.deps.storage.changeClient(
+      'app',
+      clientUpdate(client => ({ ...client, grantTypes }), event('client.updated')),
+    )
 
   await setGrants('password')
   t.deepEqual(await areActive(t, server, refresh_token), [false])

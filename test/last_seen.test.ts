@@ -9,6 +9,7 @@ import { seenNow, shownOf } from '../src/sessions/last_seen.ts'
 import { createSession, type Session } from '../src/sessions/session.ts'
 import { signInByCookie, withCookie } from './_cookies.ts'
 import { type Answer, startServerWithAlice, startTime, type TestServer } from './_server.ts'
+import { findSession } from './_storages.ts'
 
 const day = 86_400
 const lifetimes = { idleLifetime: 30 * day, absoluteLifetime: 365 * day }
@@ -230,7 +231,7 @@ for (const [what, first, again] of [
     server.clock.advance(60)
     t.is((await refresh(server, refresh_token, again)).status, 200)
     t.deepEqual(await retriesOf(server), [])
-    t.deepEqual(await server.deps.storage.findSession(before!.id), before)
+    t.deepEqual(await findSession(server.deps.storage, before!.id), before)
   })
 }
 

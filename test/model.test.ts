@@ -6,6 +6,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import { decodeJwt } from 'jose'
 import { auditEvent } from '../src/audit/audit.ts'
+import { disabledUpdate } from '../src/sessions/user_change.ts'
 import { type Answer, password, startServerWithAlice, type TestServer } from './_server.ts'
 
 const usernames = ['alice', 'bob'] as const
@@ -189,7 +190,7 @@ async function send(server: TestServer, command: Command, accessTokens: Readonly
     case 'enable': {
       const { id } = (await server.deps.storage.findUserByUsername(usernames[command.user]!))!
       const event = auditEvent(`user.${command.kind}d`, server.clock.now(), {})
-      await server.deps.storage.setUserDisabled(id, command.kind === 'disable', event)
+      await server.deps.storage.changeUser(id, disabledUpdate(command.kind === 'disable', event))
       return { status: 204, headers: new Headers(), body: '' }
     }
   }

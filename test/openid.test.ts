@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from 'ava'
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
 import { auditEvent } from '../src/audit/audit.ts'
 import { type SigningAlg, signingAlgs } from '../src/keys/signing_key.ts'
+import { disabledUpdate } from '../src/sessions/user_change.ts'
 import {
   issuer,
   refusal,
@@ -360,7 +361,7 @@ test('UserInfo refuses what is no access token, an expired one and that of a dis
   for (const token of ['x', tokens.refresh_token, tokens.id_token!, tokens.access_token.slice(0, -1)]) {
     t.deepEqual(refusal(await ask(token)), refused(401, 'invalid_token'))
   }
-  await server.deps.storage.setUserDisabled(server.aliceId, true, auditEvent('user.disabled', startTime, {}))
+  await server.deps.storage.changeUser(server.aliceId, disabledUpdate(true, auditEvent('user.disabled', startTime, {})))
   t.deepEqual(refusal(await ask(tokens.access_token)), refused(401, 'invalid_token'))
   t.is((await ask(bobs.access_token)).status, 200)
   server.clock.advance(bobs.expires_in)

@@ -2,6 +2,7 @@
 import test, { type ExecutionContext } from 'ava'
 import { decodeJwt } from 'jose'
 import { auditEvent } from '../src/audit/audit.ts'
+import { disabledUpdate, passwordUpdate } from '../src/sessions/user_change.ts'
 import type { Storage } from '../src/storage/storage.ts'
 import { createPasswords, type Passwords } from '../src/users/password.ts'
 import {
@@ -21,11 +22,12 @@ const event = auditEvent('user.password_changed', startTime, {})
 
 /** What an administrator or the user does while a sign-in with the old credentials is under way. */
 const changes: Record<string, (storage: Storage, userId: string, passwordHash: string) => Promise<unknown>> = {
-  'a password change': (storage, userId, passwordHash) => storage.changePassword(userId, passwordHash, event),
-  'a disable': (storage, userId) => storage.setUserDisabled(userId, true, event),
+  'a password change': (storage, userId, passwordHash) =>
+    storage.changeUser(userId, passwordUpdate(passwordHash, event)),
+  'a disable': (storage, userId) => storage.changeUser(userId, disabledUpdate(true, event)),
   'a disable that is taken back': async (storage, userId) => {
-    await storage.setUserDisabled(userId, true, event)
-    await storage.setUserDisabled(userId, false, event)
+    await storage.changeUser(userId, disabledUpdate(true, event))
+    await storage.changeUser(userId, disabledUpdate(false, event))
   },
   'a removal': (storage, userId) => storage.removeUser(userId, event),
 }

@@ -3,6 +3,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import { auditEvent } from '../src/audit/audit.ts'
 import { formatRefreshToken, parseRefreshToken } from '../src/sessions/refresh_token.ts'
+import { disabledUpdate, passwordUpdate } from '../src/sessions/user_change.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import {
   createTestSecrets,
@@ -14,6 +15,7 @@ import {
   startTime,
   type TestServer,
 } from './_server.ts'
+import { findSession } from './_storages.ts'
 
 const invalidGrant = refused(400, 'invalid_grant')
 const { idleLifetime, absoluteLifetime, retryWindow } = oauthConfig.refresh
@@ -179,7 +181,7 @@ test('reusing a superseded refresh token revokes the session, current token and 
   }
   const events = await server.deps.storage.listAuditEvents(100)
   t.is(events.filter(({ type }) => type === 'session.reused').length, 1)
-  const session = await server.deps.storage.findSession(claimsOf(first.access_token).sid)
+  const session = await findSession(server.deps.storage, claimsOf(first.access_token).sid)
   t.is(session?.revokedReason, 'refresh_token_reuse')
 })
 
@@ -297,7 +299,7 @@ test('disabling a user ends every session, for good', async t => {
   const first = await server.signIn()
   const second = await refreshed(server, first.refresh_token)
   const disable = (disabled: boolean) =>
-    server.deps.storage.setUserDisabled(server.aliceId, disabled, auditEvent('user.disabled', startTime, {}))
+    server.deps.storage.changeUser(server.aliceId, disabledUpdate(disabled, auditEvent('user.disabled', startTime, {})))
 
   await disable(true)
   // The current token, and the parent inside its retry window: a retry never revives.
@@ -314,10 +316,9 @@ test('a password change ends every session of the user, and of nobody else', asy
   const [first, other, bobs] = [await server.signIn(), await server.signIn(), await server.signIn({ username: 'bob' })]
   const passwordHash = await server.deps.passwords.hash('another password')
 
-  await server.deps.storage.changePassword(
+  await server.deps.storage.changeUser(
     server.aliceId,
-    passwordHash,
-    auditEvent('user.password_changed', startTime, {}),
+    passwordUpdate(passwordHash, auditEvent('user.password_changed', startTime, {})),
   )
 
   t.deepEqual(refusal(await server.refresh(first.refresh_token)), invalidGrant)

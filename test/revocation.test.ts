@@ -3,6 +3,7 @@ import test, { type ExecutionContext } from 'ava'
 import { decodeJwt } from 'jose'
 import { formatRefreshToken, parseRefreshToken } from '../src/sessions/refresh_token.ts'
 import { createTestSecrets, refusal, refused, startServerWithAlice, type TestServer } from './_server.ts'
+import { findSession } from './_storages.ts'
 
 type Tokens = { access_token: string; refresh_token: string; id_token?: string }
 
@@ -34,7 +35,7 @@ test('revoking the refresh token ends its session, access tokens too, and nothin
   )
   t.deepEqual(await works(server, phone), [false, false])
   t.deepEqual(await works(server, tablet), [true, true])
-  const session = await server.deps.storage.findSession(decodeJwt(phone.access_token).sid as string)
+  const session = await findSession(server.deps.storage, decodeJwt(phone.access_token).sid as string)
   t.is(session?.revokedReason, 'revoked_by_client')
 })
 
@@ -160,7 +161,7 @@ test('a user token is revoked by the client it was issued to, not by the one tha
   }
 
   t.deepEqual(await works(server, tokens), [true, true])
-  t.is(await server.deps.storage.pruneRemembered(Number.MAX_SAFE_INTEGER), 0)
+  t.is(await server.deps.storage.pruneConsumed(Number.MAX_SAFE_INTEGER), 0)
 })
 
 for (const hint of ['refresh_token', 'access_token', 'x', '__proto__', '']) {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import test from 'ava'
 import pino from 'pino'
+import { clientUpdate } from '../src/clients/client.ts'
 import { digestClientSecret, masterSecretOfDigest } from '../src/clients/client_secret.ts'
 import { createMasterSecret } from '../src/keys/master_secret.ts'
 import { maxAccessTokenLifetime, publicationLead } from '../src/keys/signing_key.ts'
@@ -77,10 +78,13 @@ test('a client that authenticates after a rotation no longer depends on the old 
   const clientSecret = await server.addClient({ id: 'web', isPublic: false })
   const old = digestClientSecret(clientSecret, secrets[1]!)
   const other = digestClientSecret('another secret', secrets[1]!)
-  await server.deps.storage.changeClient('web', client => ({ ...client, secretDigests: [other, old] }), {
-    at: startTime,
-    type: 'client.updated',
-  })
+  await server.deps.storage.changeClient(
+    'web',
+    clientUpdate(client => ({ ...client, secretDigests: [other, old] }), {
+      at: startTime,
+      type: 'client.updated',
+    }),
+  )
   const introspect = (client_secret: string) =>
     server.post('/introspect', { client_id: 'web', client_secret, token: 'x' })
 

@@ -1,18 +1,21 @@
 /** decideRefresh: the table of the design's section 2 row by row, then the rotation state machine against a model. */
 import test from 'ava'
 import fc from 'fast-check'
+import { createClient } from '../src/clients/client.ts'
 import {
   createSession,
   decideRefresh,
-  decideTouch,
   firstGeneration,
   isLive,
+  mayOpenSession,
   type PresentedRefreshToken,
   type RefreshDecision,
   type RefreshPolicy,
+  refreshChange,
   renewSession,
   type Session,
 } from '../src/sessions/session.ts'
+import { decideTouch } from '../src/sessions/touch.ts'
 
 const policy: RefreshPolicy = { idleLifetime: 1000, absoluteLifetime: 5000, retryWindow: 60, lateRetryWindow: 1000 }
 const start = 1_800_000_000
@@ -223,8 +226,10 @@ test('outdated: after a renewal every older token is refused and no reuse, also 
 
 test('outdated: a cookie of before a renewal keeps nothing alive, and what has ended is not renewed', t => {
   const renewed = renewSession(rotatedSession(), start + 10, policy, {})!
-  const touch = (generation: number) => decideTouch(renewed, { generation, caller: {} }, start + 90, policy).kind
-  t.deepEqual([touch(0), touch(10), touch(11)], ['outdated', 'outdated', 'touched'])
+  const touch = (generation: number) => decideTouch(renewed, { generation, caller: {} }, start + 90, policy)
+  t.deepEqual([touch(0), touch(10)], [{ outcome: undefined }, { outcome: undefined }])
+  const touched = { ...renewed, lastSeenAt: start + 90, idleExpiresAt: start + 1090 }
+  t.like(touch(11), { outcome: touched, session: touched })
   t.is(renewSession(undefined, start, policy, {}), undefined)
   t.is(renewSession(rotatedSession({ revokedAt: start }), start, policy, {}), undefined)
   t.is(renewSession(rotatedSession(), start + 1000, policy, {}), undefined)
@@ -482,4 +487,48 @@ test('property, promise 1: any number of uses of one token inside the window hav
     }),
   )
   t.pass()
+})
+
+test('refreshChange: an ordinary rotation writes its row and says nothing, a retry and what is refused write nothing', t => {
+  const rotated = decideRefresh(rotatedSession(), present(10), start + 10, policy)
+  if (rotated.kind !== 'rotated') return t.fail(rotated.kind)
+  t.deepEqual(refreshChange(rotated, start + 10, {}), { outcome: rotated, session: rotated.session })
+  const retried = decideRefresh(rotatedSession(), present(9), start + 10, policy)
+  t.is(retried.kind, 'retried')
+  t.deepEqual(refreshChange(retried, start + 10, {}), { outcome: retried })
+  const refusals: RefreshDecision[] = [
+    ...(['unknown', 'revoked', 'expired', 'foreign', 'outdated', 'target_exceeded'] as const).map(kind => ({ kind })),
+    { kind: 'scope_exceeded', allowed: 'read' },
+  ]
+  for (const refusal of refusals) t.deepEqual(refreshChange(refusal, start, {}), { outcome: refusal })
+})
+
+test('refreshChange: what is out of the ordinary is written with its row, and says from where (RFC 9700 §4.14)', t => {
+  const caller = { ip: '192.0.2.7', userAgent: 'test', requestId: 'request-1' }
+  const session = rotatedSession({ ip: '203.0.113.1', userAgent: 'phone' })
+  const about = { userId: session.userId, clientId: session.clientId, sessionId: session.id, ip: caller.ip }
+  const typesOf = (decision: RefreshDecision) => {
+    const { outcome, session: written, events = [] } = refreshChange(decision, start + 5, caller)
+    t.is(outcome, decision)
+    t.is(written, 'session' in decision ? decision.session : undefined)
+    for (const event of events) t.like(event, { ...about, at: start + 5, requestId: caller.requestId })
+    return events.map(({ type, detail }) => (detail === undefined ? type : `${type}: ${detail}`))
+  }
+  const repeats = { ip: '203.0.113.1', userAgent: undefined }
+  const elsewhere = 'session.retried_elsewhere: repeats a refresh from 203.0.113.1 by an unnamed program'
+  t.deepEqual(typesOf({ kind: 'healed', session }), ['session.healed'])
+  t.deepEqual(typesOf({ kind: 'reused', session }), ['session.reused'])
+  t.deepEqual(typesOf({ kind: 'late_retried', session }), ['session.late_retried'])
+  t.deepEqual(typesOf({ kind: 'retried', session, repeats }), [elsewhere])
+  t.deepEqual(typesOf({ kind: 'late_retried', session, repeats }), ['session.late_retried', elsewhere])
+})
+
+test('mayOpenSession: only for a user who is there, enabled and of the version that was verified, at a client that is there', t => {
+  const user = { id: 'usr_a', username: 'alice', credentialVersion: 3, createdAt: start }
+  const client = createClient({ id: 'app', grantTypes: [], scope: '', createdAt: start })
+  t.true(mayOpenSession(user, client, 3))
+  t.false(mayOpenSession(undefined, client, 3))
+  t.false(mayOpenSession(user, undefined, 3))
+  for (const version of [2, 4]) t.false(mayOpenSession(user, client, version))
+  t.false(mayOpenSession({ ...user, disabledAt: start }, client, 3))
 })

@@ -22,6 +22,7 @@ import {
   startTime,
   type TestServer,
 } from './_server.ts'
+import { findSession } from './_storages.ts'
 
 const limited = (sessionLimit: number): ServerOptions => ({ oauth: { sessionLimit } })
 
@@ -69,7 +70,7 @@ test('at a sign-in beyond the limit the session seen longest ago ends, with a re
   for (const { refresh_token } of [seen, third, fourth]) t.is((await server.refresh(refresh_token)).status, 200)
   const [event] = await server.deps.storage.listAuditEvents(1, { type: 'session.revoked' })
   t.like(event, { userId: server.aliceId, clientId: 'app', detail: 'session_limit: 1', ip: '127.0.0.1' })
-  t.is((await server.deps.storage.findSession(event!.sessionId!))?.revokedReason, 'session_limit')
+  t.is((await findSession(server.deps.storage, event!.sessionId!))?.revokedReason, 'session_limit')
 })
 
 test('the limit counts live sessions of one user and one client', async t => {

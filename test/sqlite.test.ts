@@ -14,12 +14,19 @@ import { openSigningKey } from '../src/keys/jws.ts'
 import { createMasterSecret, parseMasterSecrets } from '../src/keys/master_secret.ts'
 import { createSigningKey } from '../src/keys/signing_key.ts'
 import { formatRefreshToken } from '../src/sessions/refresh_token.ts'
-import { createSession, decideRefresh, firstGeneration, type RefreshPolicy } from '../src/sessions/session.ts'
+import {
+  createSession,
+  decideRefresh,
+  firstGeneration,
+  type RefreshPolicy,
+  refreshChange,
+} from '../src/sessions/session.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import type { Storage } from '../src/storage/storage.ts'
 import { longestUserAgent, usernameKey } from '../src/text.ts'
 import { createPasswords } from '../src/users/password.ts'
 import { cheapHashing, createTestRandom, password, startTime as start } from './_server.ts'
+import { findSession } from './_storages.ts'
 
 const policy: RefreshPolicy = {
   idleLifetime: 30 * 86_400,
@@ -70,7 +77,9 @@ async function refresh(
   caller?: Caller,
 ): Promise<void> {
   const presented = { sessionId, generation, clientId: 'app', ...(caller && { caller }) }
-  const decision = await storage.refreshSession(sessionId, row => decideRefresh(row, presented, now, policy), now, {})
+  const decision = await storage.changeSession(sessionId, row =>
+    refreshChange(decideRefresh(row, presented, now, policy), now, {}),
+  )
   if (decision.kind !== 'rotated') throw new Error(decision.kind)
 }
 
@@ -114,13 +123,13 @@ test('reopening keeps everything that was answered', async t => {
   const { file, storage } = await openWithAlice(t)
   await signIn(storage, 'a')
   await refresh(storage, 'a', firstGeneration, start + 1)
-  const session = await storage.findSession('a')
+  const session = await findSession(storage, 'a')
   await storage.close()
 
   const { storage: reopened } = openSqliteStorage(file)
   t.teardown(() => reopened.close())
 
-  t.deepEqual(await reopened.findSession('a'), session)
+  t.deepEqual(await findSession(reopened, 'a'), session)
   t.is((await reopened.findUserByUsername('ALICE'))?.id, 'usr_alice')
   t.is((await reopened.listAuditEvents(10)).length, 3)
 })
@@ -217,9 +226,9 @@ test('migration 0001 keeps every client, user and session; clients without a sec
     { ...confidential, id: 'web', grantTypes: ['password'], scope: 'read' },
   ])
   t.is((await storage.findUserByUsername('alice'))?.id, 'usr_alice')
-  t.like(await storage.findSession('a'), { clientId: 'phone', generation: 3, idleExpiresAt: start + 9 })
+  t.like(await findSession(storage, 'a'), { clientId: 'phone', generation: 3, idleExpiresAt: start + 9 })
   t.is((await storage.listAuditEvents(9)).length, 1)
-  t.true(await storage.remember('x', start))
+  t.true(await storage.consumeOnce('x', start))
 
   const second = openSqliteStorage(file)
   await second.storage.close()
@@ -282,7 +291,7 @@ test('a database that is open elsewhere opens a second time', async t => {
   await addClient(second, 'web')
   t.is((await storage.findClient('web'))?.id, 'web')
   t.true(await signIn(storage, 'a'))
-  t.is((await second.findSession('a'))?.id, 'a')
+  t.is((await findSession(second, 'a'))?.id, 'a')
 })
 
 test('retries from elsewhere that meet two processes at once are one audit event (RFC 9700 §4.14)', async t => {
@@ -294,7 +303,7 @@ test('retries from elsewhere that meet two processes at once are one audit event
   const caller = { ip: '203.0.113.9', userAgent: 'curl' }
   const presented = { sessionId: 'a', generation: firstGeneration, clientId: 'app', caller }
   const retry = (one: Storage) =>
-    one.refreshSession('a', row => decideRefresh(row, presented, start, policy), start, caller)
+    one.changeSession('a', row => refreshChange(decideRefresh(row, presented, start, policy), start, caller))
 
   const decisions = await Promise.all([storage, second, storage, second].map(retry))
 
@@ -388,7 +397,7 @@ test('a write that waits too long is temporarily_unavailable with a time to try 
   t.is(error?.code, 'temporarily_unavailable')
   t.is(error?.retryAfter, 1)
   t.true(reads > 100)
-  t.is((await storage.findSession('a'))?.generation, firstGeneration)
+  t.is((await storage.findLiveSession('a', start))?.session.generation, firstGeneration)
 
   lock.release()
   await t.notThrowsAsync(refresh(storage, 'a', firstGeneration, start))
@@ -402,7 +411,7 @@ test('promise 3: 1,000 rotations of one session add no byte to the database', as
     const turn = Array.from({ length: 10 }, (_, j) => i + j)
     await Promise.all(turn.map(n => refresh(storage, 'a', firstGeneration + n, start + n)))
   }
-  t.is((await storage.findSession('a'))?.generation, firstGeneration + 1000)
+  t.is((await findSession(storage, 'a'))?.generation, firstGeneration + 1000)
   t.is(checkpointedSize(file), before)
 })
 

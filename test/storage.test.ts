@@ -1,7 +1,7 @@
 /** The contract of `src/storage/storage.ts`: every verb on every storage. */
 import test, { type ExecutionContext } from 'ava'
 import { type AuditEvent, type AuditEventType, auditEvent } from '../src/audit/audit.ts'
-import type { Client } from '../src/clients/client.ts'
+import { type Client, clientUpdate } from '../src/clients/client.ts'
 import type { SigningKey } from '../src/keys/signing_key.ts'
 import {
   createSession,
@@ -9,13 +9,15 @@ import {
   firstGeneration,
   type RefreshDecision,
   type RefreshPolicy,
+  refreshChange,
   renewSession,
   type Session,
 } from '../src/sessions/session.ts'
+import { disabledUpdate, ownPasswordUpdate, passwordUpdate } from '../src/sessions/user_change.ts'
 import type { Storage } from '../src/storage/storage.ts'
 import type { User } from '../src/users/user.ts'
 import { startTime as start } from './_server.ts'
-import { storages } from './_storages.ts'
+import { findSession, storages } from './_storages.ts'
 
 const policy: RefreshPolicy = { idleLifetime: 1000, absoluteLifetime: 5000, retryWindow: 60, lateRetryWindow: 1000 }
 const caller = { ip: '192.0.2.7', userAgent: 'test', requestId: 'request-1' }
@@ -114,12 +116,20 @@ async function auditCount(storage: Storage): Promise<number> {
 
 const ids = (sessions: readonly Session[]) => sessions.map(({ id }) => id)
 
+/** What the refresh grant does with a decision. */
+const decideSession = (
+  storage: Storage,
+  id: string,
+  decide: (row: Session | undefined) => RefreshDecision,
+  now = start,
+) => storage.changeSession(id, row => refreshChange(decide(row), now, caller))
+
 const refresh = (storage: Storage, id: string, generation: number, now = start) =>
-  storage.refreshSession(
+  decideSession(
+    storage,
     id,
     row => decideRefresh(row, { sessionId: id, generation, clientId: 'app' }, now, policy),
     now,
-    caller,
   )
 
 // Users.
@@ -327,54 +337,61 @@ contract('samplePasswordHashes gives others at each turn, and in the end all', a
   t.deepEqual(await storage.samplePasswordHashes(3, 3), turns[0])
 })
 
-contract('changePassword sets the hash, raises the version and ends the sessions', async (t, storage) => {
+contract('a password update sets the hash, raises the version and ends the sessions', async (t, storage) => {
   await populate(storage, session('a'), session('b'), session('other', { userId: 'usr_bob' }))
 
-  t.true(await storage.changePassword('usr_alice', 'better', event('user.password_changed', start + 5)))
+  t.true(await storage.changeUser('usr_alice', passwordUpdate('better', event('user.password_changed', start + 5))))
 
   t.like(await storage.findUser('usr_alice'), { passwordHash: 'better', credentialVersion: 2 })
-  t.deepEqual(await storage.findSession('a'), session('a', { revokedAt: start + 5, revokedReason: 'password_changed' }))
+  t.deepEqual(
+    await findSession(storage, 'a'),
+    session('a', { revokedAt: start + 5, revokedReason: 'password_changed' }),
+  )
   t.deepEqual(ids(await storage.listLiveSessions({}, start, 10)), ['other'])
   t.deepEqual(await auditTypes(storage), ['user.password_changed'])
 })
 
-contract('changeOwnPassword keeps its session as it is renewed, and ends the others', async (t, storage) => {
-  await populate(storage, session('a'), session('b'), session('c', { userId: 'usr_bob' }))
-  const renewed = session('a', {
-    generation: firstGeneration + 1,
-    parentGeneration: firstGeneration,
-    oldestGeneration: firstGeneration + 1,
-    rotatedAt: start + 5,
-    lastSeenAt: start + 5,
-    idleExpiresAt: start + 1005,
-    ip: caller.ip,
-    userAgent: caller.userAgent,
-    ipBefore: '192.0.2.1',
-    userAgentBefore: 'curl',
-  })
+contract(
+  'a password update from within a session keeps its session as it is renewed, and ends the others',
+  async (t, storage) => {
+    await populate(storage, session('a'), session('b'), session('c', { userId: 'usr_bob' }))
+    const renewed = session('a', {
+      generation: firstGeneration + 1,
+      parentGeneration: firstGeneration,
+      oldestGeneration: firstGeneration + 1,
+      rotatedAt: start + 5,
+      lastSeenAt: start + 5,
+      idleExpiresAt: start + 1005,
+      ip: caller.ip,
+      userAgent: caller.userAgent,
+      ipBefore: '192.0.2.1',
+      userAgentBefore: 'curl',
+    })
 
-  const changed = await storage.changeOwnPassword(
-    'a',
-    { passwordHash: 'better', version: 1 },
-    row => renewSession(row, start + 5, policy, caller),
-    event('user.password_changed', start + 5),
-  )
+    const change = ownPasswordUpdate(
+      { passwordHash: 'better', version: 1 },
+      row => renewSession(row, start + 5, policy, caller),
+      event('user.password_changed', start + 5),
+    )
+    const changed = await storage.changeUser('usr_alice', change, 'a')
 
-  t.deepEqual(changed, renewed)
-  t.deepEqual(await storage.findSession('a'), renewed)
-  t.like(await storage.findSession('b'), { revokedAt: start + 5, revokedReason: 'password_changed' })
-  t.deepEqual(await storage.findSession('c'), session('c', { userId: 'usr_bob' }))
-  t.like(await storage.findUser('usr_alice'), { passwordHash: 'better', credentialVersion: 2 })
-  t.deepEqual(await auditTypes(storage), ['user.password_changed'])
-})
+    t.deepEqual(changed, renewed)
+    t.deepEqual(await findSession(storage, 'a'), renewed)
+    t.like(await findSession(storage, 'b'), { revokedAt: start + 5, revokedReason: 'password_changed' })
+    t.deepEqual(await findSession(storage, 'c'), session('c', { userId: 'usr_bob' }))
+    t.like(await storage.findUser('usr_alice'), { passwordHash: 'better', credentialVersion: 2 })
+    t.deepEqual(await auditTypes(storage), ['user.password_changed'])
+  },
+)
 
 for (const [what, sessionId, version] of [
   ['another version', 'a', 2],
   ['a session that has ended', 'b', 1],
   ['a session that is not there', 'x', 1],
+  ["another user's session", 'c', 1],
 ] as const) {
-  contract(`changeOwnPassword of ${what} changes nothing`, async (t, storage) => {
-    await populate(storage, session('a'), session('b'))
+  contract(`a password update from within a session for ${what} changes nothing`, async (t, storage) => {
+    await populate(storage, session('a'), session('b'), session('c', { userId: 'usr_bob' }))
     await storage.revokeSessions({ id: 'b' }, 'logout', event('session.revoked'))
     const state = async () => [
       await storage.findUser('usr_alice'),
@@ -383,47 +400,47 @@ for (const [what, sessionId, version] of [
     ]
     const before = await state()
     const renew = (row: Session | undefined) => renewSession(row, start + 5, policy, caller)
-    const change = { passwordHash: 'better', version }
-    t.is(await storage.changeOwnPassword(sessionId, change, renew, event('user.password_changed')), undefined)
+    const change = ownPasswordUpdate({ passwordHash: 'better', version }, renew, event('user.password_changed'))
+    t.is(await storage.changeUser('usr_alice', change, sessionId), undefined)
     t.deepEqual(await state(), before)
   })
 }
 
-contract('changePassword of a user who is gone is false and writes nothing', async (t, storage) => {
+contract('a password update of a user who is gone is false and writes nothing', async (t, storage) => {
   await populate(storage, session('a'))
-  t.false(await storage.changePassword('usr_carol', 'better', event('user.password_changed')))
+  t.false(await storage.changeUser('usr_carol', passwordUpdate('better', event('user.password_changed'))))
   t.deepEqual(await auditTypes(storage), [])
 })
 
 contract('a session that ended before keeps its reason through a password change', async (t, storage) => {
   await populate(storage, session('a'))
   await storage.revokeSessions({ id: 'a' }, 'logout', event('session.revoked', start + 1))
-  await storage.changePassword('usr_alice', 'better', event('user.password_changed', start + 2))
-  t.like(await storage.findSession('a'), { revokedAt: start + 1, revokedReason: 'logout' })
+  await storage.changeUser('usr_alice', passwordUpdate('better', event('user.password_changed', start + 2)))
+  t.like(await findSession(storage, 'a'), { revokedAt: start + 1, revokedReason: 'logout' })
 })
 
 contract('disabling a user raises the version and ends the sessions; enabling revives none', async (t, storage) => {
   await populate(storage, session('a'), session('other', { userId: 'usr_bob' }))
 
-  t.true(await storage.setUserDisabled('usr_alice', true, event('user.disabled', start + 5)))
+  t.true(await storage.changeUser('usr_alice', disabledUpdate(true, event('user.disabled', start + 5))))
 
   t.like(await storage.findUser('usr_alice'), { disabledAt: start + 5, credentialVersion: 2 })
-  t.like(await storage.findSession('a'), { revokedAt: start + 5, revokedReason: 'user_disabled' })
+  t.like(await findSession(storage, 'a'), { revokedAt: start + 5, revokedReason: 'user_disabled' })
   t.deepEqual(ids(await storage.listLiveSessions({}, start, 10)), ['other'])
 
-  t.true(await storage.setUserDisabled('usr_alice', false, event('user.enabled', start + 6)))
+  t.true(await storage.changeUser('usr_alice', disabledUpdate(false, event('user.enabled', start + 6))))
 
   t.like(await storage.findUser('usr_alice'), { disabledAt: undefined, credentialVersion: 2 })
-  t.like(await storage.findSession('a'), { revokedReason: 'user_disabled' })
+  t.like(await findSession(storage, 'a'), { revokedReason: 'user_disabled' })
   t.deepEqual(await auditTypes(storage), ['user.disabled', 'user.enabled'])
 })
 
 contract('disabling or enabling a user twice, or one who is gone, is false and writes nothing', async (t, storage) => {
   await populate(storage, session('a'))
-  t.false(await storage.setUserDisabled('usr_alice', false, event('user.enabled')))
-  t.false(await storage.setUserDisabled('usr_carol', true, event('user.disabled')))
-  t.true(await storage.setUserDisabled('usr_alice', true, event('user.disabled', start + 1)))
-  t.false(await storage.setUserDisabled('usr_alice', true, event('user.disabled', start + 2)))
+  t.false(await storage.changeUser('usr_alice', disabledUpdate(false, event('user.enabled'))))
+  t.false(await storage.changeUser('usr_carol', disabledUpdate(true, event('user.disabled'))))
+  t.true(await storage.changeUser('usr_alice', disabledUpdate(true, event('user.disabled', start + 1))))
+  t.false(await storage.changeUser('usr_alice', disabledUpdate(true, event('user.disabled', start + 2))))
   t.like(await storage.findUser('usr_alice'), { disabledAt: start + 1, credentialVersion: 2 })
   t.deepEqual(await auditTypes(storage), ['user.disabled'])
 })
@@ -436,8 +453,8 @@ contract('removing a user removes the sessions too', async (t, storage) => {
 
   t.is(await storage.findUser('usr_alice'), undefined)
   t.is(await storage.findUserByUsername('alice'), undefined)
-  t.is(await storage.findSession('a'), undefined)
-  t.not(await storage.findSession('other'), undefined)
+  t.is(await findSession(storage, 'a'), undefined)
+  t.not(await findSession(storage, 'other'), undefined)
   t.deepEqual(await auditTypes(storage), ['user.removed'])
 })
 
@@ -486,13 +503,19 @@ contract('changeClient stores what is made of the record, and writes nothing for
   }
 
   const after = { ...before, secretDigests: ['new', 'old'], disabledAt: start + 1, scope: 'read' }
-  t.deepEqual(await storage.changeClient('web', change(after), event('client.updated')), after)
+  t.deepEqual(await storage.changeClient('web', clientUpdate(change(after), event('client.updated'))), after)
   t.deepEqual(await storage.findClient('web'), after)
-  t.deepEqual(await storage.changeClient('web', change(before), event('client.enabled')), before)
+  t.deepEqual(await storage.changeClient('web', clientUpdate(change(before), event('client.enabled'))), before)
   t.deepEqual(seen, [before, after])
 
-  t.is(await storage.changeClient('web', () => undefined, event('client.updated')), undefined)
-  t.is(await storage.changeClient('app', change({ scope: 'all' }), event('client.updated')), undefined)
+  t.is(
+    await storage.changeClient(
+      'web',
+      clientUpdate(() => undefined, event('client.updated')),
+    ),
+    undefined,
+  )
+  t.is(await storage.changeClient('app', clientUpdate(change({ scope: 'all' }), event('client.updated'))), undefined)
   t.deepEqual(await storage.listClients(), [before])
   t.deepEqual(await auditTypes(storage), ['client.created', 'client.updated', 'client.enabled'])
 })
@@ -502,7 +525,9 @@ contract('a change that throws changes nothing', async (t, storage) => {
   const change = () => {
     throw new Error('makes no sense')
   }
-  await t.throwsAsync(storage.changeClient('web', change, event('client.updated')), { message: 'makes no sense' })
+  await t.throwsAsync(storage.changeClient('web', clientUpdate(change, event('client.updated'))), {
+    message: 'makes no sense',
+  })
   t.deepEqual(await storage.findClient('web'), client('web'))
   t.deepEqual(await auditTypes(storage), ['client.created'])
 })
@@ -513,39 +538,47 @@ contract('concurrent changes of one client lose none', async (t, storage) => {
     ...current,
     secretDigests: [digest, ...current.secretDigests],
   })
-  await Promise.all(['a', 'b', 'c'].map(digest => storage.changeClient('web', add(digest), event('client.updated'))))
+  await Promise.all(
+    ['a', 'b', 'c'].map(digest => storage.changeClient('web', clientUpdate(add(digest), event('client.updated')))),
+  )
   t.deepEqual([...((await storage.findClient('web'))?.secretDigests ?? [])].sort(), ['a', 'b', 'c'])
 })
 
 // Identifiers that count once.
 
-contract('remember is true once, also for many at the same moment, and writes its event once', async (t, storage) => {
-  const answers = await Promise.all(
-    Array.from({ length: 20 }, () => storage.remember('jti', start + 60, event('token.revoked'))),
-  )
-  t.is(answers.filter(answer => answer).length, 1)
-  t.true(await storage.isRemembered('jti'))
-  t.false(await storage.isRemembered('JTI'))
-  t.true(await storage.remember('JTI', start + 60))
-  t.deepEqual(await auditTypes(storage), ['token.revoked'])
-})
+contract(
+  'consumeOnce is true once, also for many at the same moment, and writes its event once',
+  async (t, storage) => {
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => storage.consumeOnce('jti', start + 60, event('token.revoked'))),
+    )
+    t.is(answers.filter(answer => answer).length, 1)
+    t.true(await storage.isConsumed('jti'))
+    t.false(await storage.isConsumed('JTI'))
+    t.true(await storage.consumeOnce('JTI', start + 60))
+    t.deepEqual(await auditTypes(storage), ['token.revoked'])
+  },
+)
 
-contract('pruneRemembered forgets what expired, and nothing else', async (t, storage) => {
+contract('pruneConsumed forgets what expired, and nothing else', async (t, storage) => {
   for (const [id, expiresAt] of [
     ['a', start],
     ['b', start + 1],
     ['c', start + 2],
   ] as const)
-    await storage.remember(id, expiresAt)
-  t.is(await storage.pruneRemembered(start + 1), 2)
-  t.is(await storage.pruneRemembered(start + 1), 0)
-  t.deepEqual(await Promise.all(['a', 'b', 'c'].map(id => storage.isRemembered(id))), [false, false, true])
+    await storage.consumeOnce(id, expiresAt)
+  t.is(await storage.pruneConsumed(start + 1), 2)
+  t.is(await storage.pruneConsumed(start + 1), 0)
+  t.deepEqual(await Promise.all(['a', 'b', 'c'].map(id => storage.isConsumed(id))), [false, false, true])
 })
 
 contract('disabling a client leaves its sessions alone', async (t, storage) => {
   await populate(storage, session('a'))
-  await storage.changeClient('app', app => ({ ...app, disabledAt: start }), event('client.disabled'))
-  t.deepEqual(await storage.findSession('a'), session('a'))
+  await storage.changeClient(
+    'app',
+    clientUpdate(app => ({ ...app, disabledAt: start }), event('client.disabled')),
+  )
+  t.deepEqual(await findSession(storage, 'a'), session('a'))
 })
 
 contract('removing a client removes its sessions too', async (t, storage) => {
@@ -555,8 +588,8 @@ contract('removing a client removes its sessions too', async (t, storage) => {
   t.false(await storage.removeClient('app', event('client.removed')))
 
   t.is(await storage.findClient('app'), undefined)
-  t.is(await storage.findSession('a'), undefined)
-  t.not(await storage.findSession('other'), undefined)
+  t.is(await findSession(storage, 'a'), undefined)
+  t.not(await findSession(storage, 'other'), undefined)
   t.deepEqual(await auditTypes(storage), ['client.removed'])
 })
 
@@ -598,20 +631,20 @@ contract('createSession keeps every member of a session', async (t, storage) => 
   const full = session('a')
   const bare = session('b', { device: undefined, ip: undefined, userAgent: undefined, scope: '' })
   await populate(storage, full, bare)
-  t.deepEqual(await storage.findSession('a'), full)
-  t.deepEqual(await storage.findSession('b'), bare)
-  t.is(await storage.findSession('c'), undefined)
+  t.deepEqual(await findSession(storage, 'a'), full)
+  t.deepEqual(await findSession(storage, 'b'), bare)
+  t.is(await findSession(storage, 'c'), undefined)
 })
 
 contract('createSession is refused when the password was changed meanwhile, and writes nothing', async (t, storage) => {
   await populate(storage)
-  await storage.changePassword('usr_alice', 'changed', event('user.password_changed'))
+  await storage.changeUser('usr_alice', passwordUpdate('changed', event('user.password_changed')))
   const before = await auditCount(storage)
 
   const credentials = { version: 1, passwordHash: 'rehashed' }
   t.false(await storage.createSession(session('a'), credentials, event('session.created')))
 
-  t.is(await storage.findSession('a'), undefined)
+  t.is(await findSession(storage, 'a'), undefined)
   t.is((await storage.findUser('usr_alice'))?.passwordHash, 'changed')
   t.is(await auditCount(storage), before)
   t.true(await storage.createSession(session('a'), { ...credentials, version: 2 }, event('session.created')))
@@ -619,11 +652,11 @@ contract('createSession is refused when the password was changed meanwhile, and 
 
 contract('createSession is refused when the user was disabled meanwhile', async (t, storage) => {
   await populate(storage)
-  await storage.setUserDisabled('usr_alice', true, event('user.disabled'))
+  await storage.changeUser('usr_alice', disabledUpdate(true, event('user.disabled')))
   for (const version of [1, 2]) {
     t.false(await storage.createSession(session('a'), { version }, event('session.created')))
   }
-  await storage.setUserDisabled('usr_alice', false, event('user.enabled'))
+  await storage.changeUser('usr_alice', disabledUpdate(false, event('user.enabled')))
   // The version that was verified before the disabling stays dead.
   t.false(await storage.createSession(session('a'), { version: 1 }, event('session.created')))
   t.true(await storage.createSession(session('a'), { version: 2 }, event('session.created')))
@@ -634,14 +667,14 @@ contract('createSession is refused when the user was removed meanwhile', async (
   t.true(await storage.createSession(session('a'), { version: 1 }, event('session.created')))
   await storage.removeUser('usr_alice', event('user.removed'))
   t.false(await storage.createSession(session('b'), { version: 1 }, event('session.created')))
-  t.is(await storage.findSession('b'), undefined)
+  t.is(await findSession(storage, 'b'), undefined)
 })
 
 contract('createSession is refused when the client was removed meanwhile', async (t, storage) => {
   await populate(storage)
   await storage.removeClient('app', event('client.removed'))
   t.false(await storage.createSession(session('a'), { version: 1 }, event('session.created')))
-  t.is(await storage.findSession('a'), undefined)
+  t.is(await findSession(storage, 'a'), undefined)
   t.true(await storage.createSession(session('a', { clientId: 'web' }), { version: 1 }, event('session.created')))
 })
 
@@ -655,7 +688,7 @@ contract('createSession stores a better hash of the same password, ending nothin
 
 contract('a sign-in that races a password change leaves no session behind, whichever is first', async (t, storage) => {
   await populate(storage)
-  const change = (hash: string) => storage.changePassword('usr_alice', hash, event('user.password_changed'))
+  const change = (hash: string) => storage.changeUser('usr_alice', passwordUpdate(hash, event('user.password_changed')))
   const signIn = (id: string, version: number) =>
     storage.createSession(session(id), { version }, event('session.created'))
 
@@ -664,7 +697,7 @@ contract('a sign-in that races a password change leaves no session behind, which
   t.deepEqual(await storage.listLiveSessions({ userId: 'usr_alice' }, start, 10), [])
 })
 
-contract('refreshSession: rotate writes the row and leaves no trace in the audit trail', async (t, storage) => {
+contract('changeSession: rotate writes the row and leaves no trace in the audit trail', async (t, storage) => {
   await populate(storage, session('a'), session('b'))
 
   const decision = await refresh(storage, 'a', firstGeneration, start + 100)
@@ -677,12 +710,12 @@ contract('refreshSession: rotate writes the row and leaves no trace in the audit
     idleExpiresAt: start + 1100,
   })
   t.deepEqual(decision, { kind: 'rotated', session: expected })
-  t.deepEqual(await storage.findSession('a'), expected)
-  t.deepEqual(await storage.findSession('b'), session('b'))
+  t.deepEqual(await findSession(storage, 'a'), expected)
+  t.deepEqual(await findSession(storage, 'b'), session('b'))
   t.deepEqual(await auditTypes(storage), [])
 })
 
-contract('refreshSession: retry writes nothing', async (t, storage) => {
+contract('changeSession: retry writes nothing', async (t, storage) => {
   await populate(storage, session('a'))
   const first = await refresh(storage, 'a', firstGeneration, start + 100)
 
@@ -690,27 +723,27 @@ contract('refreshSession: retry writes nothing', async (t, storage) => {
 
   t.is(decision.kind, 'retried')
   t.deepEqual('session' in decision && decision.session, 'session' in first && first.session)
-  t.like(await storage.findSession('a'), { generation: firstGeneration + 1, lastSeenAt: start + 100 })
+  t.like(await findSession(storage, 'a'), { generation: firstGeneration + 1, lastSeenAt: start + 100 })
   t.deepEqual(await auditTypes(storage), [])
 })
 
-contract('refreshSession: a retry is not written even where its session differs from the row', async (t, storage) => {
+contract('changeSession: a retry is not written even where its session differs from the row', async (t, storage) => {
   await populate(storage, session('a'))
   const changed = session('a', { generation: firstGeneration + 9 })
   const decide = (kind: 'retried' | 'rotated') => () => ({ kind, session: changed })
-  await storage.refreshSession('a', decide('retried'), start, caller)
-  t.deepEqual(await storage.findSession('a'), session('a'))
-  await storage.refreshSession('a', decide('rotated'), start, caller)
-  t.deepEqual(await storage.findSession('a'), changed)
+  await decideSession(storage, 'a', decide('retried'))
+  t.deepEqual(await findSession(storage, 'a'), session('a'))
+  await decideSession(storage, 'a', decide('rotated'))
+  t.deepEqual(await findSession(storage, 'a'), changed)
 })
 
-contract('refreshSession: late retry writes the row and an audit event together', async (t, storage) => {
+contract('changeSession: late retry writes the row and an audit event together', async (t, storage) => {
   await populate(storage, session('a'))
   await refresh(storage, 'a', firstGeneration, start + 100)
 
   t.is((await refresh(storage, 'a', firstGeneration, start + 300)).kind, 'late_retried')
 
-  t.like(await storage.findSession('a'), { generation: firstGeneration + 2, parentGeneration: firstGeneration })
+  t.like(await findSession(storage, 'a'), { generation: firstGeneration + 2, parentGeneration: firstGeneration })
   t.deepEqual((await storage.listAuditEvents(1))[0], {
     at: start + 300,
     type: 'session.late_retried',
@@ -722,21 +755,21 @@ contract('refreshSession: late retry writes the row and an audit event together'
   })
 })
 
-contract('refreshSession: heal writes the row and an audit event together', async (t, storage) => {
+contract('changeSession: heal writes the row and an audit event together', async (t, storage) => {
   await populate(storage, session('a'))
   t.is((await refresh(storage, 'a', firstGeneration + 40)).kind, 'healed')
-  t.like(await storage.findSession('a'), { generation: firstGeneration + 41, parentGeneration: firstGeneration + 40 })
+  t.like(await findSession(storage, 'a'), { generation: firstGeneration + 41, parentGeneration: firstGeneration + 40 })
   t.deepEqual(await auditTypes(storage), ['session.healed'])
 })
 
-contract('refreshSession: reuse commits the revocation and its audit event (RFC 9700 §4.14.2)', async (t, storage) => {
+contract('changeSession: reuse commits the revocation and its audit event (RFC 9700 §4.14.2)', async (t, storage) => {
   await populate(storage, session('a'), session('b'))
   await refresh(storage, 'a', firstGeneration)
   await refresh(storage, 'a', firstGeneration + 1)
 
   t.is((await refresh(storage, 'a', firstGeneration, start + 7)).kind, 'reused')
 
-  t.like(await storage.findSession('a'), {
+  t.like(await findSession(storage, 'a'), {
     revokedAt: start + 7,
     revokedReason: 'refresh_token_reuse',
     generation: firstGeneration + 2,
@@ -746,7 +779,7 @@ contract('refreshSession: reuse commits the revocation and its audit event (RFC 
   t.deepEqual(await auditTypes(storage), ['session.reused'])
 })
 
-contract('refreshSession: what is refused writes nothing', async (t, storage) => {
+contract('changeSession: what is refused writes nothing', async (t, storage) => {
   const refusals: RefreshDecision[] = [
     { kind: 'unknown' },
     { kind: 'revoked' },
@@ -756,13 +789,64 @@ contract('refreshSession: what is refused writes nothing', async (t, storage) =>
   ]
   await populate(storage, session('a'))
   for (const refusal of refusals) {
-    t.deepEqual(await storage.refreshSession('a', () => refusal, start, caller), refusal)
+    t.deepEqual(await decideSession(storage, 'a', () => refusal), refusal)
   }
-  t.deepEqual(await storage.findSession('a'), session('a'))
+  t.deepEqual(await findSession(storage, 'a'), session('a'))
   t.deepEqual(await auditTypes(storage), [])
 })
 
-contract('refreshSession: decide sees the row, or undefined when there is none', async (t, storage) => {
+contract('changeSession writes what it is given, whatever of the session that changes', async (t, storage) => {
+  const changes: Partial<Session>[] = [
+    { generation: 5, parentGeneration: 4, rotatedAt: start + 1, lastSeenAt: start + 1, idleExpiresAt: start + 9 },
+    { scope: 'read' },
+    { audience: [] },
+    { amr: ['pwd', 'otp'] },
+    { authTime: start + 1 },
+    { expiresAt: start + 9 },
+    { device: undefined },
+    { ip: undefined },
+    { userAgent: 'another' },
+    { seenBeforeAt: start + 1 },
+    { ipBefore: '' },
+    { userAgentBefore: 'another' },
+    { retriedElsewhereAt: start + 1 },
+    { oldestGeneration: 4 },
+    { revokedAt: start + 1, revokedReason: 'logout' },
+  ]
+  await populate(storage, ...changes.map((_, i) => session(`s${i}`)))
+  for (const [i, change] of changes.entries()) {
+    const id = `s${i}`
+    const answer = await storage.changeSession(id, row => ({ outcome: 'an outcome', session: { ...row!, ...change } }))
+    t.is(answer, 'an outcome')
+    t.deepEqual(await findSession(storage, id), session(id, change), JSON.stringify(change))
+  }
+  t.deepEqual(await auditTypes(storage), [])
+})
+
+contract('changeUser writes what it is given, and ends no session unless it is told to', async (t, storage) => {
+  await populate(storage, session('a'))
+  const changed = user('alice', {
+    email: 'alice@example.com',
+    fullName: 'Alice',
+    passwordHash: undefined,
+    credentialVersion: 7,
+    disabledAt: start + 1,
+  })
+  const seen: (User | undefined)[] = []
+  for (const id of ['usr_alice', 'usr_carol']) {
+    const answer = await storage.changeUser(id, row => {
+      seen.push(row)
+      return row === undefined ? { outcome: 'nobody' } : { outcome: 'somebody', user: changed }
+    })
+    t.is(answer, id === 'usr_alice' ? 'somebody' : 'nobody')
+  }
+  t.deepEqual(seen, [user('alice'), undefined])
+  t.deepEqual(await storage.findUser('usr_alice'), changed)
+  t.deepEqual(await findSession(storage, 'a'), session('a'))
+  t.deepEqual(await auditTypes(storage), [])
+})
+
+contract('changeSession: decide sees the row, or undefined when there is none', async (t, storage) => {
   await populate(storage, session('a'))
   const seen = new Map<string, Session | undefined>()
   for (const id of ['a', 'nobody']) {
@@ -770,11 +854,11 @@ contract('refreshSession: decide sees the row, or undefined when there is none',
       seen.set(id, row)
       return { kind: 'unknown' }
     }
-    await storage.refreshSession(id, look, start, caller)
+    await decideSession(storage, id, look)
   }
   t.deepEqual(seen.get('a'), session('a'))
   t.deepEqual([seen.has('nobody'), seen.get('nobody')], [true, undefined])
-  t.is(await storage.findSession('nobody'), undefined)
+  t.is(await findSession(storage, 'nobody'), undefined)
 })
 
 contract('promise 1: 20 parallel uses of one token make one rotation and 19 retries', async (t, storage) => {
@@ -782,7 +866,7 @@ contract('promise 1: 20 parallel uses of one token make one rotation and 19 retr
   const decisions = await Promise.all(Array.from({ length: 20 }, () => refresh(storage, 'a', firstGeneration)))
   t.is(decisions.filter(({ kind }) => kind === 'rotated').length, 1)
   t.is(decisions.filter(({ kind }) => kind === 'retried').length, 19)
-  t.is((await storage.findSession('a'))?.generation, firstGeneration + 1)
+  t.is((await findSession(storage, 'a'))?.generation, firstGeneration + 1)
 })
 
 contract(
@@ -791,15 +875,13 @@ contract(
     await populate(storage, session('a'))
     const next = (row: Session | undefined): RefreshDecision =>
       row === undefined ? { kind: 'unknown' } : { kind: 'rotated', session: { ...row, generation: row.generation + 1 } }
-    const decisions = await Promise.all(
-      Array.from({ length: 20 }, () => storage.refreshSession('a', next, start, caller)),
-    )
+    const decisions = await Promise.all(Array.from({ length: 20 }, () => decideSession(storage, 'a', next)))
     const generations = decisions.map(decision => ('session' in decision ? decision.session.generation : 0))
     t.deepEqual(
       generations.toSorted((a, b) => a - b),
       Array.from({ length: 20 }, (_, i) => firstGeneration + 1 + i),
     )
-    t.is((await storage.findSession('a'))?.generation, firstGeneration + 20)
+    t.is((await findSession(storage, 'a'))?.generation, firstGeneration + 20)
   },
 )
 
@@ -812,7 +894,7 @@ contract('a decide that throws rejects and writes nothing; other writes of the m
 
   const outcomes = await Promise.allSettled([
     refresh(storage, 'a', firstGeneration, start + 1),
-    storage.refreshSession('b', broken, start + 1, caller),
+    decideSession(storage, 'b', broken, start + 1),
     refresh(storage, 'c', firstGeneration, start + 1),
     storage.revokeSessions({ id: 'c' }, 'logout', event('session.revoked')),
   ])
@@ -821,9 +903,9 @@ contract('a decide that throws rejects and writes nothing; other writes of the m
     outcomes.map(outcome => (outcome.status === 'rejected' ? outcome.reason : 'done')),
     ['done', mistake, 'done', 'done'],
   )
-  t.is((await storage.findSession('a'))?.generation, firstGeneration + 1)
-  t.deepEqual(await storage.findSession('b'), session('b'))
-  t.like(await storage.findSession('c'), { generation: firstGeneration + 1, revokedReason: 'logout' })
+  t.is((await findSession(storage, 'a'))?.generation, firstGeneration + 1)
+  t.deepEqual(await findSession(storage, 'b'), session('b'))
+  t.like(await findSession(storage, 'c'), { generation: firstGeneration + 1, revokedReason: 'logout' })
   t.deepEqual(await auditTypes(storage), ['session.revoked'])
 })
 
@@ -855,7 +937,7 @@ contract('findLiveSession gives the session with its user until either expiry', 
 
 contract("a session of the server's own audience stays one", async (t, storage) => {
   await populate(storage, session('a', { audience: [] }))
-  t.deepEqual((await storage.findSession('a'))?.audience, [])
+  t.deepEqual((await findSession(storage, 'a'))?.audience, [])
 })
 
 contract(
@@ -948,7 +1030,7 @@ contract('revokeSessions says when and why, and never again for the same session
   await populate(storage, session('a'))
   t.is(await storage.revokeSessions({ id: 'a' }, 'logout', event('session.revoked', start + 5)), 1)
   t.is(await storage.revokeSessions({ id: 'a' }, 'revoked_by_operator', event('session.revoked', start + 6)), 0)
-  t.deepEqual(await storage.findSession('a'), session('a', { revokedAt: start + 5, revokedReason: 'logout' }))
+  t.deepEqual(await findSession(storage, 'a'), session('a', { revokedAt: start + 5, revokedReason: 'logout' }))
   t.deepEqual(await auditTypes(storage), ['session.revoked'])
 })
 
@@ -965,7 +1047,7 @@ contract('revokeSessions records the reason and how many, after what the event s
 contract('revokeSessions does not count what has expired', async (t, storage) => {
   await populate(storage, session('a'))
   t.is(await storage.revokeSessions({}, 'logout', event('session.revoked', start + 1000)), 0)
-  t.is((await storage.findSession('a'))?.revokedAt, undefined)
+  t.is((await findSession(storage, 'a'))?.revokedAt, undefined)
   t.is(await storage.revokeSessions({}, 'logout', event('session.revoked', start + 999)), 1)
 })
 
@@ -1055,7 +1137,7 @@ contract(
     t.is(after === '' ? '' : await storage.pruneSessions(after, start + 100), '')
 
     const kept = await Promise.all(
-      ['idle', 'absolute', 'revoked', 'later', 'live'].map(async id => (await storage.findSession(id)) !== undefined),
+      ['idle', 'absolute', 'revoked', 'later', 'live'].map(async id => (await findSession(storage, id)) !== undefined),
     )
     t.deepEqual(kept, [false, false, false, true, true])
   },

@@ -5,7 +5,7 @@
 import test, { type ExecutionContext } from 'ava'
 import { decodeJwt } from 'jose'
 import { auditEvent } from '../src/audit/audit.ts'
-import type { Client } from '../src/clients/client.ts'
+import { type Client, clientUpdate } from '../src/clients/client.ts'
 import type { OAuthConfig } from '../src/oauth/deps.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import { getByCookie, isSignedIn, setCookieValue, signInByCookie, withCookie } from './_cookies.ts'
@@ -30,8 +30,7 @@ const day = 86_400
 const changeClient = (server: TestServer, changes: Partial<Client>, id = 'app') =>
   server.deps.storage.changeClient(
     id,
-    client => ({ ...client, ...changes }),
-    auditEvent('client.updated', server.clock.now(), {}),
+    clientUpdate(client => ({ ...client, ...changes }), auditEvent('client.updated', server.clock.now(), {})),
   )
 
 /** A server, and a session of `app` whose newest refresh token is kept. */

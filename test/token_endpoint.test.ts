@@ -8,6 +8,7 @@ import bcrypt from 'bcrypt'
 import Database from 'better-sqlite3'
 import { decodeJwt } from 'jose'
 import { auditEvent } from '../src/audit/audit.ts'
+import { passwordUpdate } from '../src/sessions/user_change.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import { createPasswords } from '../src/users/password.ts'
 import {
@@ -572,7 +573,10 @@ test('a password changed while it is being hashed anew is not overwritten', asyn
   const changed = await server.deps.passwords.hash('another password')
 
   const signIn = postText(server, signInForm)
-  await server.deps.storage.changePassword(userId, changed, auditEvent('user.password_changed', startTime, {}))
+  await server.deps.storage.changeUser(
+    userId,
+    passwordUpdate(changed, auditEvent('user.password_changed', startTime, {})),
+  )
   await signIn
 
   t.is((await server.deps.storage.findUser(userId))?.passwordHash, changed)

@@ -3,7 +3,9 @@ import { createHmac } from 'node:crypto'
 import test from 'ava'
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose'
 import { auditEvent } from '../src/audit/audit.ts'
+import { clientUpdate } from '../src/clients/client.ts'
 import { signingAlgs } from '../src/keys/signing_key.ts'
+import { disabledUpdate } from '../src/sessions/user_change.ts'
 import {
   type Answer,
   oauthConfig,
@@ -267,7 +269,7 @@ test("a disabled user's and a removed user's access tokens are refused", async t
   const [alices, bobs] = [await server.signIn(), await server.signIn({ username: 'bob' })]
   const { storage } = server.deps
 
-  await storage.setUserDisabled(server.aliceId, true, auditEvent('user.disabled', startTime, {}))
+  await storage.changeUser(server.aliceId, disabledUpdate(true, auditEvent('user.disabled', startTime, {})))
   t.deepEqual(refusal(await server.me(alices.access_token)), invalidToken)
   t.is((await server.me(bobs.access_token)).status, 200)
   await storage.removeUser(bobsId, auditEvent('user.removed', startTime, {}))
@@ -468,8 +470,7 @@ test("a disabled client's access tokens are refused until it is enabled again", 
   const setDisabled = (disabledAt: number | undefined) =>
     server.deps.storage.changeClient(
       'app',
-      client => ({ ...client, disabledAt }),
-      auditEvent('client.updated', startTime, {}),
+      clientUpdate(client => ({ ...client, disabledAt }), auditEvent('client.updated', startTime, {})),
     )
 
   await setDisabled(startTime)

@@ -5,6 +5,7 @@ import {
   type Client,
   clientAuthenticationMethods,
   clientProblem,
+  clientUpdate,
   createClient,
   hasSecret,
   isClientId,
@@ -286,12 +287,17 @@ async function updateClient(id: string, options: Json & SettingOptions): Promise
       hasSecret({ ...before, ...settings }) && !hasSecret(before) ? await newSecret(storage, config, {}) : undefined
     const changed = await storage.changeClient(
       id,
-      client => {
-        const next = withoutWhatIsNotUsed({ ...client, ...settings }, settings)
-        const needsSecret = hasSecret(next) && next.secretDigests.length === 0
-        return insistOnSense(needsSecret && secret !== undefined ? addSecretDigest(next, secret.digest) : next, config)
-      },
-      operatorEvent('client.updated', { clientId: id, detail: Object.keys(settings).join(' ') }),
+      clientUpdate(
+        client => {
+          const next = withoutWhatIsNotUsed({ ...client, ...settings }, settings)
+          const needsSecret = hasSecret(next) && next.secretDigests.length === 0
+          return insistOnSense(
+            needsSecret && secret !== undefined ? addSecretDigest(next, secret.digest) : next,
+            config,
+          )
+        },
+        operatorEvent('client.updated', { clientId: id, detail: Object.keys(settings).join(' ') }),
+      ),
     )
     const touched = changed === undefined ? 0 : await countTouchedSessions(storage, config, before, changed)
     const document = { ...describeClient(changed ?? before), ...secret?.shown, sessions_touched: touched }
@@ -331,8 +337,10 @@ async function rotateSecret(id: string, options: Json & SecretOption & { now?: t
     const secret = await newSecret(storage, config, options)
     const changed = await storage.changeClient(
       id,
-      current => addSecretDigest(options.now ? { ...current, secretDigests: [] } : current, secret.digest),
-      operatorEvent('client.secret_rotated', { clientId: id }),
+      clientUpdate(
+        current => addSecretDigest(options.now ? { ...current, secretDigests: [] } : current, secret.digest),
+        operatorEvent('client.secret_rotated', { clientId: id }),
+      ),
     )
     const document = { ...describeClient(changed ?? client), ...secret.shown }
     const about = options.now
@@ -347,9 +355,13 @@ async function dropOldSecret(id: string, options: Json): Promise<void> {
     const client = await getClient(storage, id)
     const changed = await storage.changeClient(
       id,
-      current =>
-        current.secretDigests.length > 1 ? { ...current, secretDigests: current.secretDigests.slice(0, 1) } : undefined,
-      operatorEvent('client.old_secret_dropped', { clientId: id }),
+      clientUpdate(
+        current =>
+          current.secretDigests.length > 1
+            ? { ...current, secretDigests: current.secretDigests.slice(0, 1) }
+            : undefined,
+        operatorEvent('client.old_secret_dropped', { clientId: id }),
+      ),
     )
     const text = changed === undefined ? `${id} has no old secret` : `ended the old secret of ${id}`
     output(options, describeClient(changed ?? client), text)
@@ -383,11 +395,13 @@ async function setDisabled(id: string, disabled: boolean, options: Json): Promis
     const event = operatorEvent(disabled ? 'client.disabled' : 'client.enabled', { clientId: id })
     await storage.changeClient(
       id,
-      client =>
-        disabled === (client.disabledAt !== undefined)
-          ? undefined
-          : { ...client, disabledAt: disabled ? event.at : undefined },
-      event,
+      clientUpdate(
+        client =>
+          disabled === (client.disabledAt !== undefined)
+            ? undefined
+            : { ...client, disabledAt: disabled ? event.at : undefined },
+        event,
+      ),
     )
     output(options, describeClient(await getClient(storage, id)), `${id} is ${disabled ? 'disabled' : 'enabled'}`)
   })

@@ -5,6 +5,7 @@ import { buffer } from 'node:stream/consumers'
 import { Command } from 'commander'
 import type { Config } from '../config.ts'
 import { printable, printableBrief } from '../printable.ts'
+import { disabledUpdate, passwordUpdate } from '../sessions/user_change.ts'
 import type { Storage } from '../storage/storage.ts'
 import { now, randomBytes } from '../system.ts'
 import { type Reading, readEmail, readFullName, readUsername, usernameFold } from '../text.ts'
@@ -288,7 +289,10 @@ async function setPassword(username: string, options: Json & PasswordOption): Pr
   await withStorage(async (storage, config) => {
     const user = await getUser(storage, username)
     const passwordHash = await readAndHashPassword(config, options)
-    await storage.changePassword(user.id, passwordHash, operatorEvent('user.password_changed', { userId: user.id }))
+    await storage.changeUser(
+      user.id,
+      passwordUpdate(passwordHash, operatorEvent('user.password_changed', { userId: user.id })),
+    )
     output(options, describeUser(user), `set the password of ${user.username}; all sessions of this user have ended`)
   })
 }
@@ -297,7 +301,7 @@ async function setDisabled(username: string, disabled: boolean, options: Json): 
   await withStorage(async storage => {
     const user = await getUser(storage, username)
     const event = operatorEvent(disabled ? 'user.disabled' : 'user.enabled', { userId: user.id })
-    await storage.setUserDisabled(user.id, disabled, event)
+    await storage.changeUser(user.id, disabledUpdate(disabled, event))
     const state = disabled ? 'disabled; all sessions of this user have ended' : 'enabled'
     output(options, describeUser(await getUser(storage, username)), `${user.username} is ${state}`)
   })

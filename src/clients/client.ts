@@ -1,6 +1,7 @@
 /** Clients: the applications that may ask for tokens. RFC 6749 §2; member names after RFC 7591 §2. */
 import { createPublicKey } from 'node:crypto'
 import type { JSONWebKeySet, JWK } from 'jose'
+import type { AuditEvent } from '../audit/audit.ts'
 import { userIdPrefix } from '../users/user.ts'
 
 /** The names of the registry of RFC 7591 §4.2. */
@@ -43,6 +44,22 @@ export type Params = Readonly<Partial<Record<string, string>>>
 
 /** What of a token request says what is wanted; `resource` may be repeated (RFC 8707 §2). */
 export type TokenParams = Readonly<{ params: Params; resources: readonly string[] }>
+
+/** What a decision comes to, in one transaction: what it answers, and what is to be written. Without `client` the record stays as it is. */
+export type ClientChange<Outcome> = Readonly<{ outcome: Outcome; client?: Client; event?: AuditEvent }>
+
+/**
+ * Replaces a client's record by what `update` makes of it. Decides the record as it is from now on, or undefined when nothing changes
+ * or there is no such client.
+ *
+ * @param update pure and synchronous; undefined when there is nothing to change
+ */
+export function clientUpdate(update: (client: Client) => Client | undefined, event: AuditEvent) {
+  return (before: Client | undefined): ClientChange<Client | undefined> => {
+    const client = before && update(before)
+    return client === undefined ? { outcome: undefined } : { outcome: client, client, event }
+  }
+}
 
 /** A client of which nothing is said but what it must have: a public one. */
 export function createClient(

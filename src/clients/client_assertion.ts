@@ -49,7 +49,7 @@ export function claimedClientId(assertion: string): string | undefined {
 }
 
 /**
- * Verifies an assertion and remembers its `jti`, so that it works once.
+ * Verifies an assertion and consumes its `jti`, so that it works once.
  *
  * @returns the client that made it
  * @throws AssertionError when it cannot be believed
@@ -66,7 +66,7 @@ export async function verifyClientAssertion(deps: AssertionDeps, assertion: stri
   const { jti, exp } = await verify(deps, client, assertion).catch(error => {
     throw new AssertionError(`client ${client.id}: ${error.message}`, { cause: error })
   })
-  if (!(await rememberOnce(deps, client, jti, exp)))
+  if (!(await consumeJti(deps, client, jti, exp)))
     throw new AssertionError(`client ${client.id}: its jti was used before`)
   return client
 }
@@ -127,11 +127,11 @@ function withNamelessKeys(getKey: JWTVerifyGetKey, keys: () => readonly JWK[]): 
 }
 
 /** @returns false when it was there already */
-async function rememberOnce({ storage }: AssertionDeps, client: Client, jti: string, exp: number): Promise<boolean> {
+async function consumeJti({ storage }: AssertionDeps, client: Client, jti: string, exp: number): Promise<boolean> {
   // As a digest: of one size, whatever the client chose.
   const id = createHash('sha256').update(`assertion\0${client.id}\0${jti}`).digest('base64url')
   // Looked up first, so that a replay costs no write.
-  return !(await storage.isRemembered(id)) && (await storage.remember(id, Math.ceil(exp) + clockTolerance))
+  return !(await storage.isConsumed(id)) && (await storage.consumeOnce(id, Math.ceil(exp) + clockTolerance))
 }
 
 /** Another key than the one that signed, or one that no signature can be verified by. */

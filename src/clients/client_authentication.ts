@@ -7,7 +7,7 @@ import { isRefusal, type Refusals } from '../audit/refusals.ts'
 import { OAuthError } from '../error.ts'
 import type { MasterSecrets } from '../keys/master_secret.ts'
 import type { Throttle } from '../throttle/throttle.ts'
-import type { Client, ClientAuthenticationMethod, Params } from './client.ts'
+import { type Client, type ClientAuthenticationMethod, clientUpdate, type Params } from './client.ts'
 import { type AssertionDeps, AssertionError, claimedClientId, verifyClientAssertion } from './client_assertion.ts'
 import { masterSecretOfDigest, renewDigests, verifyClientSecret } from './client_secret.ts'
 
@@ -159,11 +159,10 @@ async function renewDigestsOf(
   try {
     await deps.storage.changeClient(
       id,
-      client => {
+      clientUpdate(client => {
         const renewed = renewDigests(secret, client.secretDigests, deps.secrets)
         return renewed && { ...client, secretDigests: renewed }
-      },
-      event,
+      }, event),
     )
   } catch (error) {
     // The next time will do; a client that has shown its secret is not turned away for it.

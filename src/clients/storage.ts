@@ -1,6 +1,6 @@
 /** What clients ask of a database. */
 import type { AuditEvent } from '../audit/audit.ts'
-import type { Client } from './client.ts'
+import type { Client, ClientChange } from './client.ts'
 
 export type ClientStorage = Readonly<{
   findClient(id: string): Promise<Client | undefined>
@@ -9,16 +9,11 @@ export type ClientStorage = Readonly<{
   /** False when the id is taken. */
   createClient(client: Client, event: AuditEvent): Promise<boolean>
   /**
-   * Replaces a client's record by what `change` makes of it.
+   * Writes what `decide` makes of a client, and answers its outcome.
    *
-   * @param change pure and synchronous; undefined when there is nothing to change
-   * @returns the record as it is now, or undefined when nothing changed or there is no such client
+   * @param decide pure and synchronous; may be called more than once
    */
-  changeClient(
-    id: string,
-    change: (client: Client) => Client | undefined,
-    event: AuditEvent,
-  ): Promise<Client | undefined>
+  changeClient<Outcome>(id: string, decide: (client: Client | undefined) => ClientChange<Outcome>): Promise<Outcome>
   /** Removes a client with all sessions. False when there is none. */
   removeClient(id: string, event: AuditEvent): Promise<boolean>
 }>

@@ -23,12 +23,12 @@ export type KeyStorage = Readonly<{
 /** For what has no table of its own: an identifier that counts once, until it expires anyway. */
 export type OnceStorage = Readonly<{
   /**
-   * Remembers an identifier that must count once, until it expires.
+   * Consumes an identifier that must count once, and keeps it until it expires.
    *
-   * @returns false when it was remembered already
+   * @returns false when it was consumed already
    */
-  remember(id: string, expiresAt: number, event?: AuditEvent): Promise<boolean>
-  isRemembered(id: string): Promise<boolean>
+  consumeOnce(id: string, expiresAt: number, event?: AuditEvent): Promise<boolean>
+  isConsumed(id: string): Promise<boolean>
   /** Forgets a limited number of identifiers that have expired. @returns how many */
-  pruneRemembered(expiredBefore: number): Promise<number>
+  pruneConsumed(expiredBefore: number): Promise<number>
 }>

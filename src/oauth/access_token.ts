@@ -89,7 +89,7 @@ export async function authenticateAccessToken(
   return { ...found, client, scope: claims!.scope ?? '' }
 }
 
-/** Where the revocation of a client's own access token is remembered. */
+/** Under which the revocation of a client's own access token is kept. */
 export function revokedId({ jti }: AccessTokenClaims): string {
   return `token ${jti}`
 }
@@ -98,7 +98,7 @@ export function isRevoked(
   { storage }: Readonly<{ storage: OnceStorage }>,
   claims: AccessTokenClaims,
 ): Promise<boolean> {
-  return storage.isRemembered(revokedId(claims))
+  return storage.isConsumed(revokedId(claims))
 }
 
 /** Up to 5 % shorter than configured, at random: a fleet that signed in together does not refresh together. */

@@ -1,6 +1,6 @@
 /**
  * Token revocation: RFC 7009. Either kind of token ends its session; there is one row per session and no list of tokens.
- * A client's own access token has no session: its `jti` is remembered until it expires.
+ * A client's own access token has no session: its `jti` is kept until it expires.
  */
 
 import { auditEvent, type Caller } from '../audit/audit.ts'
@@ -36,6 +36,6 @@ export async function revocationRequest(
     await endSessions(deps, { id: sessionId, clientId: client.id }, 'revoked_by_client', caller)
   } else if (claims?.client_id === client.id) {
     const event = auditEvent('token.revoked', deps.now(), caller, { ...about, detail: claims.jti })
-    await deps.storage.remember(revokedId(claims), claims.exp, event)
+    await deps.storage.consumeOnce(revokedId(claims), claims.exp, event)
   }
 }

@@ -13,6 +13,7 @@ import { refuseSignIn, type User } from '../users/user.ts'
 import { type LifetimeSettings, refreshPolicy } from './lifetimes.ts'
 import { renewSession, type Session } from './session.ts'
 import type { SessionStorage } from './storage.ts'
+import { ownPasswordUpdate } from './user_change.ts'
 
 export type PasswordChangeDeps = Readonly<{
   config: LifetimeSettings
@@ -57,11 +58,11 @@ export async function changePassword(
   const client = await deps.storage.findClient(session.clientId)
   if (client === undefined) return 'overtaken'
   const now = deps.now()
-  const changed = await deps.storage.changeOwnPassword(
-    session.id,
+  const decide = ownPasswordUpdate(
     { passwordHash, version: user.credentialVersion },
     row => renewSession(row, now, refreshPolicy(deps.config, client), caller),
     auditEvent('user.password_changed', now, caller, about),
   )
+  const changed = await deps.storage.changeUser(user.id, decide, session.id)
   return changed ?? 'overtaken'
 }

@@ -4,6 +4,8 @@
  * RFC 6749 §6, RFC 9700 §4.14.
  */
 import type { AuditEvent, AuditEventType, Caller } from '../audit/audit.ts'
+import type { Client } from '../clients/client.ts'
+import type { User } from '../users/user.ts'
 import { isElsewhere, seenNow } from './last_seen.ts'
 import type { RefreshToken } from './refresh_token.ts'
 
@@ -75,14 +77,21 @@ export type Lifetimes = Pick<RefreshPolicy, 'idleLifetime' | 'absoluteLifetime'>
 export type PresentedRefreshToken = RefreshToken & Readonly<{ clientId: string; caller?: Caller }>
 
 /**
- * `session` is the row as it is to be from now on; kinds without one write nothing, nor does `retried` without `repeats`: where the
- * refresh came from that is repeated from elsewhere, when that is to be written down.
+ * `session` is the row as it is to be from now on; `repeats` is where the refresh came from that is repeated from elsewhere, when that
+ * is to be written down.
  */
 export type RefreshDecision =
   | { kind: 'rotated' | 'healed' | 'reused'; session: Session }
   | { kind: 'retried' | 'late_retried'; session: Session; repeats?: Pick<Session, 'ip' | 'userAgent'> }
   | { kind: 'scope_exceeded'; allowed: string }
   | { kind: 'unknown' | 'revoked' | 'expired' | 'foreign' | 'outdated' | 'target_exceeded' }
+
+/** What a decision comes to, in one transaction: what it answers, and what is to be written. Without `session` the row stays as it is. */
+export type SessionChange<Outcome> = Readonly<{
+  outcome: Outcome
+  session?: Session
+  events?: readonly AuditEvent[]
+}>
 
 /**
  * Where generations start. SQLite stores small integers in fewer bytes: from here on every one takes four, so a row keeps
@@ -110,6 +119,17 @@ export function createSession(
     idleExpiresAt: Math.min(now + lifetimes.idleLifetime, expiresAt),
     expiresAt,
   }
+}
+
+/**
+ * Whether a session may begin: if the credentials that were verified are still the user's.
+ *
+ * @param user    as the row is now, as `client`; undefined when it is gone
+ * @param version the user's credential version when they were verified
+ */
+export function mayOpenSession(user: User | undefined, client: Client | undefined, version: number): boolean {
+  if (user === undefined || client === undefined) return false
+  return user.disabledAt === undefined && user.credentialVersion === version
 }
 
 /**
@@ -192,51 +212,43 @@ export function renewSession(
   return { ...renewed, oldestGeneration: renewed.generation }
 }
 
-export type TouchDecision =
-  | { kind: 'touched'; session: Session }
-  | { kind: 'unknown' | 'revoked' | 'expired' | 'outdated' }
-
-/** The most seconds between two times that the use of a cookie is written down: pages are opened more often than that matters. */
-const touchInterval = 60
-
-/** Decides what the use of a session's cookie means for its row: it lives on from now. Pure, as {@link decideRefresh}. */
-export function decideTouch(
-  session: Session | undefined,
-  { generation, caller }: Readonly<{ generation: number; caller: Caller }>,
-  now: number,
-  lifetimes: Lifetimes,
-): TouchDecision {
-  if (session === undefined) return { kind: 'unknown' }
-  if (session.revokedAt !== undefined) return { kind: 'revoked' }
-  if (!isLive(session, now, lifetimes)) return { kind: 'expired' }
-  if (isOutdated(session, generation)) return { kind: 'outdated' }
-  const idleExpiresAt = Math.min(now + lifetimes.idleLifetime, session.expiresAt)
-  return { kind: 'touched', session: { ...session, ...seenNow(session, caller, now), idleExpiresAt } }
-}
-
-/** Well within the idle lifetime, so that a session that is used does not end. */
-export function needsTouch(session: Session, now: number, { idleLifetime }: Lifetimes): boolean {
-  return now - session.lastSeenAt >= Math.min(touchInterval, idleLifetime / 4)
-}
-
-const auditTypes: Partial<Record<(RefreshDecision | TouchDecision)['kind'], AuditEventType>> = {
+const auditTypes: Partial<Record<RefreshDecision['kind'], AuditEventType>> = {
   late_retried: 'session.late_retried',
   healed: 'session.healed',
   reused: 'session.reused',
 }
 
-/** What the audit trail says of a decision: nothing of the ordinary ones, which leave no trace and cost no storage. */
-export function refreshAuditEvents(
-  decision: RefreshDecision | TouchDecision,
+/**
+ * What is written for a decision: the row of those that move it, and a retry's when it came from elsewhere; in the audit trail nothing of
+ * the ordinary ones, which leave no trace and cost no storage.
+ */
+export function refreshChange(decision: RefreshDecision, now: number, caller: Caller): SessionChange<RefreshDecision> {
+  switch (decision.kind) {
+    case 'rotated':
+      return { outcome: decision, session: decision.session }
+    case 'retried':
+      if (decision.repeats === undefined) return { outcome: decision }
+      break
+    case 'late_retried':
+    case 'healed':
+    case 'reused':
+      break
+    default:
+      return { outcome: decision }
+  }
+  return { outcome: decision, session: decision.session, events: refreshEvents(decision, now, caller) }
+}
+
+function refreshEvents(
+  decision: Extract<RefreshDecision, { session: Session }>,
   now: number,
   { ip, requestId }: Caller,
 ): AuditEvent[] {
-  const type = auditTypes[decision.kind]
-  const repeats = 'repeats' in decision ? decision.repeats : undefined
-  if (!('session' in decision) || (type === undefined && repeats === undefined)) return []
   const { userId, clientId, id: sessionId } = decision.session
   const about = { at: now, userId, clientId, sessionId, ip, requestId }
+  const type = auditTypes[decision.kind]
   const events: AuditEvent[] = type === undefined ? [] : [{ ...about, type }]
+  const repeats = 'repeats' in decision ? decision.repeats : undefined
   if (repeats !== undefined) {
     const detail = `repeats a refresh from ${repeats.ip ?? 'an unknown address'} by ${repeats.userAgent ?? 'an unnamed program'}`
     events.push({ ...about, type: 'session.retried_elsewhere', detail })

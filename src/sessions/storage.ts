@@ -1,7 +1,8 @@
 /** What sessions ask of a database. */
-import type { AuditEvent, Caller } from '../audit/audit.ts'
+import type { AuditEvent } from '../audit/audit.ts'
 import type { User } from '../users/user.ts'
-import type { RefreshDecision, RevokedReason, Session, TouchDecision } from './session.ts'
+import type { RevokedReason, Session, SessionChange } from './session.ts'
+import type { UserChange } from './user_change.ts'
 
 export type SessionStorage = Readonly<{
   /**
@@ -20,31 +21,26 @@ export type SessionStorage = Readonly<{
     limit?: number,
   ): Promise<boolean>
   /**
-   * Applies what `decide` makes of a session row to that row. Concurrent calls for one session are serialised, on any
-   * number of nodes.
+   * Writes what `decide` makes of a session, and answers its outcome. Concurrent calls for one session are serialised, on any number of
+   * nodes. Whose it is and when it began stay as they are.
    *
    * @param decide pure and synchronous; may be called more than once
    */
-  refreshSession<Decision extends RefreshDecision | TouchDecision>(
+  changeSession<Outcome>(
     sessionId: string,
-    decide: (session: Session | undefined) => Decision,
-    now: number,
-    caller: Caller,
-  ): Promise<Decision>
+    decide: (session: Session | undefined) => SessionChange<Outcome>,
+  ): Promise<Outcome>
   /**
-   * {@link changePassword} from within a session, which goes on as `renew` makes it.
+   * The same of a user, together with what that means for the user's sessions. The id and the username stay as they are.
    *
-   * @param change.version only if this is still the credential version
-   * @param renew          pure and synchronous; undefined when the session cannot go on, and nothing is to change
-   * @returns the session as it is from now on, or undefined when nothing changed
+   * @param decide    as for {@link changeSession}
+   * @param sessionId of a session that it decides about as well
    */
-  changeOwnPassword(
-    sessionId: string,
-    change: Readonly<{ passwordHash: string; version: number }>,
-    renew: (session: Session | undefined) => Session | undefined,
-    event: AuditEvent,
-  ): Promise<Session | undefined>
-  findSession(id: string): Promise<Session | undefined>
+  changeUser<Outcome>(
+    userId: string,
+    decide: (user: User | undefined, session: Session | undefined) => UserChange<Outcome>,
+    sessionId?: string,
+  ): Promise<Outcome>
   /** A session that is live at `now`, with its user. */
   findLiveSession(id: string, now: number): Promise<{ session: Session; user: User } | undefined>
   /** Sessions that are live at `now`, last seen first. @param after the last one of the page before */

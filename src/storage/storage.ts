@@ -4,6 +4,7 @@
  *
  * Every verb rejects with an OAuthError `temporarily_unavailable` when the database is busy or broken. A verb that takes an
  * audit event writes it in the same transaction, and only when it changed something; one of a flood is counted, see {@link Storage.writeFloods}.
+ * A verb that takes a decision writes what that comes to and knows no more of it.
  */
 import type { AuditEvent } from '../audit/audit.ts'
 import type { AuditStorage } from '../audit/storage.ts'

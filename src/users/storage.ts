@@ -38,14 +38,6 @@ export type UserStorage = Readonly<{
    * @returns whether there may be more
    */
   pruneImports(seenBefore: number): Promise<boolean>
-  /**
-   * Sets another password, raises the credential version and ends the user's sessions.
-   *
-   * @returns false when the user is gone
-   */
-  changePassword(userId: string, passwordHash: string, event: AuditEvent): Promise<boolean>
-  /** Disables a user, raising the credential version and ending the sessions, or enables one. False when nothing changed. */
-  setUserDisabled(userId: string, disabled: boolean, event: AuditEvent): Promise<boolean>
   /** Removes a user with all sessions. False when there is none. */
   removeUser(userId: string, event: AuditEvent): Promise<boolean>
 }>

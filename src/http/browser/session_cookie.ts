@@ -9,16 +9,9 @@ import { browserClientId } from '../../clients/browser_client.ts'
 import { OAuthError } from '../../error.ts'
 import type { Deps } from '../../oauth/deps.ts'
 import { refreshPolicy } from '../../sessions/lifetimes.ts'
-import {
-  decideTouch,
-  expiryOf,
-  isLive,
-  isOutdated,
-  type Lifetimes,
-  needsTouch,
-  type Session,
-} from '../../sessions/session.ts'
+import { expiryOf, isLive, isOutdated, type Lifetimes, type Session } from '../../sessions/session.ts'
 import { formatSessionCookie, parseSessionCookie, type SessionCookie } from '../../sessions/session_cookie.ts'
+import { decideTouch, needsTouch } from '../../sessions/touch.ts'
 import type { User } from '../../users/user.ts'
 import { callerOf } from '../caller.ts'
 import { wantsPage } from './pages.ts'
@@ -82,11 +75,10 @@ function formerValues(deps: Deps, ctx: Context): string[] {
 async function touch(deps: Deps, ctx: Context, cookie: SessionCookie, lifetimes: Lifetimes): Promise<void> {
   try {
     const now = deps.now()
-    const caller = callerOf(ctx)
-    const presented = { generation: cookie.generation, caller }
+    const presented = { generation: cookie.generation, caller: callerOf(ctx) }
     const decide = (row: Session | undefined) => decideTouch(row, presented, now, lifetimes)
-    const decision = await deps.storage.refreshSession(cookie.sessionId, decide, now, caller)
-    if (decision.kind === 'touched') setSessionCookie(deps, ctx, decision.session, lifetimes)
+    const touched = await deps.storage.changeSession(cookie.sessionId, decide)
+    if (touched !== undefined) setSessionCookie(deps, ctx, touched, lifetimes)
   } catch (error) {
     // To be seen a minute later is no reason to turn somebody away.
     if (!(error instanceof OAuthError)) throw error

@@ -7,7 +7,7 @@ import type { Client, TokenParams } from '../../clients/client.ts'
 import { OAuthError } from '../../error.ts'
 import { refreshPolicy } from '../../sessions/lifetimes.ts'
 import { parseRefreshToken } from '../../sessions/refresh_token.ts'
-import { decideRefresh, type RefreshDecision } from '../../sessions/session.ts'
+import { decideRefresh, type RefreshDecision, refreshChange, type Session } from '../../sessions/session.ts'
 import type { Deps } from '../deps.ts'
 import { readParams, refreshTokenParams } from '../request_params.ts'
 import { narrowAudience, remainingAudience } from '../resource.ts'
@@ -28,23 +28,21 @@ export async function refreshTokenGrant(
   const policy = refreshPolicy(deps.config, client)
   const presented = { ...refreshToken, clientId: client.id, caller }
   let granted: Pick<Granted, 'scope' | 'audience'> | undefined
-  const decision = await deps.storage.refreshSession(
-    refreshToken.sessionId,
-    (session): RefreshDecision => {
-      const decided = decideRefresh(session, presented, now, policy)
-      if (!('session' in decided) || decided.kind === 'reused') return decided
-      // Before anything is written: a scope or resource that is refused must not use the token up.
-      const allowed = decided.session.scope
-      const narrowed = narrowScope(scope, allowed)
-      const remaining = narrowed && remainingScope(narrowed, client)
-      if (remaining === undefined || (remaining === '' && narrowed !== '')) return { kind: 'scope_exceeded', allowed }
-      const audience = narrowAudience(resources, remainingAudience(decided.session.audience, deps.config, client))
-      if (audience === undefined || audience.length === 0) return { kind: 'target_exceeded' }
-      granted = { scope: remaining, audience }
-      return decided
-    },
-    now,
-    caller,
+  const decide = (session: Session | undefined): RefreshDecision => {
+    const decided = decideRefresh(session, presented, now, policy)
+    if (!('session' in decided) || decided.kind === 'reused') return decided
+    // Before anything is written: a scope or resource that is refused must not use the token up.
+    const allowed = decided.session.scope
+    const narrowed = narrowScope(scope, allowed)
+    const remaining = narrowed && remainingScope(narrowed, client)
+    if (remaining === undefined || (remaining === '' && narrowed !== '')) return { kind: 'scope_exceeded', allowed }
+    const audience = narrowAudience(resources, remainingAudience(decided.session.audience, deps.config, client))
+    if (audience === undefined || audience.length === 0) return { kind: 'target_exceeded' }
+    granted = { scope: remaining, audience }
+    return decided
+  }
+  const decision = await deps.storage.changeSession(refreshToken.sessionId, session =>
+    refreshChange(decide(session), now, caller),
   )
   switch (decision.kind) {
     case 'rotated':

@@ -126,8 +126,8 @@ export const masterSecrets = sqliteTable('master_secrets', {
   usedSince: integer('used_since').notNull(),
 })
 
-/** Identifiers that count once, until they expire anyway: those of client assertions, those of revoked access tokens. */
-export const rememberedIds = sqliteTable(
+/** Consumed identifiers of what counts once, until they expire anyway: those of client assertions, those of revoked access tokens. */
+export const consumedIds = sqliteTable(
   'remembered_ids',
   {
     id: text('id').primaryKey(),

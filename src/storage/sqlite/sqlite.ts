@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import type { AuditEvent, AuditFilter } from '../../audit/audit.ts'
 import { createFloods, type Floods } from '../../audit/floods.ts'
-import { isLive, refreshAuditEvents, type Session } from '../../sessions/session.ts'
+import { isLive, mayOpenSession, type Session } from '../../sessions/session.ts'
 import { crowdedOut, sessionsToLookAt } from '../../sessions/session_limit.ts'
 import type { SessionFilter } from '../../sessions/storage.ts'
 import { usernameFold, usernameKey } from '../../text.ts'
@@ -23,7 +23,6 @@ import {
   gt,
   gte,
   inArray,
-  isNull,
   lt,
   lte,
   ne,
@@ -53,9 +52,9 @@ import {
   attemptCounters,
   auditEvents,
   clients,
+  consumedIds,
   knownNetworks,
   masterSecrets,
-  rememberedIds,
   sessions,
   signingKeys,
   users,
@@ -304,25 +303,6 @@ function createStorage(database: Database.Database, confirmCommit: () => void, f
       .orderBy(desc(auditEvents.id))
       .limit(limit)
       .all()
-  const changeCredentials = (
-    userId: string,
-    values: Partial<typeof users.$inferInsert>,
-    condition: SQL | undefined,
-    reason: string,
-    event: AuditEvent,
-    keepSessionId?: string,
-  ): boolean => {
-    const { changes } = db
-      .update(users)
-      .set({ ...values, credentialVersion: sql`${users.credentialVersion} + 1` })
-      .where(and(eq(users.id, userId), condition))
-      .run()
-    if (changes === 0) return false
-    revokeNow({ userId, exceptId: keepSessionId }, reason, event.at)
-    record(event)
-    return true
-  }
-
   return {
     findUser: id => read(() => optional(statements.findUser.get({ id }), userFromRow)),
     findUserByUsername: username => read(() => optional(lookUp(username), userFromRow)),
@@ -364,29 +344,6 @@ function createStorage(database: Database.Database, confirmCommit: () => void, f
       return taken.length > 0 ? taken : imports.importUsers(newUsers, event, now)
     },
     pruneImports: imports.prune,
-    changePassword: (userId, passwordHash, event) =>
-      write(() => changeCredentials(userId, { passwordHash }, undefined, 'password_changed', event)),
-    changeOwnPassword: (sessionId, { passwordHash, version }, renew, event) =>
-      write(() => {
-        const session = renew(optional(statements.findSession.get({ id: sessionId }), sessionFromRow))
-        if (session === undefined) return undefined
-        const isVersion = eq(users.credentialVersion, version)
-        if (!changeCredentials(session.userId, { passwordHash }, isVersion, 'password_changed', event, sessionId))
-          return undefined
-        statements.updateSessionElsewhere.run(sessionRow(session))
-        return session
-      }),
-    setUserDisabled: async (userId, disabled, event) => {
-      if (disabled) {
-        const isEnabled = isNull(users.disabledAt)
-        return write(() => changeCredentials(userId, { disabledAt: event.at }, isEnabled, 'user_disabled', event))
-      }
-      const enable = db
-        .update(users)
-        .set({ disabledAt: null })
-        .where(and(eq(users.id, userId), gt(users.disabledAt, 0)))
-      return (await change(event, () => enable.run())) > 0
-    },
     removeUser: async (userId, event) =>
       (await change(event, () => db.delete(users).where(eq(users.id, userId)).run())) > 0,
 
@@ -394,14 +351,12 @@ function createStorage(database: Database.Database, confirmCommit: () => void, f
     listClients: () => read(() => db.select().from(clients).orderBy(asc(clients.id)).all().map(clientFromRow)),
     createClient: async (client, event) =>
       (await change(event, () => db.insert(clients).values(clientRow(client)).onConflictDoNothing().run())) > 0,
-    changeClient: (id, change, event) =>
+    changeClient: (id, decide) =>
       write(() => {
-        const client = optional(statements.findClient.get({ id }), clientFromRow)
-        const changed = client && change(client)
-        if (changed === undefined) return undefined
-        db.update(clients).set(clientRow(changed)).where(eq(clients.id, id)).run()
-        record(event)
-        return changed
+        const { outcome, client, event } = decide(optional(statements.findClient.get({ id }), clientFromRow))
+        if (client !== undefined) db.update(clients).set(clientRow(client)).where(eq(clients.id, id)).run()
+        if (event !== undefined) record(event)
+        return outcome
       }),
     removeClient: async (id, event) =>
       (await change(event, () => db.delete(clients).where(eq(clients.id, id)).run())) > 0,
@@ -421,30 +376,39 @@ function createStorage(database: Database.Database, confirmCommit: () => void, f
 
     createSession: (session, credentials, event, limit) =>
       write(() => {
-        const user = statements.findUser.get({ id: session.userId })
-        if (user === undefined || user.disabledAt !== null || user.credentialVersion !== credentials.version)
-          return false
-        if (statements.findClient.get({ id: session.clientId }) === undefined) return false
-        if (credentials.passwordHash !== undefined) {
-          db.update(users).set({ passwordHash: credentials.passwordHash }).where(eq(users.id, user.id)).run()
-        }
+        const user = optional(statements.findUser.get({ id: session.userId }), userFromRow)
+        const client = optional(statements.findClient.get({ id: session.clientId }), clientFromRow)
+        if (!mayOpenSession(user, client, credentials.version)) return false
+        const { passwordHash } = credentials
+        if (passwordHash !== undefined) statements.updateUser.run(userRow({ ...user!, passwordHash }))
         if (limit !== undefined) makeRoom(session, limit, event)
         statements.insertSession.run(sessionRow(session))
         record(event)
         return true
       }),
-    refreshSession: (sessionId, decide, now, caller) =>
+    changeSession: (sessionId, decide) =>
       write(() => {
         const before = optional(statements.findSession.get({ id: sessionId }), sessionFromRow)
-        const decision = decide(before)
-        if ('session' in decision && (decision.kind !== 'retried' || decision.repeats !== undefined)) {
-          const isOrdinary = before !== undefined && isSeenAlike(before, decision.session)
-          statements[isOrdinary ? 'updateSession' : 'updateSessionElsewhere'].run(sessionRow(decision.session))
+        const { outcome, session, events } = decide(before)
+        if (session !== undefined) {
+          const isOrdinary = before !== undefined && differsByRefreshOnly(before, session)
+          statements[isOrdinary ? 'updateSession' : 'updateWholeSession'].run(sessionRow(session))
         }
-        for (const event of refreshAuditEvents(decision, now, caller)) record(event)
-        return decision
+        if (events !== undefined) for (const event of events) record(event)
+        return outcome
       }),
-    findSession: id => read(() => optional(statements.findSession.get({ id }), sessionFromRow)),
+    changeUser: (userId, decide, sessionId) =>
+      write(() => {
+        const before = optional(statements.findUser.get({ id: userId }), userFromRow)
+        const own = sessionId === undefined ? undefined : statements.findSession.get({ id: sessionId })
+        const { outcome, user, endSessions, session, event } = decide(before, optional(own, sessionFromRow))
+        if (user !== undefined) statements.updateUser.run(userRow(user))
+        if (endSessions !== undefined)
+          revokeNow({ userId, exceptId: endSessions.exceptId }, endSessions.reason, endSessions.at)
+        if (session !== undefined) statements.updateWholeSession.run(sessionRow(session))
+        if (event !== undefined) record(event)
+        return outcome
+      }),
     findLiveSession: (id, now) =>
       read(() => {
         // Two look-ups by primary key: as a join, with the conditions in SQL, they cost three times as much.
@@ -504,21 +468,21 @@ function createStorage(database: Database.Database, confirmCommit: () => void, f
         return ended
       }),
 
-    remember: (id, expiresAt, event) =>
+    consumeOnce: (id, expiresAt, event) =>
       write(() => {
-        const { changes } = statements.insertRememberedId.run({ id, expiresAt })
+        const { changes } = statements.insertConsumedId.run({ id, expiresAt })
         if (changes > 0 && event !== undefined) record(event)
         return changes > 0
       }),
-    isRemembered: id => read(() => statements.findRememberedId.get({ id }) !== undefined),
-    pruneRemembered: before =>
+    isConsumed: id => read(() => statements.findConsumedId.get({ id }) !== undefined),
+    pruneConsumed: before =>
       write(() => {
         const expired = db
-          .select({ id: rememberedIds.id })
-          .from(rememberedIds)
-          .where(lte(rememberedIds.expiresAt, before))
+          .select({ id: consumedIds.id })
+          .from(consumedIds)
+          .where(lte(consumedIds.expiresAt, before))
           .limit(pruneBatch)
-        return db.delete(rememberedIds).where(inArray(rememberedIds.id, expired)).run().changes
+        return db.delete(consumedIds).where(inArray(consumedIds.id, expired)).run().changes
       }),
 
     listCounters: (now, limit) =>
@@ -671,14 +635,21 @@ function createStorage(database: Database.Database, confirmCommit: () => void, f
 }
 
 /** Whether all that {@link prepareStatements}'s `updateSession` leaves alone is the same. */
-function isSeenAlike(a: Session, b: Session): boolean {
+function differsByRefreshOnly(a: Session, b: Session): boolean {
   return (
     a.ip === b.ip &&
     a.userAgent === b.userAgent &&
     a.seenBeforeAt === b.seenBeforeAt &&
     a.ipBefore === b.ipBefore &&
     a.userAgentBefore === b.userAgentBefore &&
-    a.retriedElsewhereAt === b.retriedElsewhereAt
+    a.retriedElsewhereAt === b.retriedElsewhereAt &&
+    a.oldestGeneration === b.oldestGeneration &&
+    a.expiresAt === b.expiresAt &&
+    a.authTime === b.authTime &&
+    a.amr === b.amr &&
+    a.scope === b.scope &&
+    a.audience === b.audience &&
+    a.device === b.device
   )
 }
 

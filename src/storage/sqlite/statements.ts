@@ -6,9 +6,9 @@ import {
   attemptCounters,
   auditEvents,
   clients,
+  consumedIds,
   knownNetworks,
   pendingImports,
-  rememberedIds,
   sessions,
   users,
 } from './schema.ts'
@@ -134,6 +134,18 @@ export function prepareStatements(db: Orm) {
         importId: value('importId'),
       }),
     ),
+    updateUser: run(
+      db
+        .update(users)
+        .set({
+          email: sql`${value('email')}`,
+          fullName: sql`${value('fullName')}`,
+          passwordHash: sql`${value('passwordHash')}`,
+          credentialVersion: sql`${value('credentialVersion')}`,
+          disabledAt: sql`${value('disabledAt')}`,
+        })
+        .where(eq(users.id, value('id'))),
+    ),
     findClient: select(
       db
         .select()
@@ -181,9 +193,8 @@ export function prepareStatements(db: Orm) {
         .set(refreshedValues)
         .where(eq(sessions.id, value('id'))),
     ),
-    // The rest of what may change in the life of a session: a row changes its size only when the network, the program or the password
-    // does.
-    updateSessionElsewhere: run(
+    // All that may change in the life of a session: a row changes its size only when the network, the program or the password does.
+    updateWholeSession: run(
       db
         .update(sessions)
         .set({
@@ -195,6 +206,12 @@ export function prepareStatements(db: Orm) {
           userAgentBefore: sql`${value('userAgentBefore')}`,
           retriedElsewhereAt: sql`${value('retriedElsewhereAt')}`,
           oldestGeneration: sql`${value('oldestGeneration')}`,
+          expiresAt: sql`${value('expiresAt')}`,
+          authTime: sql`${value('authTime')}`,
+          amr: sql`${value('amr')}`,
+          scope: sql`${value('scope')}`,
+          audience: sql`${value('audience')}`,
+          device: sql`${value('device')}`,
         })
         .where(eq(sessions.id, value('id'))),
     ),
@@ -221,15 +238,15 @@ export function prepareStatements(db: Orm) {
         .orderBy(asc(sessions.id))
         .limit(pruneBatch),
     ),
-    findRememberedId: select(
+    findConsumedId: select(
       db
-        .select({ id: rememberedIds.id })
-        .from(rememberedIds)
-        .where(eq(rememberedIds.id, value('id'))),
+        .select({ id: consumedIds.id })
+        .from(consumedIds)
+        .where(eq(consumedIds.id, value('id'))),
     ),
-    insertRememberedId: run(
+    insertConsumedId: run(
       db
-        .insert(rememberedIds)
+        .insert(consumedIds)
         .values({ id: value('id'), expiresAt: value('expiresAt') })
         .onConflictDoNothing(),
     ),

@@ -1,0 +1,59 @@
+/** What a change of a user does to the user's sessions. Pure: each decision runs inside the storage transaction. */
+import type { AuditEvent } from '../audit/audit.ts'
+import type { User } from '../users/user.ts'
+import type { RevokedReason, Session } from './session.ts'
+
+/** What a decision comes to, in one transaction: what it answers, and what is to be written of the user and the sessions. */
+export type UserChange<Outcome> = Readonly<{
+  outcome: Outcome
+  user?: User
+  /** Ends the user's live sessions, all but one. */
+  endSessions?: Readonly<{ reason: RevokedReason; at: number; exceptId?: string }>
+  /** As that one is from now on. */
+  session?: Session
+  event?: AuditEvent
+}>
+
+/** Another password, which raises the credential version and ends the sessions. Decides false when the user is gone. */
+export function passwordUpdate(passwordHash: string, event: AuditEvent) {
+  return (user: User | undefined): UserChange<boolean> => {
+    if (user === undefined) return { outcome: false }
+    const changed = { ...withNewCredentials(user), passwordHash }
+    return { outcome: true, user: changed, endSessions: { reason: 'password_changed', at: event.at }, event }
+  }
+}
+
+/**
+ * {@link passwordUpdate} from within a session of the user, which goes on as `renew` makes it.
+ *
+ * @param change.version only if this is still the credential version
+ * @param renew          undefined when the session cannot go on: then nothing changes, and undefined is decided
+ */
+export function ownPasswordUpdate(
+  { passwordHash, version }: Readonly<{ passwordHash: string; version: number }>,
+  renew: (session: Session | undefined) => Session | undefined,
+  event: AuditEvent,
+) {
+  return (user: User | undefined, before: Session | undefined): UserChange<Session | undefined> => {
+    const session = renew(before)
+    if (session === undefined || session.userId !== user?.id || user.credentialVersion !== version)
+      return { outcome: undefined }
+    const endSessions = { reason: 'password_changed', at: event.at, exceptId: session.id } as const
+    return { outcome: session, user: { ...withNewCredentials(user), passwordHash }, endSessions, session, event }
+  }
+}
+
+/** Disables, which raises the credential version and ends the sessions, or enables. Decides false when nothing changes. */
+export function disabledUpdate(isDisabled: boolean, event: AuditEvent) {
+  return (user: User | undefined): UserChange<boolean> => {
+    if (user === undefined || isDisabled === (user.disabledAt !== undefined)) return { outcome: false }
+    if (!isDisabled) return { outcome: true, user: { ...user, disabledAt: undefined }, event }
+    const changed = { ...withNewCredentials(user), disabledAt: event.at }
+    return { outcome: true, user: changed, endSessions: { reason: 'user_disabled', at: event.at }, event }
+  }
+}
+
+/** A password that was verified before opens no session any more. */
+function withNewCredentials(user: User): User {
+  return { ...user, credentialVersion: user.credentialVersion + 1 }
+}
