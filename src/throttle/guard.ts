@@ -1,0 +1,112 @@
+/** Who is heard and who is told to come again, so that nobody can tell which it was. */
+import { OAuthError } from '../error.ts'
+import type { Attempt, Plan, Wait } from './attempt.ts'
+import type { Failures } from './failures.ts'
+import { createHeldAnswers } from './held_answers.ts'
+
+/**
+ * Says no by refusing with `invalid_grant` or `invalid_client`; everything else that it throws counts neither way.
+ *
+ * @param isLate given where the attempt has to wait and the check is made all the same, beside the line: once it answers true,
+ *               nobody waits for the result any more
+ */
+export type Check<T> = (isLate?: () => boolean) => Promise<T>
+
+export type Guard = <T>(plan: Plan, check: Check<T>) => Promise<T>
+
+/** @returns runs the check of an attempt, or refuses it with `too_many_attempts` */
+export function createGuard(failures: Failures): Guard {
+  const heldAnswers = createHeldAnswers()
+  const underWay = new Set<string>()
+
+  /**
+   * Checks an attempt that has to wait, where its account is known.
+   *
+   * @returns undefined when it was wrong, late or not heard
+   */
+  async function checkUnseen<T>(attempt: Attempt, check: Check<T>, isLate: () => boolean) {
+    const { ownId = '', isSlow } = attempt
+    if (!(await failures.isKnown(attempt)) || failures.waitsHidden(attempt) || underWay.has(ownId)) return undefined
+    // One after the other, so that many at once make no work that somebody could measure.
+    if (isSlow) underWay.add(ownId)
+    try {
+      const outcome = await check(isLate)
+      if (isLate()) return undefined
+      failures.succeed(attempt)
+      return { outcome }
+    } catch (error) {
+      // Whatever happened, it is answered like an attempt that nobody heard; what comes too late has told nobody anything.
+      if (isNo(error) && !isLate()) failures.countHidden(attempt)
+      return undefined
+    } finally {
+      underWay.delete(ownId)
+    }
+  }
+
+  /**
+   * Refuses an attempt, when its patience has passed. What comes while too many are held is refused at once and unheard,
+   * whoever it is.
+   *
+   * @param check left out when it has been made
+   * @returns the outcome of the check, when it was heard and good
+   */
+  async function refuse<T>(attempt: Attempt, wait: Wait, check?: Check<T>): Promise<T> {
+    let isDecided = false
+    let isRight = false
+    const decide = () => {
+      isDecided = true
+      // At one moment, whether it was heard or not; and a success leaves no trace.
+      if (!isRight) failures.giveTurn(attempt, wait)
+    }
+    const { arrivedAt, patience } = attempt
+    const due = patience === 0 ? undefined : heldAnswers.hold(arrivedAt + patience - performance.now(), decide)
+    if (due === undefined) decide()
+    else if (check !== undefined) {
+      const right = await Promise.race([due, checkUnseen(attempt, check, () => isDecided)])
+      isRight = right !== undefined
+      if (right) return right.outcome
+    }
+    throw refusal(wait, due)
+  }
+
+  async function guard<T>(plan: Plan, check: Check<T>): Promise<T> {
+    // Nothing to wait for: the way of nearly every client.
+    const attempt = failures.isEmpty() && !plan.isSlow ? undefined : failures.open(plan)
+    const wait = attempt && failures.findWait(attempt)
+    if (wait !== undefined) return refuse(attempt!, wait, check)
+    const isKnownHere = plan.isSlow ? await failures.isKnown(plan) : undefined
+    let outcome: T
+    try {
+      outcome = await check()
+    } catch (error) {
+      if (isNo(error)) await fail(attempt ?? failures.open(plan), isKnownHere)
+      throw error
+    }
+    // Guesses at once are no more than one after the other: each is judged by those that failed before it was.
+    const waitNow = plan.isSlow ? failures.findWait(attempt!) : undefined
+    if (waitNow !== undefined && (!isKnownHere || failures.waitsHidden(attempt!))) return refuse(attempt!, waitNow)
+    failures.succeed(plan)
+    return outcome
+  }
+
+  async function fail(attempt: Attempt, isKnownHere: boolean | undefined) {
+    if (isKnownHere ?? (await failures.isKnown(attempt))) failures.countHidden(attempt)
+    const wait = attempt.isSlow ? failures.findWait(attempt) : undefined
+    if (wait !== undefined) await refuse(attempt, wait)
+    failures.count(attempt)
+  }
+
+  return guard
+}
+
+function isNo(error: unknown): boolean {
+  return error instanceof OAuthError && (error.code === 'invalid_grant' || error.code === 'invalid_client')
+}
+
+function refusal({ seconds, scope }: Wait, heldUntil?: Promise<void>): OAuthError {
+  return new OAuthError('too_many_attempts', 'too many attempts failed; try again later', {
+    cause: `throttled by ${scope}`,
+    retryAfter: seconds,
+    heldUntil,
+  })
+}
