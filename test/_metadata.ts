@@ -1,3 +1,4 @@
+/** Where the metadata and the keys are, and what a resource server does with them. */
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
 import { openSigningKey } from '../src/keys/jws.ts'
 import { createSigningKey, publicationLead } from '../src/keys/signing_key.ts'

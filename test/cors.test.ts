@@ -1,3 +1,4 @@
+/** CORS: an app of an allowed origin reads its answers, and no other does. The Fetch standard, CORS protocol. */
 import test, { type ExecutionContext } from 'ava'
 import { appOrigin, corsEndpoints, preflightHeaders } from './_cors.ts'
 

@@ -1,3 +1,4 @@
+/** CORS: each client has origins of its own, beside those of the settings. The Fetch standard, CORS protocol. */
 import test, { type ExecutionContext } from 'ava'
 import { auditEvent } from '../src/audit/audit.ts'
 import { clientUpdate } from '../src/clients/client.ts'

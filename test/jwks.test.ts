@@ -1,3 +1,4 @@
+/** The JWK Set: public members, caching, rotation. RFC 7517, RFC 9068 §4. */
 import test from 'ava'
 import { decodeProtectedHeader, type JSONWebKeySet } from 'jose'
 import { jwksMaxAge, maxAccessTokenLifetime, publicationLead, signingAlgs } from '../src/keys/signing_key.ts'

@@ -1,3 +1,4 @@
+/** The metadata say what works, and no more. RFC 8414, OpenID Connect Discovery 1.0; design promise 9. */
 import test, { type ExecutionContext } from 'ava'
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import { openSigningKey } from '../src/keys/jws.ts'
@@ -150,7 +151,6 @@ test('promise 9: every announced grant works, and no other is supported', async 
   }
 })
 
-/** Where a client authenticates: what the metadata calls it, and a request that only needs a client. */
 const everyScope = 'openid profile email address phone offline_access read'
 
 /** A server with a user about whom everything is known, and a client that may ask for every scope of OpenID Connect. */

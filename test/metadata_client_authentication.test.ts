@@ -8,6 +8,7 @@ import { issuer, refusal, refused, startServer, startTime } from './_server.ts'
 
 const methods = ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt']
 
+/** Where a client authenticates: what the metadata calls it, and a request that only needs a client. */
 const authenticated = [
   ['token', '/token', { grant_type: 'client_credentials' }],
   ['revocation', '/revoke', { token: 'x' }],
