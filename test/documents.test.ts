@@ -228,6 +228,18 @@ test('no link in a document is dead', t => {
   t.deepEqual(dead, [])
 })
 
+test('every file and folder that a document names is there', t => {
+  const names = documents
+    .filter(({ path }) => path !== 'CHANGELOG.md')
+    .flatMap(document => inlineCodeOf(document).map(name => ({ path: document.path, name })))
+    .filter(({ name }) => /^(?:src|test|docs|examples|bench|bin|scripts|migrations)\/[\w./-]*$/.test(name))
+  t.true(names.length > 20)
+  t.deepEqual(
+    names.filter(({ name }) => !existsSync(join(root, name))),
+    [],
+  )
+})
+
 test('every document can be reached from the README', t => {
   const reached = new Set(['README.md'])
   for (const path of reached)
