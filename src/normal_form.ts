@@ -17,7 +17,7 @@ export function toNfkc(text: string): string {
 }
 
 /** UTF-16 units of a character, however it is typed: NFC takes as many to one at most (UAX #15, Table 6). */
-const mostUnits = 4
+const maxUnits = 4
 
 /**
  * Whether a text can be told to be too long without a look at it: no normal form of it has as few characters.
@@ -25,10 +25,10 @@ const mostUnits = 4
  * @param longest characters in NFC
  */
 export function isFarTooLong(text: string, longest: number): boolean {
-  return text.length > mostUnits * longest
+  return text.length > maxUnits * longest
 }
 
 /** What is compared and counted in the place of a text that is far too long: still too long, and no longer endless. */
 export function cutFarTooLong(text: string, longest: number): string {
-  return isFarTooLong(text, longest) ? text.slice(0, mostUnits * longest + 1) : text
+  return isFarTooLong(text, longest) ? text.slice(0, maxUnits * longest + 1) : text
 }

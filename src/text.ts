@@ -10,8 +10,8 @@ export type Reading = Readonly<{ text: string; problem?: undefined } | { text?: 
 
 /** Characters. RFC 5321 §4.5.3.1.3 has 254 for an address, without its angle brackets. */
 export const longestUsername = 128
-export const longestEmail = 254
-export const longestFullName = 256
+const maxEmail = 254
+const maxFullName = 256
 
 /** UTF-16 code units; what is longer is cut, so that a session row stays small. */
 export const longestDevice = 64
@@ -75,15 +75,10 @@ export function readUsername(given: string): Reading {
   return { text }
 }
 
-/** @returns the username in NFC, or undefined when it cannot be one */
-export function parseUsername(text: string): string | undefined {
-  return readUsername(text).text
-}
-
 /** Reads a new e-mail address: one `@` between two parts, and nothing that ends an address in a header. RFC 5321 §4.1.2. */
 export function readEmail(given: string): Reading {
   const text = given.trim()
-  if (text.length > longestEmail) return { problem: `has more than ${longestEmail} characters` }
+  if (text.length > maxEmail) return { problem: `has more than ${maxEmail} characters` }
   const hidden = hiddenIn(text.replaceAll(' ', ''))
   if (hidden !== undefined) return { problem: `has a character that cannot be in an address: ${hidden}` }
   return /^[^@"(),:;<>[\]\\ ]+@[^@"(),:;<>[\]\\ ]+$/.test(text) ? { text } : { problem: 'is not one e-mail address' }
@@ -91,9 +86,9 @@ export function readEmail(given: string): Reading {
 
 /** Reads a new full name: one line in NFC, white space of every kind as one space. */
 export function readFullName(given: string): Reading {
-  if (given.length > 8 * longestFullName) return { problem: `has more than ${longestFullName} characters` }
+  if (given.length > 8 * maxFullName) return { problem: `has more than ${maxFullName} characters` }
   const text = toNfc(given.replace(strayMarks, '').replace(/\s+/g, ' ').trim())
-  if (lengthOf(text) > longestFullName) return { problem: `has more than ${longestFullName} characters` }
+  if (lengthOf(text) > maxFullName) return { problem: `has more than ${maxFullName} characters` }
   // Joiners are all over names, in letters as in emoji.
   const hidden = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\ufffd]/u.exec(text.replace(/[\u200c\u200d]/g, ''))?.[0]
   if (hidden !== undefined) return { problem: `has a character that cannot be in a name: ${formatCodePoint(hidden)}` }

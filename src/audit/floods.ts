@@ -21,7 +21,7 @@ const rowBurst = 60
 /** Seconds until a kind may have another row of its own, and between two rows of what is counted. */
 const rowInterval = 60
 /** Kinds that are told apart. A kind that is forgotten before its time begins with a new allowance. */
-const mostKinds = 50_000
+const maxKinds = 50_000
 
 export function createFloods(): Floods {
   const kinds = new Map<string, Kind>()
@@ -31,7 +31,7 @@ export function createFloods(): Floods {
     const key = `${type} ${userId ?? clientId}`
     const known = kinds.get(key)
     if (known !== undefined) return known
-    if (kinds.size >= mostKinds) {
+    if (kinds.size >= maxKinds) {
       for (const [oldest, { count }] of kinds) {
         if (count > 0) continue
         kinds.delete(oldest)

@@ -25,7 +25,7 @@ type Kind = { event: AuditEvent; count: number; writtenAt: number | undefined }
 /** Seconds between two rows of one kind. */
 const countFor = 60
 /** Kinds that are told apart in memory. Beyond that, and beyond the rows below, only the reasons are. */
-const mostKinds = 10_000
+const maxKinds = 10_000
 /** Rows that may be written at once, and seconds until one more may: 5 million a year under attack without an end. */
 const rowBurst = 1000
 const rowInterval = 6
@@ -41,7 +41,7 @@ export function createRefusals(storage: Pick<AuditStorage, 'addAuditEvents'>, no
     if (kind !== undefined) {
       if (kind.count === 0) kind.event = event
       kind.count += times
-    } else if (isFolded || kinds.size < mostKinds) kinds.set(key, { event, count: times, writtenAt: undefined })
+    } else if (isFolded || kinds.size < maxKinds) kinds.set(key, { event, count: times, writtenAt: undefined })
     else count(withoutWho(event), true, times)
   }
 

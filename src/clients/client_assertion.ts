@@ -17,10 +17,10 @@ import type { ClientStorage } from './storage.ts'
 export const clientAssertionAlgs = ['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'PS256', 'RS256']
 
 /** Seconds. What lives longer is refused, so that what has to be remembered stays small. */
-const longestLifetime = 3600
+const maxLifetime = 3600
 /** Seconds that a client's clock may be wrong. */
 const clockTolerance = 30
-const longestJti = 256
+const maxJti = 256
 
 /** What is wrong with an assertion, or with the keys that it is verified by. For the log. */
 export class AssertionError extends Error {
@@ -98,8 +98,8 @@ async function verify(deps: AssertionDeps, client: Client, assertion: string): P
   const { jti, exp = 0, iat = now, aud } = payload
   // One that is also for another server could be passed on by that server, or be asked for by it under our name (CVE-2025-27370).
   if (![aud].flat().every(one => audience.includes(one!))) throw new AssertionError('it is for another server as well')
-  if (typeof jti !== 'string' || jti === '' || jti.length > longestJti) throw new AssertionError('its jti is unusable')
-  if (exp > now + longestLifetime + clockTolerance) throw new AssertionError('it lives too long')
+  if (typeof jti !== 'string' || jti === '' || jti.length > maxJti) throw new AssertionError('its jti is unusable')
+  if (exp > now + maxLifetime + clockTolerance) throw new AssertionError('it lives too long')
   if (iat > now + clockTolerance) throw new AssertionError('it was issued in the future')
   return { jti, exp }
 }

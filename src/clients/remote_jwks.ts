@@ -11,7 +11,7 @@ const maxAge = 600_000
 /** Milliseconds until an address is asked again: for a key that was not there, and after a failure. */
 const cooldown = 30_000
 /** Bytes. */
-const largestSet = 65_536
+const maxSet = 65_536
 
 /** @param allowPrivate reach loopback and private addresses too, and plain http */
 export function createRemoteJwks(allowPrivate: boolean): (uri: string) => RemoteKeys {
@@ -70,7 +70,7 @@ async function fetchSet(url: URL, allowPrivate: boolean, signal: AbortSignal): P
       response.on('data', (chunk: Buffer) => {
         chunks.push(chunk)
         size += chunk.length
-        if (size > largestSet) response.destroy(new Error(`it answers more than ${largestSet} bytes`))
+        if (size > maxSet) response.destroy(new Error(`it answers more than ${maxSet} bytes`))
       })
       response.on('error', error => fail(error.message))
       response.on('end', () => {

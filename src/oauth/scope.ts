@@ -3,7 +3,7 @@ import type { Client } from '../clients/client.ts'
 import { OAuthError, quoted } from '../error.ts'
 
 /** Characters of a request. What a client may ask for as a whole is compared as it is, however long. */
-const longestRequest = 4096
+const maxRequest = 4096
 
 const scopePattern = /^[\x21\x23-\x5b\x5d-\x7e]+(?: +[\x21\x23-\x5b\x5d-\x7e]+)*$/
 
@@ -15,7 +15,7 @@ export function parseScope(text: string): string[] | undefined {
 
 /** {@link parseScope}, of a request. */
 function parseRequest(text: string): string[] | undefined {
-  return text.length > longestRequest ? undefined : parseScope(text)
+  return text.length > maxRequest ? undefined : parseScope(text)
 }
 
 /** What a refresh token means (OpenID Connect Core §11): whoever gets one may ask for it, and nobody is refused for asking. */

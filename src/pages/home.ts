@@ -1,6 +1,6 @@
 /** The home page: what this is, for the people who sign in here and for developers. */
 import { type Html, html } from './html.ts'
-import { type Frame, formatPage, person, productNameOf } from './layout.ts'
+import { type Frame, formatPage, person, productName } from './layout.ts'
 import { paths } from './paths.ts'
 import { texts } from './texts.ts'
 
@@ -14,7 +14,6 @@ export type HomeView = Readonly<{
 export function homePage(view: HomeView, frame: Frame): string {
   const words = texts[frame.language]
   const { home } = words
-  const productName = productNameOf(frame)
   return formatPage(frame, {
     title: productName,
     width: 'wide',

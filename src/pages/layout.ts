@@ -10,7 +10,6 @@ export type Frame = Readonly<{
   language: Language
   /** Of the stylesheet's content, as in its URL. */
   styleHash: string
-  productName?: string | undefined
   /** Who is signed in, for the head of pages that do not know it from their view. */
   username?: string | undefined
 }>
@@ -24,13 +23,10 @@ export type Page = Readonly<{
   hasProblem?: boolean | undefined
 }>
 
-export function productNameOf(frame: Frame): string {
-  return frame.productName ?? 'Latchkey'
-}
+export const productName = 'Latchkey'
 
 export function formatPage(frame: Frame, { title, width, content, hasProblem }: Page): string {
   const words = texts[frame.language]
-  const productName = productNameOf(frame)
   const fullTitle = title === productName ? title : `${title} – ${productName}`
   return formatHtml(html`<!doctype html>
 <html lang="${frame.language}">

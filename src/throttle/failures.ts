@@ -28,10 +28,8 @@ const pruneInterval = 60
 export async function createFailures(settings: ThrottleSettings, { storage, secrets, now, randomBytes }: FailureDeps) {
   const { maxDelay } = settings
   const limits = limitsOf(settings)
-  // The oldest, so that putting a new one before it forgets nobody.
-  const { throttleKey } = secrets.at(-1)!
-  // What was typed as a password is compared under a key that no file ever holds.
-  const guessKey = createSecretKey(randomBytes(32))
+  const { digest, guessOf } = createNames(secrets, randomBytes)
+  const idOf = (subject: readonly string[]) => digest(...subject)
   const counters = createCounters(settings.entries, await storage.listCounters(now(), settings.entries))
   // Apart from the others, which must not be fewer or forgotten sooner for what nobody may see. Not written: a restart forgets ten guesses.
   const hidden = createCounters(settings.entries)
@@ -125,13 +123,6 @@ export async function createFailures(settings: ThrottleSettings, { storage, secr
     known.prune()
   }
 
-  /** Names of one size, which tell nothing without the master secret: people type passwords where names belong. */
-  function digest(...parts: readonly string[]): string {
-    return mac(throttleKey, parts)
-  }
-  const idOf = (subject: readonly string[]) => digest(...subject)
-  const guessOf = (text: string) => mac(guessKey, [toNfc(text)])
-
   return {
     open,
     findWait,
@@ -141,7 +132,6 @@ export async function createFailures(settings: ThrottleSettings, { storage, secr
     waitsHidden,
     countHidden,
     succeed,
-    /** What was typed as a password, as it may be compared and counted. */
     guessOf,
     isEmpty: () => counters.size() === 0,
     size: () => counters.size() + hidden.size(),
@@ -167,6 +157,18 @@ function limitsOf(settings: ThrottleSettings): Record<Scope, Limit> {
     site,
     'clients of site': site,
     password: { allowance: settings.password, forget: settings.forgetNetwork },
+  }
+}
+
+/** Names of one size, which tell nothing without the master secret: people type passwords where names belong. */
+function createNames(secrets: MasterSecrets, randomBytes: (size: number) => Buffer) {
+  // The oldest, so that putting a new one before it forgets nobody.
+  const { throttleKey } = secrets.at(-1)!
+  const guessKey = createSecretKey(randomBytes(32))
+  return {
+    digest: (...parts: readonly string[]) => mac(throttleKey, parts),
+    /** What was typed as a password is compared under a key that no file ever holds. */
+    guessOf: (text: string) => mac(guessKey, [toNfc(text)]),
   }
 }
 

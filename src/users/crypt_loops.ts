@@ -10,7 +10,7 @@ import { parentPort, Worker, workerData } from 'node:worker_threads'
 export type CryptLoop = Readonly<{ name: 'sha256-crypt' | 'sha512-crypt' | 'phpass'; rounds: number; salt: string }>
 
 /** Bytes. The work grows with the length; WordPress and passlib have such limits as well. */
-const longestPassword = 1024
+const maxPassword = 1024
 
 type Job = Readonly<{ id: number; loop: CryptLoop; password: string }>
 type Result = Readonly<{ id: number; text: string }>
@@ -66,12 +66,12 @@ if (workerData === marker) {
 function compute({ name, rounds, salt }: CryptLoop, text: string): string {
   const whole = Buffer.from(text)
   // What is too long takes as long as what is not.
-  const password = whole.subarray(0, longestPassword)
+  const password = whole.subarray(0, maxPassword)
   const result =
     name === 'phpass'
       ? phpass(password, salt, rounds)
       : shaCrypt(name === 'sha256-crypt' ? 'sha256' : 'sha512', password, Buffer.from(salt), rounds)
-  return whole.length > longestPassword ? '' : result
+  return whole.length > maxPassword ? '' : result
 }
 
 function shaCrypt(algorithm: 'sha256' | 'sha512', password: Buffer, salt: Buffer, rounds: number): string {

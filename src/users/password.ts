@@ -57,7 +57,7 @@ export type Passwords = Readonly<{
 }>
 
 /** Milliseconds that computing unknown kinds may go on; what is left then is estimated, and not as exact. */
-const longestLearning = 10_000
+const maxLearning = 10_000
 const estimateMargin = 1.5
 
 /** @throws OAuthError from every function that hashes: `temporarily_unavailable` when the queue is full */
@@ -110,7 +110,7 @@ export async function createPasswords(
         if (!limited.hasRoom()) break
         try {
           const estimate = await limited.run(() => estimator.time(stored))
-          const isComputed = estimate <= longestTime && performance.now() - began < longestLearning
+          const isComputed = estimate <= longestTime && performance.now() - began < maxLearning
           if (isComputed) await check(stored, somePassword)
           else durations.add(kind, estimate * estimateMargin)
         } catch (error) {
@@ -140,7 +140,7 @@ export async function createPasswords(
       return matches
     },
     // Two forms of a password may have to be computed, behind the hashes that are in the pool already.
-    patience: () => Math.min(5 * durations.most(), longestPatience) + leastPatience,
+    patience: () => Math.min(5 * durations.most(), maxPatience) + minPatience,
     needsRehash: storedHash => !storedHash.startsWith('$argon2id$') || argon2.needsRehash(storedHash, cost),
     isExact: (storedHash, password) => {
       const stored = openPasswordHash(storedHash)
@@ -153,8 +153,8 @@ export async function createPasswords(
 const formsOf = (password: string) => [...new Set([toNfc(password), password])]
 
 /** Milliseconds: for what else a busy machine does, and what nobody should wait longer for. */
-const leastPatience = 100
-const longestPatience = 2_500
+const minPatience = 100
+const maxPatience = 2_500
 
 /**
  * How long hashes of each kind take on this machine. Beside imported hashes an unknown user would answer sooner or later than

@@ -9,7 +9,7 @@ import type { PasswordHash } from './password_functions.ts'
 /** Milliseconds. */
 export const longestTime = 2000
 /** Bytes: as many times as there are cores, this must be there beside everything else. Dovecot's argon2id takes it all. */
-const mostMemory = 256 * 1024 * 1024
+const maxMemory = 256 * 1024 * 1024
 
 /** Some milliseconds each: short enough to run between two turns of whatever else the machine does. */
 const samples: Readonly<Record<string, string>> = {
@@ -57,8 +57,8 @@ export function createCostEstimator() {
     /** @returns why a hash costs too much, as what comes after "hashed_password: "; undefined when it does not */
     async problem(hash: PasswordHash): Promise<string | undefined> {
       const { memory } = hash.cost
-      if (memory > mostMemory) {
-        const [needed, limit] = [memory, mostMemory].map(bytes => Math.ceil(bytes / 1024 / 1024))
+      if (memory > maxMemory) {
+        const [needed, limit] = [memory, maxMemory].map(bytes => Math.ceil(bytes / 1024 / 1024))
         return `costs more than one sign-in may: ${needed} MiB of memory, and the limit is ${limit} MiB`
       }
       const time = await this.time(hash)

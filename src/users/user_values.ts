@@ -1,7 +1,7 @@
 /** Values as files of users write them: what is absent, truth values and times in the notations of the field's databases. */
 
 /** The end of the year 9999, in seconds. What is later are milliseconds. */
-export const latestInstant = 253_402_300_799
+const latestInstant = 253_402_300_799
 
 /** Names of members are compared without case and without what separates words: `passwordHash` is `password_hash`. */
 export const plainName = (name: string) => name.replace(/[^A-Za-z0-9]/g, '').toLowerCase()

@@ -22,7 +22,7 @@ import { narrowScope, parseScope } from '../../src/oauth/scope.ts'
 import { parseUserAgent } from '../../src/pages/formats.ts'
 import { pickLanguage } from '../../src/pages/language.ts'
 import { parseRefreshToken } from '../../src/sessions/refresh_token.ts'
-import { parseUsername, readLabel, usernameFold, usernameKey } from '../../src/text.ts'
+import { readLabel, readUsername, usernameFold, usernameKey } from '../../src/text.ts'
 import { networksOf } from '../../src/throttle/network.ts'
 import { passwordProblem } from '../../src/users/password_rules.ts'
 import type { CostServer } from '../_cost_server.ts'
@@ -429,7 +429,7 @@ const readers: Readonly<Record<string, (text: string) => unknown>> = {
   usernameKey,
   usernameFold,
   readLabel: text => readLabel(text, 64),
-  parseUsername,
+  readUsername,
   passwordProblem,
   parseForm,
   readQuery: querystring => readQuery({ querystring } as Context),
