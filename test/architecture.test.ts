@@ -37,6 +37,7 @@ const partOf = (file: string) => file.split('/').slice(0, 2).join('/')
 const rooms: readonly (readonly [room: string, packages: RegExp])[] = [
   ['cli', /^(?:node:|commander$|better-sqlite3$)/],
   ['http', /^(?:node:|koa$|@koa\/router$|koa-bodyparser$|pino$|zod$)/],
+  ['admin', /^node:crypto$/],
   ['oauth', /^(?:node:crypto|zod$)/],
   ['storage', /^(?:node:|drizzle-orm(?:\/.*)?$|better-sqlite3$)/],
   ['sessions', /^node:crypto$/],
@@ -136,6 +137,15 @@ test('only storage/ knows SQL, and only http/ and app.ts know Koa', t => {
     new Set(imports.filter(({ to }) => pattern.test(to)).map(({ from }) => partOf(from)))
   t.deepEqual([...users(/^(?:drizzle-orm|better-sqlite3|pg)(?:\/|$)/)], ['src/storage'])
   t.deepEqual([...users(/^(?:koa|@koa\/.*|koa-bodyparser)$/)].toSorted(), ['src/app.ts', 'src/http'])
+})
+
+test('admin/ knows no terminal: it takes records and answers documents', t => {
+  const speaking = filesWith(/\b(?:process|console)\./)
+  t.deepEqual(
+    speaking.filter(file => file.startsWith('src/admin/')),
+    [],
+  )
+  t.true(speaking.includes('src/cli/run.ts'))
 })
 
 test('no folder or top file imports in a circle', t => {

@@ -1,11 +1,10 @@
 /** `latchkey audit`: who did what, when, from where. */
 import { Command, InvalidArgumentError } from 'commander'
-import type { AuditEvent } from '../audit/audit.ts'
+import { type EventDocument, listEvents, readAuditFilter } from '../admin/audit_trail.ts'
 import { parseDuration } from '../config.ts'
-import type { Storage } from '../storage/storage.ts'
 import { now } from '../system.ts'
 import { outputPages } from './pages.ts'
-import { formatTime, parseLimit, withStorage } from './run.ts'
+import { formatTime, parseLimit, withAdmin } from './run.ts'
 
 type Options = {
   user?: string
@@ -36,23 +35,20 @@ export function auditCommand(): Command {
     .option('--limit <number>', 'at most so many', parseLimit, 100)
     .option('--json', 'print one JSON document')
     .action((options: Options) =>
-      withStorage(async storage => {
+      withAdmin(async deps => {
         const { user, client: clientId, session: sessionId, limit, json: _, ...rest } = options
-        const userId = user === undefined ? undefined : ((await storage.findUserByUsername(user))?.id ?? user)
-        const which = { ...rest, userId, clientId, sessionId }
+        const which = await readAuditFilter(deps, { ...rest, user, clientId, sessionId })
         let after: number | undefined
-        await outputPages<ReturnType<typeof describeEvent>>(
+        await outputPages<EventDocument>(
           options,
           limit,
           async (_last, size) => {
-            const { events, next } = await storage.pageAuditEvents(which, { after, limit: size })
+            const { events, next } = await listEvents(deps, which, { after, limit: size })
             after = next
-            const names = await usernames(storage, events)
-            return events.map(event => describeEvent(event, names))
+            return events
           },
           {
             headings: ['TIME', 'EVENT', 'USER', 'CLIENT', 'IP', 'TIMES', 'DETAIL', 'SESSION', 'REQUEST'],
-            describe: one => one,
             row: one => [
               formatTime(one.at),
               one.type,
@@ -68,31 +64,6 @@ export function auditCommand(): Command {
         )
       }),
     )
-}
-
-/** Of the users that are still there, by id. */
-async function usernames(storage: Storage, events: readonly AuditEvent[]): Promise<Map<string, string>> {
-  const names = new Map<string, string>()
-  for (const id of new Set(events.flatMap(({ userId }) => userId ?? []))) {
-    const user = await storage.findUser(id)
-    if (user !== undefined) names.set(id, user.username)
-  }
-  return names
-}
-
-function describeEvent(event: AuditEvent, names: ReadonlyMap<string, string>) {
-  return {
-    at: event.at,
-    type: event.type,
-    user_id: event.userId ?? null,
-    username: names.get(event.userId ?? '') ?? null,
-    client_id: event.clientId ?? null,
-    session_id: event.sessionId ?? null,
-    ip: event.ip ?? null,
-    request_id: event.requestId ?? null,
-    detail: event.detail ?? null,
-    count: event.count ?? 1,
-  }
 }
 
 /** @returns seconds since the epoch */

@@ -1,10 +1,12 @@
 /** `latchkey backup`: a copy of the database, beside a running server. */
 import { Command } from 'commander'
+import { actorEvent } from '../admin/deps.ts'
 import { readConfig, readEnvironment } from '../config.ts'
 import { printable } from '../printable.ts'
 import { backupSqlite } from '../storage/sqlite/file.ts'
 import { openSqliteStorage } from '../storage/sqlite/sqlite.ts'
-import { operatorEvent, output } from './run.ts'
+import { now } from '../system.ts'
+import { operator, output } from './run.ts'
 
 export function backupCommand(): Command {
   return new Command('backup')
@@ -18,7 +20,7 @@ export function backupCommand(): Command {
       const bytes = await backupSqlite(databaseFile, file)
       const { storage } = openSqliteStorage(databaseFile)
       try {
-        await storage.addAuditEvents([operatorEvent('backup.created', { detail: file })])
+        await storage.addAuditEvents([actorEvent(operator(), 'backup.created', now(), { detail: file })])
       } finally {
         await storage.close()
       }

@@ -1,10 +1,8 @@
 /** `latchkey key`: the keys that sign access tokens. */
 import { Command } from 'commander'
-import { addSigningKey } from '../keys/rotation.ts'
-import { keyState, publicationLead, type SigningKey } from '../keys/signing_key.ts'
-import { openKeys, readMasterSecrets } from '../secret_file.ts'
-import { now } from '../system.ts'
-import { formatTime, operatorEvent, output, table, withStorage } from './run.ts'
+import { listKeys, rotateKey } from '../admin/keys.ts'
+import { openKeys } from '../secret_file.ts'
+import { formatTime, operator, output, table, withAdmin, withConflictHints } from './run.ts'
 
 type Json = { json?: true }
 
@@ -16,17 +14,16 @@ export function keyCommand(): Command {
     .description('list the signing keys and what each is at the moment')
     .option('--json', 'print one JSON document')
     .action((options: Json) =>
-      withStorage(async storage => {
-        const keys = await storage.listSigningKeys()
-        const described = keys.map(one => describeKey(one, keys))
-        const rows = described.map(one => [
+      withAdmin(async deps => {
+        const keys = await listKeys(deps)
+        const rows = keys.map(one => [
           one.kid,
           one.alg,
           one.state,
           formatTime(one.created_at),
           formatTime(one.signs_at),
         ])
-        output(options, described, table(['KID', 'ALG', 'STATE', 'CREATED', 'SIGNS FROM'], rows))
+        output(options, keys, table(['KID', 'ALG', 'STATE', 'CREATED', 'SIGNS FROM'], rows))
       }),
     )
   key
@@ -34,35 +31,15 @@ export function keyCommand(): Command {
     .description('add a signing key: published at once, signing when every cache has seen it')
     .option('--json', 'print one JSON document')
     .action((options: Json) =>
-      withStorage(async (storage, config) => {
-        const secrets = await readMasterSecrets(config.secret, storage)
-        const before = await storage.listSigningKeys()
+      withAdmin(async (deps, config) => {
         // Under a wrong master secret the new key would be one that the server cannot open.
-        await openKeys(before, secrets)
-        const newest = before.at(-1)
-        const added = await addSigningKey(
-          { storage, secrets, now },
-          {
-            alg: config.signingAlg,
-            newest,
-            lead: newest === undefined ? 0 : publicationLead,
-            createEvent: detail => operatorEvent('key.created', { detail }),
-          },
+        const secrets = await deps.secrets()
+        await openKeys(await deps.storage.listSigningKeys(), secrets)
+        const added = await withConflictHints({ key_just_added: '; look at key list' }, () =>
+          rotateKey(deps, config.signingAlg, operator()),
         )
-        if (added === undefined) throw new Error('another process has just added a key; look at key list')
-        const document = describeKey(added, [...before, added])
-        output(options, document, `added ${added.kid}; it signs from ${formatTime(added.activatesAt)}`)
+        output(options, added, `added ${added.kid}; it signs from ${formatTime(added.signs_at)}`)
       }),
     )
   return key
-}
-
-function describeKey(key: SigningKey, all: readonly SigningKey[]) {
-  return {
-    kid: key.kid,
-    alg: key.alg,
-    state: keyState(key, all, now()),
-    created_at: key.createdAt,
-    signs_at: key.activatesAt,
-  }
 }

@@ -4,7 +4,7 @@ import { formatJson } from '../printable.ts'
 import { print, table } from './run.ts'
 
 /** Rows of a page. */
-export const pageSize = 1000
+const pageSize = 1000
 
 type Row = readonly (string | number | undefined)[]
 
@@ -18,7 +18,7 @@ export async function outputPages<T>(
   options: { json?: true },
   limit: number,
   nextPage: (last: T | undefined, size: number) => Promise<readonly T[]>,
-  { headings, describe, row }: { headings: readonly string[]; describe: (one: T) => object; row: (one: T) => Row },
+  { headings, row }: { headings: readonly string[]; row: (one: T) => Row },
 ): Promise<void> {
   let last: T | undefined
   let printed = 0
@@ -28,8 +28,7 @@ export async function outputPages<T>(
     size = Math.min(pageSize, limit - printed)
     page = await nextPage(last, size)
     if (options.json) {
-      for (const [i, one] of page.entries())
-        await printOn(`${printed + i === 0 ? '[' : ','}${formatJson(describe(one))}`)
+      for (const [i, one] of page.entries()) await printOn(`${printed + i === 0 ? '[' : ','}${formatJson(one)}`)
     } else if (printed === 0 || page.length > 0) {
       const text = table(headings, page.map(row))
       await printOn(`${printed === 0 ? text : text.slice(text.indexOf('\n') + 1)}\n`)

@@ -6,14 +6,16 @@ import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { buffer as readBytes } from 'node:stream/consumers'
 import { InvalidArgumentError } from 'commander'
-import { type AuditEventType, auditEvent } from '../audit/audit.ts'
+import type { Actor, AdminDeps } from '../admin/deps.ts'
+import { Conflict, type ConflictCode, InvalidMember } from '../admin/error.ts'
 import { type Config, readConfig, readEnvironment } from '../config.ts'
-import { formatJson, printable, printableLines } from '../printable.ts'
+import { formatJson, printable, printableBrief, printableLines } from '../printable.ts'
+import { readMasterSecrets } from '../secret_file.ts'
 import { isFile } from '../sink.ts'
 import { openSqliteStorage } from '../storage/sqlite/sqlite.ts'
-import type { Storage } from '../storage/storage.ts'
-import { now } from '../system.ts'
+import { now, randomBytes } from '../system.ts'
 import { isTypeable } from '../text.ts'
+import { createPasswords } from '../users/password.ts'
 
 /** Something that the person at the keyboard has to say differently: exit code 2. */
 export class UsageError extends Error {
@@ -30,13 +32,57 @@ export class OutputError extends Error {
 }
 
 /** Opens the database that the settings name, runs, closes it. */
-export async function withStorage(run: (storage: Storage, config: Config) => Promise<void>): Promise<void> {
+export async function withAdmin(run: (deps: AdminDeps, config: Config) => Promise<void>): Promise<void> {
   const config = readConfig(readEnvironment())
   const { storage } = openSqliteStorage(config.databaseFile)
+  const deps: AdminDeps = {
+    storage,
+    secrets: () => readMasterSecrets(config.secret, storage),
+    passwords: {
+      // Made with its first hash: few commands need one.
+      hash: async password => (await createPasswords(config.passwordHashing, randomBytes)).hash(password),
+    },
+    now,
+    randomBytes,
+  }
   try {
-    await run(storage, config)
+    await run(deps, config)
   } finally {
     await storage.close()
+  }
+}
+
+/**
+ * Says what is wrong with a member of a document in words for the command line.
+ *
+ * @param names what the members are called there; '' for one whose problem is a whole sentence
+ * @throws UsageError in the place of InvalidMember
+ */
+export async function withOptionNames<T>(
+  names: Readonly<Record<string, string>>,
+  run: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    if (!(error instanceof InvalidMember)) throw error
+    const { member, value, problem } = error
+    const name = member === undefined ? '' : (names[member] ?? member)
+    const what = value === undefined ? name : `${name} ${printableBrief(value)}:`
+    throw new UsageError([what, printable(problem)].filter(part => part !== '').join(' '), { cause: error })
+  }
+}
+
+/** Adds to what a conflict is, by its code, what this command line can do about it. */
+export async function withConflictHints<T>(
+  hints: Readonly<Partial<Record<ConflictCode, string>>>,
+  run: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    if (!(error instanceof Conflict)) throw error
+    throw new Error(error.message + (hints[error.code] ?? ''), { cause: error })
   }
 }
 
@@ -83,10 +129,9 @@ export function formatTime(at: number | undefined): string {
   return at === undefined ? '-' : new Date(at * 1000).toISOString().replace('.000Z', 'Z')
 }
 
-/** The event of an operator's command: its detail begins with who that is to the system. */
-export function operatorEvent(type: AuditEventType, { detail, ...about }: Parameters<typeof auditEvent>[3] = {}) {
-  const who = `operator ${systemUser()}`
-  return auditEvent(type, now(), {}, { ...about, detail: detail === undefined ? who : `${who}: ${detail}` })
+/** Who runs the command, as the system knows them. */
+export function operator(): Actor {
+  return { name: `operator ${systemUser()}` }
 }
 
 function systemUser(): string {

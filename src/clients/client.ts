@@ -87,7 +87,7 @@ export function clientProblem(client: Client): string | undefined {
 }
 
 /** Whether it may authenticate by a secret. */
-export function hasSecret(client: Client): boolean {
+export function hasSecret(client: Pick<Client, 'authenticationMethods'>): boolean {
   return client.authenticationMethods.some(method => method.startsWith('client_secret'))
 }
 

@@ -1,0 +1,79 @@
+/** What operators do to master secrets, but for where these are kept. */
+import { masterSecretOfDigest } from '../clients/client_secret.ts'
+import { masterSecretOf, reencryptSigningKey } from '../keys/signing_key.ts'
+import { type Actor, actorEvent, type Needs } from './deps.ts'
+import { Conflict } from './error.ts'
+
+/** Seconds until every server has read a changed secret file, with room to spare. */
+const reloadMargin = 60
+
+export type MasterSecretDocument = Awaited<ReturnType<typeof listMasterSecrets>>[number]
+
+/** The newest first. `sessions`: those with a token that may have been made under an older secret, counted with the first of these. */
+export async function listMasterSecrets({ storage, secrets, now }: Needs<'storage' | 'secrets' | 'now'>) {
+  const all = await secrets()
+  const keys = await storage.listSigningKeys()
+  const clients = await storage.listClients()
+  const newestSince = await storage.masterSecretSince(all[0].name)
+  // Before a server uses the new one, every session is under an old one.
+  const seenBefore = newestSince === undefined ? now() : newestSince + reloadMargin
+  const older = all.length > 1 ? await storage.countSessionsNotSeenSince(seenBefore, now()) : 0
+  return Promise.all(
+    all.map(async ({ name }, i) => ({
+      name,
+      newest: i === 0,
+      used_since: (await storage.masterSecretSince(name)) ?? null,
+      signing_keys: keys.filter(key => masterSecretOf(key) === name).length,
+      clients: clients
+        .filter(({ secretDigests }) => secretDigests.some(digest => masterSecretOfDigest(digest) === name))
+        .map(({ id }) => id),
+      sessions: i === 1 ? older : null,
+    })),
+  )
+}
+
+/** Encrypts the signing keys under the newest secret. @returns how many were under another */
+export async function reencryptKeys(
+  { storage, secrets, now }: Needs<'storage' | 'secrets' | 'now'>,
+  actor: Actor,
+): Promise<number> {
+  const all = await secrets()
+  const [newest] = all
+  const jwes = new Map<string, string>()
+  for (const key of await storage.listSigningKeys()) {
+    const jwe = masterSecretOf(key) === newest.name ? undefined : await reencryptSigningKey(key, all)
+    if (jwe !== undefined) jwes.set(key.kid, jwe)
+  }
+  if (jwes.size === 0) return 0
+  return storage.replacePrivateJwes(jwes, actorEvent(actor, 'secret.rotated', now(), { detail: newest.name }))
+}
+
+/** @returns the names of the old secrets that may go @throws Conflict when there are none, or no server uses the newest */
+export function oldSecrets([newest, ...old]: readonly MasterSecretDocument[]): MasterSecretDocument[] {
+  if (newest === undefined || old.length === 0) throw new Conflict('no_old_secret', 'there is no old master secret')
+  if (newest.used_since === null) throw new Conflict('new_secret_unused', 'no server uses the new master secret yet')
+  return old
+}
+
+/** @throws Conflict when sessions or clients would be lost with old secrets */
+export function insistThatUnused(old: readonly MasterSecretDocument[]): void {
+  const clients = [...new Set(old.flatMap(one => one.clients))]
+  const sessions = old.reduce((sum, one) => sum + (one.sessions ?? 0), 0)
+  if (clients.length === 0 && sessions === 0) return
+  const parts = [
+    sessions > 0 &&
+      `${sessions} ${sessions === 1 ? 'session was' : 'sessions were'} last refreshed under it and would end`,
+    clients.length > 0 && `the secret of ${clients.join(', ')} was last used under it and would no longer be known`,
+  ]
+  const message = `the old master secret is still needed: ${parts.filter(Boolean).join('; ')}`
+  throw new Conflict('old_secret_used', message)
+}
+
+/** Once they are gone from where they are kept. */
+export async function recordDropped(
+  { storage, now }: Needs<'storage' | 'now'>,
+  dropped: readonly string[],
+  actor: Actor,
+): Promise<void> {
+  await storage.addAuditEvents([actorEvent(actor, 'secret.old_dropped', now(), { detail: dropped.join(' ') })])
+}
