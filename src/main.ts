@@ -62,7 +62,7 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     lowerPoolPriority()
     const throttle = await createThrottle(config.throttle, { storage, secrets, now, randomBytes })
     await noteMasterSecret({ storage, secrets, now })
-    const learning = learnHashKinds({ storage, passwords }, 0).catch(error =>
+    const learning = learnHashKinds({ storage, passwords }, '').catch(error =>
       log.warn({ err: error }, 'how long some stored password hashes take is not known'),
     )
     // What is left is learnt beside the first requests: refusals wait for the limit until then.

@@ -48,7 +48,7 @@ export function startUpkeep(
   const { storage, now } = deps
   let position = ''
   let crowdPosition = ''
-  let turn = 1
+  let hashPosition = ''
   const jobs = [
     repeat(reloadInterval, log, async () => {
       const before = deps.secrets[0].name
@@ -62,7 +62,9 @@ export function startUpkeep(
       await reloadKeys(deps)
     }),
     // Users may be imported while the server runs.
-    repeat(reloadInterval, log, () => learnHashKinds(deps, turn++)),
+    repeat(reloadInterval, log, async () => {
+      hashPosition = await learnHashKinds(deps, hashPosition)
+    }),
     // Notices files that somebody has deleted or replaced, even when nobody writes.
     repeat(checkInterval, log, () => storage.check()),
     repeat(flushInterval, log, () => deps.throttle.flush()),
@@ -99,12 +101,19 @@ export async function noteMasterSecret({
   await storage.noteMasterSecret(name, auditEvent('secret.in_use', now(), {}, { detail: name }))
 }
 
-/** Learns how long imported password hashes take, from some of them: others at each turn. */
+/**
+ * Learns how long imported password hashes take, from some of them.
+ *
+ * @param after the result of the last step, '' to begin
+ * @returns where to go on, '' to begin again
+ */
 export async function learnHashKinds(
   { storage, passwords }: Pick<Deps, 'storage' | 'passwords'>,
-  turn: number,
-): Promise<void> {
-  await passwords.learn(await storage.samplePasswordHashes(hashSample, turn))
+  after: string,
+): Promise<string> {
+  const { hashes, next } = await storage.samplePasswordHashes(after, hashSample)
+  await passwords.learn(hashes)
+  return next
 }
 
 /**

@@ -6,6 +6,7 @@ import { type OpenedKey, openSigningKey } from '../src/keys/jws.ts'
 import { createKeyRing } from '../src/keys/key_ring.ts'
 import {
   createSigningKey,
+  isNewest,
   jwksMaxAge,
   keyState,
   maxAccessTokenLifetime,
@@ -324,4 +325,13 @@ test('a ring without a key does not sign', async t => {
   t.throws(() => ring.sign(claims, start), { message: 'no signing key is active' })
   ring.replace([await openNewKey('ES256')])
   t.truthy(ring.sign(claims, start))
+})
+
+test('a key is added to the newest that its maker knew, and to no other', t => {
+  const keys = [timedKey('k1', start, start), timedKey('k2', start + 1, start + 1)]
+  t.true(isNewest(keys, 'k2'))
+  t.false(isNewest(keys, 'k1'))
+  t.false(isNewest(keys, undefined))
+  t.true(isNewest([], undefined))
+  t.false(isNewest([], 'k1'))
 })

@@ -5,7 +5,10 @@
 
 import test, { type ExecutionContext } from 'ava'
 import Database from 'better-sqlite3'
-import { firstGeneration } from '../src/sessions/session.ts'
+import { auditEvent } from '../src/audit/audit.ts'
+import { countedEvent } from '../src/sessions/end.ts'
+import { createSession, firstGeneration } from '../src/sessions/session.ts'
+import { makeRoomFor } from '../src/sessions/session_limit.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import { endCrowds } from '../src/upkeep.ts'
 import { getByCookie, isSignedIn, liveSessions, signInByCookie } from './_cookies.ts'
@@ -341,4 +344,30 @@ test('session list goes on by pages, last seen first', async t => {
 
 test('the limit is a hundred unless it is set', t => {
   t.is(oauthConfig.sessionLimit, 100)
+})
+
+test('room is made for a session that begins: the one seen longest ago ends, whatever the clock said before', t => {
+  const signIn = { userId: 'usr_a', clientId: 'app', scope: '', audience: [], amr: ['pwd'] }
+  const lifetimes = { idleLifetime: 10_000, absoluteLifetime: 100_000 }
+  const make = (id: string, seenAt: number) =>
+    createSession({ ...signIn, id, device: undefined, ip: undefined, userAgent: undefined }, seenAt, lifetimes)
+  // Seen by a clock that was set back since.
+  const others = [make('c', startTime + 90), make('b', startTime + 50), make('a', startTime + 70)]
+  const room = (limit: number) => makeRoomFor(make('new', startTime), others, limit, startTime)
+  t.deepEqual(room(4), { ended: [], forgotten: [] })
+  t.deepEqual(
+    room(3).ended.map(({ id }) => id),
+    ['b'],
+  )
+  t.deepEqual(
+    room(2).ended.map(({ id }) => id),
+    ['a', 'b'],
+  )
+})
+
+test('the audit trail says why sessions ended and how many, after what an event says already', t => {
+  const event = auditEvent('session.revoked', startTime, {})
+  t.is(countedEvent(event, 1, 'logout').detail, 'logout: 1')
+  t.is(countedEvent({ ...event, detail: 'operator root' }, 2, 'logout').detail, 'operator root: logout: 2')
+  t.is(countedEvent({ ...event, detail: 'session_limit' }, 3).detail, 'session_limit: 3')
 })

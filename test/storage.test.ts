@@ -201,7 +201,7 @@ contract('importUsers creates all at once, and writes one audit event with their
     // Of the first batch.
     seen.add((await storage.findUserByUsername('alice0')) === undefined ? 0 : manyUsers)
     seen.add((await storage.findUser('usr_alice0')) === undefined ? 0 : manyUsers)
-    seen.add((await storage.samplePasswordHashes(manyUsers, 0)).length)
+    seen.add((await storage.samplePasswordHashes('', manyUsers)).hashes.length)
   }, 1)
   t.deepEqual(await storage.importUsers(many('alice'), event('user.created'), () => start), [])
   clearInterval(watch)
@@ -322,19 +322,24 @@ contract('listUsers goes page by page', async (t, storage) => {
   t.deepEqual(await page('anybody who was removed', 1), ['Bob'])
 })
 
-contract('samplePasswordHashes gives others at each turn, and in the end all', async (t, storage) => {
-  t.deepEqual(await storage.samplePasswordHashes(3, 0), [])
+contract('samplePasswordHashes gives others at each step, and in the end all', async (t, storage) => {
+  t.deepEqual(await storage.samplePasswordHashes('', 3), { hashes: [], next: '' })
   const hashes = Array.from({ length: 8 }, (_, i) => `hash ${i}`)
   const users = hashes.map((passwordHash, i) => user(`user${i}`, { passwordHash }))
-  await storage.createUsers(users, event('user.created'))
+  await storage.createUsers([...users, user('nothing', { passwordHash: undefined })], event('user.created'))
   await storage.removeUser('usr_user4', event('user.removed'))
   const left = hashes.filter(hash => hash !== 'hash 4')
 
-  t.deepEqual((await storage.samplePasswordHashes(8, 5)).toSorted(), left)
-  const turns = await Promise.all([0, 1, 2].map(turn => storage.samplePasswordHashes(3, turn)))
-  for (const sample of turns) t.true(sample.length > 0 && sample.length <= 3)
-  t.deepEqual(turns.flat().toSorted(), left)
-  t.deepEqual(await storage.samplePasswordHashes(3, 3), turns[0])
+  const all = await storage.samplePasswordHashes('', 20)
+  t.deepEqual([all.hashes.toSorted(), all.next], [left, ''])
+  const steps = [await storage.samplePasswordHashes('', 3)]
+  while (steps.at(-1)!.next !== '' && steps.length < 20)
+    steps.push(await storage.samplePasswordHashes(steps.at(-1)!.next, 3))
+  for (const { hashes } of steps) t.true(hashes.length > 0 && hashes.length <= 3)
+  t.deepEqual(steps.flatMap(({ hashes }) => hashes).toSorted(), left)
+  // From where somebody was who has been removed since.
+  await storage.removeUser(steps[0]!.next, event('user.removed'))
+  t.deepEqual(await storage.samplePasswordHashes(steps[0]!.next, 3), steps[1])
 })
 
 contract('a password update sets the hash, raises the version and ends the sessions', async (t, storage) => {

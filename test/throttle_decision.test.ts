@@ -2,6 +2,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { type Counter, countFailure, emptyCounter, failures, waitOf } from '../src/throttle/counter.ts'
+import { inExcess, maxKnownNetworks } from '../src/throttle/known_networks.ts'
 import { networksOf } from '../src/throttle/network.ts'
 import { startTime as start } from './_server.ts'
 
@@ -121,4 +122,10 @@ test('no text is too odd for an address', t => {
     fc.assert(fc.property(text, ip => t.is(typeof networksOf(ip).network, 'string')))
   for (const odd of [':', ':::', '::::', '1:2', '1::2::3', 'g::1', '1:2:3:4:5:6:7:8:9', '::1.2.3', '%'])
     t.is(networksOf(odd).network, odd)
+})
+
+test('of the networks of one user or client those go that expire first', t => {
+  const networks = Array.from({ length: maxKnownNetworks + 2 }, (_, i) => i)
+  t.deepEqual(inExcess(networks), [maxKnownNetworks, maxKnownNetworks + 1])
+  t.deepEqual(inExcess(networks.slice(2)), [])
 })

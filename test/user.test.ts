@@ -2,7 +2,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { readUsername, usernameKey } from '../src/text.ts'
-import { createUserId, userIdPrefix } from '../src/users/user.ts'
+import { createUserId, meantBy, takenAmong, type User, userIdPrefix } from '../src/users/user.ts'
 import { createTestRandom } from './_server.ts'
 
 /** Letters with every kind of case mapping, marks that combine with them, and ordinary text. */
@@ -106,4 +106,35 @@ test('a username has no character that cannot be seen, but for the joiners of so
   for (const hidden of ['\u200b', '\u202e', '\u2066', '\ufeff', '\u00ad'])
     t.is(readUsername(`ali${hidden}ce`).text, undefined)
   t.is(readUsername('علی\u200cرضا').text, 'علی\u200cرضا')
+})
+
+const named = (username: string, id = `usr_${username}`): User => ({ id, username, credentialVersion: 1, createdAt: 0 })
+
+test('taken: whose id, or name in its plainest form, is of one who is there or of one before', t => {
+  const [alice, shouting, wide, sameId] = [
+    named('alice'),
+    named('ALICE'),
+    named('ａｌｉｃｅ'),
+    named('bob', 'usr_alice'),
+  ]
+  const nobody = () => false
+  t.deepEqual(takenAmong([alice, shouting, wide, sameId, named('carol')], nobody), [shouting, wide, sameId])
+  t.deepEqual(takenAmong([alice, named('carol')], nobody), [])
+  t.deepEqual(
+    takenAmong([alice, named('carol')], user => user === alice),
+    [alice],
+  )
+  // Who is not created keeps the name from the others all the same: nothing is created then.
+  t.deepEqual(
+    takenAmong([alice, shouting], user => user === alice),
+    [alice, shouting],
+  )
+})
+
+test('meant: who is called that, then who is called so in plain, then the only one whose name looks so', t => {
+  t.is(meantBy('exact', 'plain', ['a']), 'exact')
+  t.is(meantBy(undefined, 'plain', ['a']), 'plain')
+  t.is(meantBy(undefined, undefined, ['a']), 'a')
+  t.is(meantBy(undefined, undefined, ['a', 'b']), undefined)
+  t.is(meantBy(undefined, undefined, []), undefined)
 })

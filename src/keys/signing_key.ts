@@ -46,6 +46,11 @@ export function keyState(key: SigningKey, all: readonly SigningKey[], now: numbe
   return now < stoppedAt + maxAccessTokenLifetime + publicationLead ? 'verifying' : 'retired'
 }
 
+/** @param keys in the order of their making. @param kid undefined for none */
+export function isNewest(keys: readonly SigningKey[], kid: string | undefined): boolean {
+  return keys.at(-1)?.kid === kid
+}
+
 /**
  * Makes a key pair.
  *

@@ -3,6 +3,12 @@ import { type AuditEvent, auditEvent } from '../audit/audit.ts'
 import type { RevokedReason } from './session.ts'
 import type { SessionFilter, SessionStorage } from './storage.ts'
 
+/** How the audit trail says why sessions ended, and how many. @param event its detail, if it has one, comes first */
+export function countedEvent(event: AuditEvent, count: number, reason?: RevokedReason): AuditEvent {
+  const parts = [event.detail, reason, count]
+  return { ...event, detail: parts.filter(part => part !== undefined).join(': ') }
+}
+
 /**
  * Ends the live sessions that fit every part of the filter.
  *

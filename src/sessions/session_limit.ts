@@ -5,14 +5,25 @@
 import { isLive, type Session } from './session.ts'
 
 /** Ended sessions of one user that are kept: as many as anybody asks about. The others of a busy user go before their week is over. */
-const mostEnded = 100
+const maxEnded = 100
 
 /** `ended` are live; `forgotten` ended before. */
 export type CrowdedOut = Readonly<{ ended: readonly Session[]; forgotten: readonly Session[] }>
 
 /** The most sessions of a user that a sign-in looks at, the newest. More are there only until `endCrowds` of the upkeep has been. */
 export function sessionsToLookAt(limit: number): number {
-  return 2 * limit + 10 * mostEnded
+  return 2 * limit + 10 * maxEnded
+}
+
+/**
+ * Which of a user's sessions make room for one that is about to begin. Pure.
+ *
+ * @param others at most {@link sessionsToLookAt}, newest first
+ */
+export function makeRoomFor(session: Session, others: readonly Session[], limit: number, now: number): CrowdedOut {
+  if (others.length < limit) return { ended: [], forgotten: [] }
+  // Whatever the clock said before, this one is seen last.
+  return crowdedOut([{ ...session, lastSeenAt: Number.MAX_SAFE_INTEGER }, ...others], limit, now)
 }
 
 /** Which of a user's sessions are too many. Pure. @param sessions newest first */
@@ -32,6 +43,6 @@ export function crowdedOut(sessions: readonly Session[], limit: number, now: num
     .toSorted((a, b) => b.revokedAt! - a.revokedAt!)
   return {
     ended: tooMany.filter(session => isLive(session, now)),
-    forgotten: [...tooMany.filter(session => !isLive(session, now)), ...revoked.slice(mostEnded)],
+    forgotten: [...tooMany.filter(session => !isLive(session, now)), ...revoked.slice(maxEnded)],
   }
 }

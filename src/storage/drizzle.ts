@@ -13,5 +13,4 @@ export const { readMigrationFiles } = require('drizzle-orm/migrator') as typeof 
 export const { index, integer, primaryKey, sqliteTable, text } =
   require('drizzle-orm/sqlite-core') as typeof import('drizzle-orm/sqlite-core')
 
-export type { SQL } from 'drizzle-orm'
-export type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
+export type { Column, SQL } from 'drizzle-orm'

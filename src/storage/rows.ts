@@ -1,4 +1,4 @@
-/** Rows of SQLite to records of `oauth/` and back: `null` against absent, text against lists. */
+/** Rows of a database to records and back: `null` against absent, text against lists. Their names and types are the same in every dialect. */
 import type { AuditEvent } from '../audit/audit.ts'
 import type { Client } from '../clients/client.ts'
 import type { SigningKey } from '../keys/signing_key.ts'

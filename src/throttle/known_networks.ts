@@ -15,6 +15,14 @@ export type KnownNetworks = Readonly<{
 /** Seconds between two writes of the same known network. */
 const rememberAgain = 86_400
 
+/** More than anybody signs in from; who signs in from more, such as a traveller, loses the oldest. */
+export const maxKnownNetworks = 50
+
+/** Those that are forgotten. @param networks of one user or client, those that expire last first */
+export function inExcess<Network>(networks: readonly Network[]): readonly Network[] {
+  return networks.slice(maxKnownNetworks)
+}
+
 /**
  * @param lifetime seconds that a network is known after it was remembered
  * @param entries  how many are kept in memory

@@ -4,7 +4,7 @@ import type { Counter } from './counter.ts'
 export type ThrottleStorage = Readonly<{
   /** Counters of failed attempts that are not forgotten at `now`; when there are too many, those forgotten last. */
   listCounters(now: number, limit: number): Promise<StoredCounter[]>
-  /** Writes counters, removes others by id, and remembers networks: at most {@link mostKnownNetworks} of one user or client. */
+  /** Writes counters, removes others by id, and remembers networks: at most `maxKnownNetworks` of one user or client. */
   saveCounters(
     counters: readonly StoredCounter[],
     gone: readonly string[],
@@ -20,6 +20,3 @@ export type StoredCounter = Counter & Readonly<{ id: string }>
 
 /** A network from which somebody signed in: both as digests. */
 export type KnownNetwork = Readonly<{ who: string; network: string; expiresAt: number }>
-
-/** More than anybody signs in from; who signs in from more, such as a traveller, loses the oldest. */
-export const mostKnownNetworks = 50

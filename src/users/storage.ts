@@ -9,11 +9,13 @@ export type UserStorage = Readonly<{
   /** By username. @param page at most `limit` users, after a username */
   listUsers(page?: Readonly<{ after?: string | undefined; limit: number }>): Promise<User[]>
   /**
-   * Stored password hashes of users spread over all of them: at most `most`, others at each turn, and in the end those of all.
+   * Stored password hashes of some users, and in the end those of all. Ids are random, so who comes after whom is too.
    *
-   * @param turn 0, 1, 2 …
+   * @param after the result of the last call, '' to begin
+   * @param limit users to look at
+   * @returns where to go on, '' at the end
    */
-  samplePasswordHashes(most: number, turn: number): Promise<string[]>
+  samplePasswordHashes(after: string, limit: number): Promise<{ hashes: string[]; next: string }>
   /**
    * Creates all of the users or none, in one transaction: for few. A name of a pending import is free, and that import fails.
    *

@@ -3,7 +3,7 @@ import { closeSync, fsyncSync, linkSync, openSync, rmSync, statSync } from 'node
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { readMigrationFiles } from '../drizzle.ts'
-import { migrationsFolder } from './sqlite.ts'
+import { migrationsFolder } from './migrate.ts'
 
 /** More pages than any database has: in one step the copy is of one moment, and nobody who writes meanwhile makes it begin anew. */
 const allPages = 0x7fffffff

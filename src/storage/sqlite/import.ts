@@ -4,15 +4,14 @@
  * there at once or, after a crash, none ever. What a crashed import leaves is removed in batches as well.
  */
 import { setTimeout } from 'node:timers/promises'
-import type Database from 'better-sqlite3'
 import type { AuditEvent } from '../../audit/audit.ts'
-import { usernameFold, usernameKey } from '../../text.ts'
 import { importTimeout } from '../../users/storage.ts'
 import type { User } from '../../users/user.ts'
-import { and, asc, type drizzle, eq, gte, inArray, lt, ne, or, sql } from '../drizzle.ts'
-import { userRow } from '../rows.ts'
+import { and, asc, desc, eq, gte, inArray, lt, ne, or, sql } from '../drizzle.ts'
+import { type Connection, type Orm, pruneBatch } from './connection.ts'
+import { createPreparing } from './prepared.ts'
 import { pendingImports, users } from './schema.ts'
-import type { prepareStatements } from './statements.ts'
+import { isNamesake, namesOf, type UserRows } from './users.ts'
 
 /** Milliseconds of work in one transaction, twice as long as another process waits for a lock without a pause. */
 const maxHeld = 10
@@ -20,46 +19,81 @@ const maxHeld = 10
 const step = 50
 /** Milliseconds: others get the lock between two batches. A pause is as long as the batch held the lock, and this at least. */
 const minPause = 2
-/** Rows that one step of removing looks at. */
-const pruneBatch = 500
-
-type Orm = ReturnType<typeof drizzle> & { $client: Database.Database }
-type Statements = ReturnType<typeof prepareStatements>
-
-type Parts = Readonly<{
-  db: Orm
-  statements: Statements
-  write: <T>(run: () => T) => Promise<T>
-  record: (event: AuditEvent) => void
-  isTaken: (user: User) => boolean
-}>
-
 /** Users whose import another process has ended, by removing what seemed to be left of it or by taking one of the names. */
 class ImportLost extends Error {}
 
-export function createImports({ db, statements, write, record, isTaken }: Parts) {
-  const isPending = () => db.select({ id: pendingImports.id }).from(pendingImports).limit(1).get() !== undefined
+export type Imports = ReturnType<typeof createImports>
+
+/** @param record writes an event within a write, whatever else there is of its kind */
+export function createImports(
+  { db, write }: Pick<Connection, 'db' | 'write'>,
+  rows: UserRows,
+  record: (event: AuditEvent) => void,
+) {
+  const { claim, ...steps } = createSteps({ db, write, rows, record })
+  const { prune, abandon } = createRemoval({ db, write })
+
+  return {
+    /** Takes names from imports that are still pending, for a user who is there at once. */
+    claim: (user: Pick<User, 'id' | 'username'>) => {
+      if (db.select({ id: pendingImports.id }).from(pendingImports).limit(1).get() !== undefined) claim(user)
+    },
+    prune,
+    async importUsers(all: readonly User[], event: AuditEvent, now: () => number): Promise<User[]> {
+      while (await prune(now() - importTimeout)) await setTimeout(minPause)
+      const importId = await steps.begin(now())
+      let isPublished = false
+      try {
+        for (let next = 0; next < all.length; ) {
+          const batch = await steps.addBatch(importId, all, next, now())
+          if (batch.taken.length > 0) return batch.taken
+          next = batch.next
+          await setTimeout(Math.max(minPause, batch.held))
+        }
+        await steps.publish(importId, { ...event, count: all.length })
+        isPublished = true
+        return []
+      } catch (error) {
+        if (!(error instanceof ImportLost)) throw error
+        const taken = all.filter(rows.isTaken)
+        if (taken.length > 0) return taken
+        throw new Error('another import took the place of this one; nothing was imported', { cause: error })
+      } finally {
+        if (!isPublished) await abandon(importId)
+      }
+    },
+  }
+}
+
+type Parts = Pick<Connection, 'db' | 'write' | 'record'> & Readonly<{ rows: UserRows }>
+
+function createSteps({ db, write, rows, record }: Parts) {
+  const statements = prepareStatements(db)
 
   /**
    * Whoever is visible first has a name: takes the name of a user from every other import that is still pending, which then fails.
    *
    * @param own the import that the user belongs to
    */
-  function claim({ id, username }: Pick<User, 'id' | 'username'>, own?: number) {
-    const names = { id, usernameKey: usernameKey(username), usernameFold: usernameFold(username) }
-    for (const namesake of statements.findPendingNamesakes.all(names)) {
+  function claim(user: Pick<User, 'id' | 'username'>, own?: number) {
+    for (const namesake of statements.findPendingNamesakes.all(namesOf(user))) {
       if (namesake.importId === own) continue
       statements.loseImport.run({ id: namesake.importId })
-      statements.deleteUser.run({ id: namesake.id })
+      rows.remove(namesake.id)
     }
   }
 
   function begin(now: number): Promise<number> {
     return write(() => {
-      const last = statements.findLastUserRow.get({})?.row ?? 0
+      const last = db
+        .select({ row: sql<number>`rowid`.as('row') })
+        .from(users)
+        .orderBy(desc(sql`rowid`))
+        .limit(1)
+        .get()
       return db
         .insert(pendingImports)
-        .values({ seenAt: now, firstRow: last + 1, lost: 0 })
+        .values({ seenAt: now, firstRow: (last?.row ?? 0) + 1, lost: 0 })
         .returning({ id: pendingImports.id })
         .get().id
     })
@@ -85,11 +119,11 @@ export function createImports({ db, statements, write, record, isTaken }: Parts)
       let held = 0
       while (next < all.length && held < maxHeld) {
         const some = all.slice(next, next + step)
-        const taken = some.filter(isTaken)
+        const taken = some.filter(rows.isTaken)
         if (taken.length > 0) return { taken, next, held }
         for (const user of some) {
           if (hasOthers) claim(user, importId)
-          statements.insertUser.run({ ...userRow(user), importId })
+          rows.insert(user, importId)
         }
         next += some.length
         held = performance.now() - began
@@ -110,6 +144,31 @@ export function createImports({ db, statements, write, record, isTaken }: Parts)
     })
   }
 
+  return { claim, begin, addBatch, publish }
+}
+
+function prepareStatements(db: Orm) {
+  const { select, run } = createPreparing(db.$client)
+  return {
+    findPendingNamesakes: select(
+      db
+        .select({ id: users.id, importId: sql<number>`${users.importId}`.as('import_id') })
+        .from(users)
+        .where(
+          and(isNamesake, sql`exists (select 1 from ${pendingImports} where ${pendingImports.id} = ${users.importId})`),
+        ),
+    ),
+    loseImport: run(
+      db
+        .update(pendingImports)
+        .set({ lost: sql`max(${pendingImports.lost}, 1)` })
+        .where(eq(pendingImports.id, sql.placeholder('id'))),
+    ),
+  }
+}
+
+/** What becomes of imports that were not ended. */
+function createRemoval({ db, write }: Pick<Connection, 'db' | 'write'>) {
   /** Removes a limited number of rows of imports that were not seen since an instant. @returns whether there are more */
   function prune(seenBefore: number): Promise<boolean> {
     return write(() => {
@@ -153,34 +212,5 @@ export function createImports({ db, statements, write, record, isTaken }: Parts)
     while (isThere() !== undefined && (await prune(0))) await setTimeout(minPause)
   }
 
-  return {
-    /** Takes names from imports that are still pending, for a user who is there at once. */
-    claim: (user: Pick<User, 'id' | 'username'>) => {
-      if (isPending()) claim(user)
-    },
-    prune,
-    async importUsers(all: readonly User[], event: AuditEvent, now: () => number): Promise<User[]> {
-      while (await prune(now() - importTimeout)) await setTimeout(minPause)
-      const importId = await begin(now())
-      let isPublished = false
-      try {
-        for (let next = 0; next < all.length; ) {
-          const batch = await addBatch(importId, all, next, now())
-          if (batch.taken.length > 0) return batch.taken
-          next = batch.next
-          await setTimeout(Math.max(minPause, batch.held))
-        }
-        await publish(importId, { ...event, count: all.length })
-        isPublished = true
-        return []
-      } catch (error) {
-        if (!(error instanceof ImportLost)) throw error
-        const taken = all.filter(isTaken)
-        if (taken.length > 0) return taken
-        throw new Error('another import took the place of this one; nothing was imported', { cause: error })
-      } finally {
-        if (!isPublished) await abandon(importId)
-      }
-    },
-  }
+  return { prune, abandon }
 }

@@ -9,9 +9,19 @@ import { is, Param, Placeholder } from '../drizzle.ts'
 type Query = Readonly<{ toSQL: () => { sql: string; params: unknown[] } }>
 type Values = Readonly<Record<string, unknown>>
 
-export function prepareSelect<Row>(
+type Select<Row> = Query & Readonly<{ _: { selectedFields: object }; all: () => Row[] }>
+
+/** @returns what prepares the queries of one connection; building one costs twenty times what running it does */
+export function createPreparing(database: Database.Database) {
+  return {
+    select: <Row>(query: Select<Row>) => prepareSelect(database, query),
+    run: (query: Query) => prepareRun(database, query),
+  }
+}
+
+function prepareSelect<Row>(
   database: Database.Database,
-  query: Query & { _: { selectedFields: object }; all: () => Row[] },
+  query: Select<Row>,
 ): { get: (values: Values) => Row | undefined; all: (values: Values) => Row[] } {
   const { sql, bind } = compile(query)
   const statement = database.prepare<unknown[], unknown[]>(sql).raw()
@@ -30,10 +40,7 @@ export function prepareSelect<Row>(
   }
 }
 
-export function prepareRun(
-  database: Database.Database,
-  query: Query,
-): { run: (values: Values) => { changes: number } } {
+function prepareRun(database: Database.Database, query: Query): { run: (values: Values) => { changes: number } } {
   const { sql, bind } = compile(query)
   const statement = database.prepare<unknown[]>(sql)
   return { run: values => statement.run(...bind(values)) }

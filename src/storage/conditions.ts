@@ -1,0 +1,71 @@
+/** What rows are asked for, for the tables of every dialect. */
+import type { AuditFilter } from '../audit/audit.ts'
+import type { Session } from '../sessions/session.ts'
+import type { SessionFilter } from '../sessions/storage.ts'
+import { and, type Column, eq, gt, gte, isNull, lt, lte, ne, or, type SQL, sql } from './drizzle.ts'
+
+type Columns<Name extends string> = Readonly<Record<Name, Column>>
+
+/** Instants of a statement that is prepared are placeholders. */
+type Instant = number | ReturnType<typeof sql.placeholder>
+
+/** Not of an import that is still pending. Looks no further for a user who came alone. */
+export function isThere(users: Columns<'importId'>, pendingImports: Columns<'id'>): SQL<boolean> {
+  return sql`(${users.importId} is null or not exists (select 1 from ${pendingImports} where ${pendingImports.id} = ${users.importId}))`
+}
+
+/** `isLive` of `sessions/session.ts`, by the row alone. */
+export function liveAt(sessions: Columns<'revokedAt' | 'idleExpiresAt' | 'expiresAt'>, now: Instant): SQL | undefined {
+  return and(isNull(sessions.revokedAt), gt(sessions.idleExpiresAt, now), gt(sessions.expiresAt, now))
+}
+
+export function endedBefore(
+  sessions: Columns<'revokedAt' | 'idleExpiresAt' | 'expiresAt'>,
+  at: Instant,
+): SQL | undefined {
+  return or(lte(sessions.revokedAt, at), lte(sessions.idleExpiresAt, at), lte(sessions.expiresAt, at))
+}
+
+export function fits(
+  sessions: Columns<'id' | 'userId' | 'clientId'>,
+  { id, exceptId, userId, clientId }: SessionFilter,
+): SQL | undefined {
+  return and(
+    isSame(sessions.id, id),
+    exceptId === undefined ? undefined : ne(sessions.id, exceptId),
+    isSame(sessions.userId, userId),
+    isSame(sessions.clientId, clientId),
+  )
+}
+
+/** In the order of last seen first. */
+export function isSeenBefore(
+  sessions: Columns<'id' | 'lastSeenAt'>,
+  { id, lastSeenAt }: Pick<Session, 'id' | 'lastSeenAt'>,
+): SQL | undefined {
+  return or(lt(sessions.lastSeenAt, lastSeenAt), and(eq(sessions.lastSeenAt, lastSeenAt), gt(sessions.id, id)))
+}
+
+export function isAbout(
+  auditEvents: Columns<'type' | 'userId' | 'clientId' | 'sessionId' | 'ip' | 'at'>,
+  { type, userId, clientId, sessionId, ip, since, until }: AuditFilter,
+): SQL | undefined {
+  const isOfType =
+    type === undefined
+      ? undefined
+      : or(eq(auditEvents.type, type), and(gte(auditEvents.type, `${type}.`), lt(auditEvents.type, `${type}/`)))
+  return and(
+    isOfType,
+    isSame(auditEvents.userId, userId),
+    isSame(auditEvents.clientId, clientId),
+    isSame(auditEvents.sessionId, sessionId),
+    isSame(auditEvents.ip, ip),
+    since === undefined ? undefined : gte(auditEvents.at, since),
+    until === undefined ? undefined : lte(auditEvents.at, until),
+  )
+}
+
+/** What is absent fits every row. */
+function isSame(column: Column, value: string | undefined): SQL | undefined {
+  return value === undefined ? undefined : eq(column, value)
+}

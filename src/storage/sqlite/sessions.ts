@@ -1,0 +1,142 @@
+/** Sessions, and what a change of a user does to them. */
+import type { AuditEvent } from '../../audit/audit.ts'
+import { countedEvent } from '../../sessions/end.ts'
+import { isLive, mayOpenSession, type Session } from '../../sessions/session.ts'
+import { makeRoomFor, sessionsToLookAt } from '../../sessions/session_limit.ts'
+import type { SessionStorage } from '../../sessions/storage.ts'
+import { endedBefore, fits, isSeenBefore, liveAt } from '../conditions.ts'
+import { and, asc, desc, eq, inArray, lte, sql } from '../drizzle.ts'
+import { audienceFromText, sessionFromRow } from '../rows.ts'
+import type { ClientRows } from './clients.ts'
+import { type Connection, pruneBatch } from './connection.ts'
+import { read } from './group_commit.ts'
+import { sessions } from './schema.ts'
+import { type SessionRows, usersPerStep } from './session_rows.ts'
+import type { UserRows } from './users.ts'
+
+type Rows = Readonly<{ users: UserRows; clients: ClientRows; sessions: SessionRows }>
+
+type Changes = 'createSession' | 'changeSession' | 'changeUser' | 'removeSessions' | 'revokeSessions' | 'pruneSessions'
+
+export function createSessionStorage(connection: Connection, rows: Rows): SessionStorage {
+  return { ...createChanges(connection, rows), ...createQueries(connection, rows) }
+}
+
+function createChanges({ db, write, record }: Connection, rows: Rows): Pick<SessionStorage, Changes> {
+  function makeRoom(session: Session, limit: number, event: AuditEvent) {
+    const others = rows.sessions.listOf(session.userId, sessionsToLookAt(limit)) ?? []
+    const { ended, forgotten } = makeRoomFor(session, others, limit, event.at)
+    for (const { id } of ended) rows.sessions.revoke({ id }, 'session_limit', event.at)
+    for (const one of forgotten.slice(0, pruneBatch)) rows.sessions.remove(one)
+    if (ended.length === 0) return
+    const sessionId = ended.length === 1 ? ended[0]!.id : undefined
+    record(countedEvent({ ...event, type: 'session.revoked', sessionId }, ended.length, 'session_limit'))
+  }
+
+  return {
+    createSession: (session, credentials, event, limit) =>
+      write(() => {
+        const user = rows.users.find(session.userId)
+        const client = rows.clients.find(session.clientId)
+        if (!mayOpenSession(user, client, credentials.version)) return false
+        const { passwordHash } = credentials
+        if (passwordHash !== undefined) rows.users.update({ ...user!, passwordHash })
+        if (limit !== undefined) makeRoom(session, limit, event)
+        rows.sessions.insert(session)
+        record(event)
+        return true
+      }),
+    changeSession: (sessionId, decide) =>
+      write(() => {
+        const before = rows.sessions.find(sessionId)
+        const { outcome, session, events } = decide(before)
+        if (session !== undefined) rows.sessions.update(session, before)
+        if (events !== undefined) for (const event of events) record(event)
+        return outcome
+      }),
+    changeUser: (userId, decide, sessionId) =>
+      write(() => {
+        const before = sessionId === undefined ? undefined : rows.sessions.find(sessionId)
+        const { outcome, user, endSessions, session, event } = decide(rows.users.find(userId), before)
+        if (user !== undefined) rows.users.update(user)
+        if (endSessions !== undefined)
+          rows.sessions.revoke({ userId, exceptId: endSessions.exceptId }, endSessions.reason, endSessions.at)
+        if (session !== undefined) rows.sessions.update(session, before)
+        if (event !== undefined) record(event)
+        return outcome
+      }),
+    removeSessions: (which, event) =>
+      write(() => {
+        const removed = which.filter(session => rows.sessions.remove(session) > 0).length
+        if (removed > 0 && event !== undefined) record(countedEvent(event, removed))
+        return removed
+      }),
+    revokeSessions: (which, reason, event) =>
+      write(() => {
+        const ended = rows.sessions.revoke(which, reason, event.at)
+        const { userId = which.id && rows.sessions.find(which.id)?.userId } = event
+        if (ended > 0) record(countedEvent({ ...event, userId }, ended, reason))
+        return ended
+      }),
+    pruneSessions: (after, before) =>
+      write(() => {
+        const ids = rows.sessions.nextIds(after)
+        db.delete(sessions)
+          .where(and(inArray(sessions.id, ids), endedBefore(sessions, before)))
+          .run()
+        return ids.at(-1) ?? ''
+      }),
+  }
+}
+
+function createQueries({ db }: Connection, rows: Rows): Omit<SessionStorage, Changes> {
+  return {
+    findLiveSession: (id, now) =>
+      read(() => {
+        // Two look-ups by primary key: as a join, with the conditions in SQL, they cost three times as much.
+        const session = rows.sessions.find(id)
+        if (session === undefined || !isLive(session, now)) return undefined
+        const user = rows.users.find(session.userId)
+        return user && { session, user }
+      }),
+    listLiveSessions: (which, now, limit, after) =>
+      read(() =>
+        db
+          .select()
+          .from(sessions)
+          .where(and(liveAt(sessions, now), fits(sessions, which), after && isSeenBefore(sessions, after)))
+          .orderBy(desc(sessions.lastSeenAt), asc(sessions.id))
+          .limit(limit)
+          .all()
+          .map(sessionFromRow),
+      ),
+    listSessionsOf: (userId, { after, limit }) => read(() => rows.sessions.listOf(userId, limit, after)),
+    findCrowd: (after, most) =>
+      read(() => {
+        const counts = rows.sessions.countByUser(after)
+        const crowd = counts.find(({ count }) => count > most)
+        return crowd === undefined
+          ? { next: counts.length < usersPerStep ? '' : counts.at(-1)!.userId }
+          : { userId: crowd.userId, next: crowd.userId }
+      }),
+    countLiveSessionsByGrant: (clientId, now) =>
+      read(() =>
+        db
+          .select({ scope: sessions.scope, audience: sessions.audience, count: sql<number>`count(*)` })
+          .from(sessions)
+          .where(and(liveAt(sessions, now), eq(sessions.clientId, clientId)))
+          .groupBy(sessions.scope, sessions.audience)
+          .all()
+          .map(({ audience, ...row }) => ({ ...row, audience: audienceFromText(audience) })),
+      ),
+    countSessionsNotSeenSince: (at, now) =>
+      read(
+        () =>
+          db
+            .select({ count: sql<number>`count(*)` })
+            .from(sessions)
+            .where(and(liveAt(sessions, now), lte(sessions.lastSeenAt, at)))
+            .get()!.count,
+      ),
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * Storage on one SQLite connection: the sum of its parts. Reads run at once; writes of one turn of the event loop are committed
+ * together, so that durability costs a fleet little more than it costs one client.
+ */
+import type Database from 'better-sqlite3'
+import type { AuditEvent } from '../../audit/audit.ts'
+import type { Floods } from '../../audit/floods.ts'
+import { drizzle } from '../drizzle.ts'
+import type { Storage } from '../storage.ts'
+import { createAuditStorage, prepareInsertEvent } from './audit.ts'
+import { createClientRows, createClientStorage } from './clients.ts'
+import type { Connection } from './connection.ts'
+import { createGroupCommit } from './group_commit.ts'
+import { createImports } from './import.ts'
+import { createKeyStorage } from './keys.ts'
+import { createOnceStorage } from './once.ts'
+import { createSessionRows } from './session_rows.ts'
+import { createSessionStorage } from './sessions.ts'
+import { createThrottleStorage } from './throttle.ts'
+import { createUserRows, createUserStorage } from './users.ts'
+
+/** @param confirmCommit runs after each commit and throws when what was committed is not where it should be */
+export function createStorage(database: Database.Database, confirmCommit: () => void, floods: Floods): Storage {
+  const db = drizzle({ client: database })
+  const { write, check, drain } = createGroupCommit(database, confirmCommit)
+  const insertEvent = prepareInsertEvent(db)
+  // A transaction that fails and is tried again counts what is part of a flood once more: too much is not lost.
+  const record = (event: AuditEvent) => {
+    if (floods.admits(event)) insertEvent(event)
+  }
+  const connection: Connection = {
+    db,
+    write,
+    record,
+    change: (event, run) =>
+      write(() => {
+        const { changes } = run()
+        if (changes > 0) record(event)
+        return changes
+      }),
+  }
+  const rows = { users: createUserRows(db), clients: createClientRows(db), sessions: createSessionRows(db) }
+  const imports = createImports(connection, rows.users, insertEvent)
+  const { writeAllFloods, ...audit } = createAuditStorage(connection, insertEvent, floods)
+
+  return {
+    ...createUserStorage(connection, rows.users, imports),
+    ...createClientStorage(connection, rows.clients),
+    ...createSessionStorage(connection, rows),
+    ...createThrottleStorage(connection),
+    ...createKeyStorage(connection),
+    ...createOnceStorage(connection),
+    ...audit,
+    bootstrap: (client, user, event) =>
+      write(() => {
+        if (!rows.users.isEmpty() || !rows.clients.isEmpty()) return false
+        rows.clients.insert(client)
+        imports.claim(user)
+        rows.users.insert(user)
+        record({ ...event, userId: user.id, clientId: client.id })
+        return true
+      }),
+    check,
+    close: async () => {
+      // What cannot be written now is lost, as it would be in a crash.
+      if (database.open) await writeAllFloods().catch(() => {})
+      await drain()
+      database.close()
+    },
+  }
+}
