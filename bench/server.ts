@@ -15,10 +15,7 @@ import type { LoadResult, Plan } from './load.ts'
 const program = fileURLToPath(new URL('../bin/latchkey.js', import.meta.url))
 
 /** What `npm start` gives to Node, its flags included. */
-const serveArguments = readStartScript()
-  .split(' ')
-  .slice(1)
-  .map(argument => (argument === 'bin/latchkey.js' ? program : argument))
+const serveArguments = readStartScript().map(argument => (argument === 'bin/latchkey.js' ? program : argument))
 
 export const clientId = 'phone'
 /** A resource server, which may introspect. */
@@ -222,9 +219,11 @@ function checkpointedSize(database: Database.Database): number {
   )
 }
 
-function readStartScript(): string {
+/** The words after `node`. */
+function readStartScript(): string[] {
   const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { scripts: { start: string } }).scripts.start
+  const words = (JSON.parse(text) as { scripts: { start: string } }).scripts.start.split(' ')
+  return words.slice(words.indexOf('node') + 1)
 }
 
 function randomId(): string {
