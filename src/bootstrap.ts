@@ -17,13 +17,12 @@ const username = 'admin'
  * @returns the file's path when one was written
  */
 export async function bootstrap(
-  deps: Deps,
-  config: Config,
+  { storage, passwords, now, randomBytes }: Pick<Deps, 'storage' | 'passwords' | 'now' | 'randomBytes'>,
+  { databaseFile }: Pick<Config, 'databaseFile'>,
   url: string,
   terminal: { write: (text: string) => void } | undefined,
 ): Promise<string | undefined> {
-  const { storage, now, randomBytes } = deps
-  if ((await storage.listClients()).length > 0 || (await storage.listUsers()).length > 0) return undefined
+  if ((await storage.listClients()).length > 0 || (await storage.listUsers({ limit: 1 })).length > 0) return undefined
 
   const password = randomBytes(15).toString('base64url')
   const at = now()
@@ -33,7 +32,7 @@ export async function bootstrap(
     scope: 'read write',
     createdAt: at,
   })
-  const passwordHash = await deps.passwords.hash(password)
+  const passwordHash = await passwords.hash(password)
   const user = {
     id: createUserId(randomBytes),
     username,
@@ -49,7 +48,7 @@ export async function bootstrap(
     return undefined
   }
   // Before the user exists: a crash between the two leaves a file without a user, never a user without a password.
-  const file = firstSignInFile(config.databaseFile)
+  const file = firstSignInFile(databaseFile)
   writeWhole(file, text)
   return (await storage.bootstrap(client, user, event)) ? file : undefined
 }
