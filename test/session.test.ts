@@ -3,18 +3,14 @@ import test from 'ava'
 import fc from 'fast-check'
 import { createClient } from '../src/clients/client.ts'
 import {
-  createSession,
   decideRefresh,
-  firstGeneration,
-  isLive,
-  mayOpenSession,
   type PresentedRefreshToken,
   type RefreshDecision,
   type RefreshPolicy,
   refreshChange,
   renewSession,
-  type Session,
-} from '../src/sessions/session.ts'
+} from '../src/sessions/refresh.ts'
+import { createSession, firstGeneration, isLive, mayOpenSession, type Session } from '../src/sessions/session.ts'
 import { decideTouch } from '../src/sessions/touch.ts'
 
 const policy: RefreshPolicy = { idleLifetime: 1000, absoluteLifetime: 5000, retryWindow: 60, lateRetryWindow: 1000 }

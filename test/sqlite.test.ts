@@ -13,14 +13,9 @@ import { OAuthError } from '../src/error.ts'
 import { openSigningKey } from '../src/keys/jws.ts'
 import { createMasterSecret, parseMasterSecrets } from '../src/keys/master_secret.ts'
 import { createSigningKey } from '../src/keys/signing_key.ts'
+import { decideRefresh, type RefreshPolicy, refreshChange } from '../src/sessions/refresh.ts'
 import { formatRefreshToken } from '../src/sessions/refresh_token.ts'
-import {
-  createSession,
-  decideRefresh,
-  firstGeneration,
-  type RefreshPolicy,
-  refreshChange,
-} from '../src/sessions/session.ts'
+import { createSession, firstGeneration } from '../src/sessions/session.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import type { Storage } from '../src/storage/storage.ts'
 import { longestUserAgent, usernameKey } from '../src/text.ts'

@@ -4,15 +4,13 @@ import { type AuditEvent, type AuditEventType, auditEvent } from '../src/audit/a
 import { type Client, clientUpdate } from '../src/clients/client.ts'
 import type { SigningKey } from '../src/keys/signing_key.ts'
 import {
-  createSession,
   decideRefresh,
-  firstGeneration,
   type RefreshDecision,
   type RefreshPolicy,
   refreshChange,
   renewSession,
-  type Session,
-} from '../src/sessions/session.ts'
+} from '../src/sessions/refresh.ts'
+import { createSession, firstGeneration, type Session } from '../src/sessions/session.ts'
 import { disabledUpdate, ownPasswordUpdate, passwordUpdate } from '../src/sessions/user_change.ts'
 import type { Storage } from '../src/storage/storage.ts'
 import type { User } from '../src/users/user.ts'

@@ -1,6 +1,6 @@
 /** How long things live: as the client's record says, else as the settings say. */
 import type { Client } from '../clients/client.ts'
-import type { RefreshPolicy } from './session.ts'
+import type { RefreshPolicy } from './refresh.ts'
 
 /** Seconds, as the settings say. */
 export type LifetimeSettings = Readonly<{

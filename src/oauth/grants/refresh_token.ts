@@ -1,13 +1,14 @@
 /**
- * The refresh_token grant. RFC 6749 §6, RFC 9700 §4.14; what a token means is decided in `session.ts`. What is granted is what the
+ * The refresh_token grant. RFC 6749 §6, RFC 9700 §4.14; what a token means is decided in `refresh.ts`. What is granted is what the
  * sign-in was granted, as far as the client may have it now and the request asks for it.
  */
 import type { Caller } from '../../audit/audit.ts'
 import type { Client, TokenParams } from '../../clients/client.ts'
 import { OAuthError } from '../../error.ts'
 import { refreshPolicy } from '../../sessions/lifetimes.ts'
+import { decideRefresh, type RefreshDecision, refreshChange } from '../../sessions/refresh.ts'
 import { parseRefreshToken } from '../../sessions/refresh_token.ts'
-import { decideRefresh, type RefreshDecision, refreshChange, type Session } from '../../sessions/session.ts'
+import type { Session } from '../../sessions/session.ts'
 import type { Deps } from '../deps.ts'
 import { readParams, refreshTokenParams } from '../request_params.ts'
 import { narrowAudience, remainingAudience } from '../resource.ts'

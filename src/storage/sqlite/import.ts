@@ -11,7 +11,7 @@ import { and, asc, desc, eq, gte, inArray, lt, ne, or, sql } from '../drizzle.ts
 import { type Connection, type Orm, pruneBatch } from './connection.ts'
 import { createPreparing } from './prepared.ts'
 import { pendingImports, users } from './schema.ts'
-import { isNamesake, namesOf, type UserRows } from './users.ts'
+import { isNamesake, namesOf, type UserRows } from './user_rows.ts'
 
 /** Milliseconds of work in one transaction, twice as long as another process waits for a lock without a pause. */
 const maxHeld = 10

@@ -12,7 +12,7 @@ import { type Connection, pruneBatch } from './connection.ts'
 import { read } from './group_commit.ts'
 import { sessions } from './schema.ts'
 import { type SessionRows, usersPerStep } from './session_rows.ts'
-import type { UserRows } from './users.ts'
+import type { UserRows } from './user_rows.ts'
 
 type Rows = Readonly<{ users: UserRows; clients: ClientRows; sessions: SessionRows }>
 

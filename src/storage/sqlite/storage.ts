@@ -17,7 +17,8 @@ import { createOnceStorage } from './once.ts'
 import { createSessionRows } from './session_rows.ts'
 import { createSessionStorage } from './sessions.ts'
 import { createThrottleStorage } from './throttle.ts'
-import { createUserRows, createUserStorage } from './users.ts'
+import { createUserRows } from './user_rows.ts'
+import { createUserStorage } from './users.ts'
 
 /** @param confirmCommit runs after each commit and throws when what was committed is not where it should be */
 export function createStorage(database: Database.Database, confirmCommit: () => void, floods: Floods): Storage {
