@@ -74,7 +74,7 @@ export function startUpkeep(
       position = await storage.pruneSessions(position, now() - keepEndedSessions)
       crowdPosition = await endCrowds(deps, crowdPosition)
       await pruneAll(() => storage.pruneConsumed(now() - keepConsumed))
-      await storage.pruneCounters(now())
+      await pruneAll(() => storage.pruneCounters(now()))
       await pruneAll(() => storage.pruneAuditEvents(now() - config.auditLifetime))
       for (let i = 0; i < pruneImportSteps; i++) if (!(await storage.pruneImports(now() - importTimeout))) break
     }),

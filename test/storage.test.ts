@@ -1189,20 +1189,39 @@ contract('pruneAuditEvents removes the old ones in limited steps and says how ma
 const counter = (id: string, emptyAt: number, readyAt = 0) => ({ id, emptyAt, readyAt })
 const known = (network: string, expiresAt: number, who = 'alice') => ({ who, network, expiresAt })
 
+/** As it was counted for so many seconds, by a process that knew of nothing else. */
+const counted = (id: string, seconds: number, readyAt = 0) => ({
+  ...counter(id, start + seconds, readyAt),
+  seconds,
+  max: 100,
+  writtenAt: start,
+})
+
 contract(
-  'saveCounters writes, replaces and removes; listCounters has those that are not forgotten',
+  'saveCounters adds to what is stored, whoever wrote it; listCounters has those that are not forgotten',
   async (t, storage) => {
-    await storage.saveCounters([counter('a', start + 10), counter('b', start + 5, start + 20)], [], [])
-    await storage.saveCounters([counter('a', start + 30, start + 7)], ['c'], [])
+    await storage.saveCounters([counted('a', 10), counted('b', 5, start + 20)], [], [])
+    await storage.saveCounters([counted('a', 20, start + 7)], [{ id: 'c', emptyAt: start + 90 }], [])
     const list = (now: number, limit = 10) => storage.listCounters(now, limit)
 
     t.deepEqual(await list(start), [counter('a', start + 30, start + 7), counter('b', start + 5, start + 20)])
     t.deepEqual(await list(start + 20), [counter('a', start + 30, start + 7)])
     t.deepEqual(await list(start, 1), [counter('a', start + 30, start + 7)])
-    await storage.saveCounters([], ['a', 'b'], [])
-    t.deepEqual(await list(start), [])
+    await storage.saveCounters([counted('a', 60), counted('a', 60)], [], [])
+    t.deepEqual(await list(start, 1), [counter('a', start + 100, start + 7)])
   },
 )
+
+contract('saveCounters forgets a counter, but not what another process has added to it', async (t, storage) => {
+  await storage.saveCounters([counted('a', 10), counted('b', 10)], [], [])
+  const gone = ['a', 'b'].map(id => ({ id, emptyAt: start + 10 }))
+  await storage.saveCounters([counted('b', 5)], [], [])
+  await storage.saveCounters([], gone, [])
+  t.deepEqual(await storage.listCounters(start, 10), [counter('b', start + 15)])
+  // What is forgotten and counted again begins anew.
+  await storage.saveCounters([counted('b', 5)], [{ id: 'b', emptyAt: start + 15 }], [])
+  t.deepEqual(await storage.listCounters(start, 10), [counter('b', start + 5)])
+})
 
 contract('a network is known to who signed in there, until it expires', async (t, storage) => {
   await storage.saveCounters([], [], [known('home', start + 10), known('home', start + 20), known('office', start + 5)])
@@ -1224,13 +1243,17 @@ contract('of the networks of one user the 50 that expire last are kept', async (
 })
 
 contract('pruneCounters forgets what has expired, in limited steps', async (t, storage) => {
-  const many = Array.from({ length: 1200 }, (_, i) => counter(`c${i}`, i < 1100 ? start : start + 100))
+  const many = Array.from({ length: 1200 }, (_, i) => counted(`c${i}`, i < 1100 ? 0 : 100))
   await storage.saveCounters(many, [], [known('home', start), known('office', start + 100)])
   const left = async () => (await storage.listCounters(0, 2000)).length
 
-  await storage.pruneCounters(start + 50)
+  const removed = [await storage.pruneCounters(start + 50)]
   t.true((await left()) > 100, 'one step removes a limited number of rows')
-  for (let i = 0; i < 5; i++) await storage.pruneCounters(start + 50)
+  while (removed.at(-1) !== 0 && removed.length < 1200) removed.push(await storage.pruneCounters(start + 50))
+  t.is(
+    removed.reduce((sum, count) => sum + count, 0),
+    1101,
+  )
   t.is(await left(), 100)
   t.false(await storage.isKnownNetwork('alice', 'home', 0))
   t.true(await storage.isKnownNetwork('alice', 'office', 0))

@@ -6,8 +6,10 @@ import { readConfig } from '../src/config.ts'
 import { OAuthError } from '../src/error.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import type { Storage } from '../src/storage/storage.ts'
+import { throttleSettings } from '../src/throttle/settings.ts'
 import { createThrottle } from '../src/throttle/throttle.ts'
 import { createPasswords, type Passwords } from '../src/users/password.ts'
+import { refuseSignIn } from '../src/users/user.ts'
 import { createFolder } from './_process.ts'
 import {
   type Answer,
@@ -549,10 +551,10 @@ test('a restart forgets neither failures nor known networks', async t => {
 function counting(storage: Storage): { storage: Storage; writes: () => number; rows: () => number } {
   let writes = 0
   let rows = 0
-  const saveCounters: Storage['saveCounters'] = (counters, gone, known) => {
+  const saveCounters: Storage['saveCounters'] = (counted, gone, known) => {
     writes++
-    rows += counters.length + gone.length + known.length
-    return storage.saveCounters(counters, gone, known)
+    rows += counted.length + gone.length + known.length
+    return storage.saveCounters(counted, gone, known)
   }
   return { storage: { ...storage, saveCounters }, writes: () => writes, rows: () => rows }
 }
@@ -601,6 +603,67 @@ test('state is bounded: never more counters than set, in memory and in the datab
   t.is(await stored(), 0)
 })
 
+/** Two servers on one database, that know nothing of each other, and what they count of one session. */
+async function twoThrottles(t: ExecutionContext) {
+  const clock = createClock()
+  const storage = openSqliteStorage(':memory:').storage
+  t.teardown(() => storage.close())
+  const settings = throttleSettings({ enabled: true, account: 10, network: 30, maxDelay: 120 })
+  const deps = { storage, secrets: createTestSecrets(), now: clock.now, randomBytes: createTestRandom(t.title) }
+  const open = async () => {
+    const throttle = await createThrottle(settings, deps)
+    const fail = async (times: number) => {
+      for (let i = 0; i < times; i++)
+        await t.throwsAsync(throttle.currentPassword('a session', async () => refuseSignIn('wrong password')))
+    }
+    return { ...throttle, fail, succeed: () => throttle.currentPassword('a session', async () => 'right') }
+  }
+  const stored = async () => (await storage.listCounters(clock.now(), 10)).map(({ emptyAt }) => emptyAt - clock.now())
+  return { one: await open(), other: await open(), open, stored, clock }
+}
+
+test('failures that two processes count on one database are added up, whichever writes first', async t => {
+  for (const order of ['one', 'other']) {
+    const { one, other, open, stored } = await twoThrottles(t)
+    await one.fail(11)
+    await other.fail(1)
+    for (const throttle of order === 'one' ? [one, other] : [other, one]) await throttle.flush()
+    t.deepEqual(await stored(), [12 * 600])
+    for (const throttle of [one, other]) await throttle.flush()
+    t.deepEqual(await stored(), [12 * 600])
+    // Who starts now knows of all of them.
+    const third = await open()
+    const { code } = await t.throwsAsync<OAuthError>(third.succeed(), { instanceOf: OAuthError })
+    t.is(code, 'too_many_attempts')
+  }
+})
+
+test('a success on one process erases no failures that another has counted', async t => {
+  const { one, other, stored } = await twoThrottles(t)
+  await one.fail(3)
+  await one.flush()
+  // Before and after it has written what it has counted itself.
+  await other.fail(2)
+  t.is(await other.succeed(), 'right')
+  await other.flush()
+  t.deepEqual(await stored(), [3 * 600])
+  await other.fail(1)
+  await other.flush()
+  t.is(await other.succeed(), 'right')
+  await other.flush()
+  t.deepEqual(await stored(), [4 * 600])
+})
+
+test('a success erases what its own process has counted, written or not', async t => {
+  const { one, stored } = await twoThrottles(t)
+  await one.fail(3)
+  await one.flush()
+  await one.fail(2)
+  t.is(await one.succeed(), 'right')
+  await one.flush()
+  t.deepEqual(await stored(), [])
+})
+
 test('a batch that could not be written is written with the next one', async t => {
   const real = openSqliteStorage(':memory:').storage
   t.teardown(() => real.close())
@@ -609,13 +672,17 @@ test('a batch that could not be written is written with the next one', async t =
     if (isFull) throw new Error('disk full')
     return real.saveCounters(...batch)
   }
-  const { guess, deps } = await start(t, { storage: { ...real, saveCounters } })
+  const { guess, deps, clock } = await start(t, { storage: { ...real, saveCounters } })
   await guess(home)
   await t.throwsAsync(deps.throttle.flush())
   t.is((await real.listCounters(0, 10)).length, 0)
+  await guess(home)
   isFull = false
   await deps.throttle.flush()
-  t.true((await real.listCounters(0, 10)).length > 0)
+  const stored = await real.listCounters(0, 10)
+  t.true(stored.length > 0)
+  // Both of them: of the account here and anywhere 600 s each, of the network 60.
+  t.deepEqual(new Set(stored.map(({ emptyAt }) => emptyAt - clock.now())), new Set([1200, 120]))
 })
 
 test('no log line and no row has a name or a password that was typed', async t => {

@@ -1,7 +1,18 @@
 /** One counter of failed attempts: a pure function of its state and the clock. */
 import test from 'ava'
 import fc from 'fast-check'
-import { type Counter, countFailure, emptyCounter, failures, waitOf } from '../src/throttle/counter.ts'
+import {
+  type Addition,
+  addCounted,
+  type Counter,
+  countFailure,
+  emptyCounter,
+  failures,
+  type Limit,
+  maxRemembered,
+  secondsAdded,
+  waitOf,
+} from '../src/throttle/counter.ts'
 import { inExcess, maxKnownNetworks } from '../src/throttle/known_networks.ts'
 import { networksOf } from '../src/throttle/network.ts'
 import { startTime as start } from './_server.ts'
@@ -128,4 +139,72 @@ test('of the networks of one user or client those go that expire first', t => {
   const networks = Array.from({ length: maxKnownNetworks + 2 }, (_, i) => i)
   t.deepEqual(inExcess(networks), [maxKnownNetworks, maxKnownNetworks + 1])
   t.deepEqual(inExcess(networks.slice(2)), [])
+})
+
+/** What one process makes of a stored counter by failures at some seconds after the start. */
+function countedBy(stored: Counter, limit: Limit, times: readonly number[], writtenAt: number): Addition {
+  let counter = stored
+  let seconds = 0
+  for (const time of times.toSorted((a, b) => a - b)) {
+    const failed = countFailure(counter, limit, start + time, longest)
+    seconds += secondsAdded(counter, failed, start + time)
+    counter = failed
+  }
+  return { ...counter, seconds, max: maxRemembered(limit), writtenAt }
+}
+
+/** A counter of that limit, by a clock that was right. */
+const storedCounter = (limit: Limit, failed: number, ago: number): Counter =>
+  failed === 0 ? emptyCounter : { emptyAt: start - ago + failed * limit.forget, readyAt: start - ago }
+
+const someFailures = (limit: Limit) =>
+  fc.record({
+    stored: fc
+      .record({
+        failed: fc.integer({ min: 0, max: limit.allowance + 8 }),
+        ago: fc.integer({ min: 0, max: 2 * limit.forget }),
+      })
+      .map(({ failed, ago }) => storedCounter(limit, failed, ago)),
+    one: fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 1, maxLength: 30 }),
+    other: fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 1, maxLength: 30 }),
+  })
+
+const limitAndFailures = fc
+  .record({ allowance: fc.integer({ min: 1, max: 30 }), forget: fc.integer({ min: 60, max: 1000 }) })
+  .chain(limit => someFailures(limit).map(failures => ({ limit, ...failures })))
+
+test('property: what two processes count is stored alike whichever writes first, but for the seconds between their failures', t => {
+  fc.assert(
+    fc.property(limitAndFailures, fc.boolean(), ({ limit, stored, ...times }, isAtOnce) => {
+      const [one, other] = [times.one, times.other].map(some => (isAtOnce ? some.map(() => 0) : some))
+      const between = Math.max(...one!, ...other!) - Math.min(...one!, ...other!)
+      const [a, b] = [one!, other!].map(some => countedBy(stored, limit, some, start + 5))
+      const [ab, ba] = [addCounted(addCounted(stored, a!), b!), addCounted(addCounted(stored, b!), a!)]
+      t.is(ab.readyAt, ba.readyAt)
+      return Math.abs(ab.emptyAt - ba.emptyAt) <= between
+    }),
+    { numRuns: 3000 },
+  )
+})
+
+test('property: what is stored is never less than what either process knows, never more than the bound, and what one alone knows exactly', t => {
+  fc.assert(
+    fc.property(limitAndFailures, ({ limit, stored, one, other }) => {
+      const [a, b] = [one, other].map(times => countedBy(stored, limit, times, start + 5))
+      const [first, both] = [addCounted(stored, a!), addCounted(addCounted(stored, a!), b!)]
+      t.is(first.emptyAt, a!.emptyAt)
+      return (
+        both.emptyAt >= Math.max(a!.emptyAt, b!.emptyAt) &&
+        both.readyAt >= Math.max(a!.readyAt, b!.readyAt) &&
+        both.emptyAt <= start + 5 + maxRemembered(limit)
+      )
+    }),
+    { numRuns: 3000 },
+  )
+})
+
+test('a counter of a clock that has been set back since comes back below the bound when something is added', t => {
+  const far = { emptyAt: start + 1_000_000, readyAt: start + 1_000_000 }
+  const added = countedBy(far, limit, [0], start)
+  t.deepEqual(addCounted(far, added), { emptyAt: start + 11 * 600, readyAt: start + 11 * 600 })
 })

@@ -22,6 +22,16 @@ export type Limit = Readonly<{
   forget: number
 }>
 
+/** A counter as one process knows it, with what that has counted since it last wrote: of what is stored others write too. */
+export type Addition = Counter &
+  Readonly<{
+    /** Seconds that the last failure will be forgotten later for it. */
+    seconds: number
+    /** Seconds that it is remembered at most, from when it is written. */
+    max: number
+    writtenAt: number
+  }>
+
 export const emptyCounter: Counter = { emptyAt: 0, readyAt: 0 }
 
 /** How far a counter goes beyond its allowance: enough doublings for any delay that can be set. */
@@ -39,11 +49,33 @@ export function waitOf({ readyAt }: Counter, now: number, maxDelay: number): num
   return wait > 0 && wait <= maxDelay ? wait : 0
 }
 
+/** Seconds that a counter is remembered at most. */
+export function maxRemembered({ allowance, forget }: Limit): number {
+  return (allowance + maxBeyond) * forget
+}
+
 /** The counter after one more failure. */
 export function countFailure(counter: Counter, limit: Limit, now: number, maxDelay: number): Counter {
-  const max = now + (limit.allowance + maxBeyond) * limit.forget
-  const emptyAt = Math.min(Math.max(counter.emptyAt, now) + limit.forget, max)
+  const emptyAt = Math.min(Math.max(counter.emptyAt, now) + limit.forget, now + maxRemembered(limit))
   const beyond = failures({ ...counter, emptyAt }, limit, now) - limit.allowance
   const delay = beyond <= 0 ? 0 : Math.min(maxDelay, 2 ** (beyond - 1))
   return { emptyAt, readyAt: delay === 0 ? 0 : now + delay }
+}
+
+/** Seconds that a counter is remembered longer for what was counted now. */
+export function secondsAdded(before: Counter, after: Counter, now: number): number {
+  return after.emptyAt - Math.max(before.emptyAt, now)
+}
+
+/**
+ * What is stored of a counter, with what one process has counted added to it. In which order the processes come does not matter, but
+ * for the seconds between their first failures where nothing was stored, and nothing that one has counted is lost to another.
+ */
+export function addCounted(stored: Counter, { emptyAt, readyAt, seconds, max, writtenAt }: Addition): Counter {
+  // What is remembered for longer was noted by a clock that has been set back since.
+  const latest = writtenAt + max
+  return {
+    emptyAt: Math.min(Math.max(stored.emptyAt + seconds, emptyAt), latest),
+    readyAt: Math.max(Math.min(stored.readyAt, latest), readyAt),
+  }
 }

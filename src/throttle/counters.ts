@@ -1,38 +1,54 @@
 /** Counters of failed attempts, by id: never more than a bound, and what changed is handed out to be written in batches. */
 
-import { type Counter, emptyCounter } from './counter.ts'
-import type { StoredCounter } from './storage.ts'
+import { type Counter, emptyCounter, type Limit, maxRemembered, secondsAdded } from './counter.ts'
+import type { CountedCounter, ForgottenCounter, StoredCounter } from './storage.ts'
+
+/** By which limit, and when, something was counted. */
+export type Counted = Readonly<{ limit: Limit; now: number }>
 
 export type Counters = Readonly<{
   get: (id: string) => Counter
-  /** @param isKept whether a restart is to find it again */
-  set: (id: string, counter: Counter, isKept: boolean) => void
+  /** @param counted of what a restart is to find again */
+  set: (id: string, counter: Counter, counted?: Counted) => void
   forget: (id: string) => void
   /** Whether the very same was tried here before; notes it. A few are recognised, until the counter is forgotten. */
   isRepeated: (id: string, guess: string) => boolean
   /** Forgets what ended before an instant. */
   prune: (before: number) => void
   /** Takes out what is to be written or deleted, of at most so many rows. */
-  takeChanged: (most: number) => { kept: StoredCounter[]; gone: string[] }
+  takeChanged: (max: number, now: number) => { counted: CountedCounter[]; gone: ForgottenCounter[] }
   /** Puts back what could not be written. What is gone ends by itself, and would only pile up. */
-  putBack: (kept: readonly StoredCounter[]) => void
+  putBack: (counted: readonly CountedCounter[]) => void
   hasChanged: () => boolean
   size: () => number
 }>
 
 /** Wrong secrets of one counter that are recognised when they come again: those of a few instances that were forgotten. */
-const mostGuesses = 4
+const maxGuesses = 4
 
 /** @param entries how many there may be; beyond it those go that would be forgotten first */
 export function createCounters(entries: number, stored: readonly StoredCounter[] = []): Counters {
   const counters = new Map<string, Counter>()
   const guesses = new Map<string, readonly string[]>()
-  const changed = new Set<string>()
+  /** What is not written yet: seconds that were added, and that the counter is remembered at most. */
+  const unwritten = new Map<string, Readonly<{ seconds: number; max: number }>>()
+  /** Of what is forgotten here, what was written of it. */
+  const gone = new Map<string, number>()
   for (const { id, ...counter } of stored) counters.set(id, counter)
 
-  function forget(id: string) {
+  /** @param expired an instant before which nothing is remembered, whoever counted it */
+  function forget(id: string, expired = 0) {
     guesses.delete(id)
-    if (counters.delete(id)) changed.add(id)
+    const counter = counters.get(id)
+    if (counter === undefined) return
+    counters.delete(id)
+    const written = counter.emptyAt - (unwritten.get(id)?.seconds ?? 0)
+    unwritten.delete(id)
+    gone.set(id, Math.max(written, gone.get(id) ?? 0, expired))
+  }
+
+  function add(id: string, seconds: number, max: number) {
+    unwritten.set(id, { seconds: (unwritten.get(id)?.seconds ?? 0) + seconds, max })
   }
 
   /** Makes room by a tenth: first goes what would be forgotten first, so that nobody can wash away an account's failures. */
@@ -49,37 +65,40 @@ export function createCounters(entries: number, stored: readonly StoredCounter[]
 
   return {
     get: id => counters.get(id) ?? emptyCounter,
-    set(id, counter, isKept) {
+    set(id, counter, counted) {
       if (counters.size >= entries && !counters.has(id)) evict()
+      const before = counters.get(id) ?? emptyCounter
       counters.set(id, counter)
-      if (isKept) changed.add(id)
+      if (counted !== undefined) add(id, secondsAdded(before, counter, counted.now), maxRemembered(counted.limit))
     },
-    forget,
+    forget: id => forget(id),
     isRepeated(id, guess) {
       const before = guesses.get(id) ?? []
       if (before.includes(guess)) return true
-      guesses.set(id, [guess, ...before].slice(0, mostGuesses))
+      guesses.set(id, [guess, ...before].slice(0, maxGuesses))
       return false
     },
     prune(before) {
-      for (const [id, counter] of counters) if (forgottenAt(counter) <= before) forget(id)
+      for (const [id, counter] of counters) if (forgottenAt(counter) <= before) forget(id, before)
     },
-    takeChanged(most) {
-      const kept: StoredCounter[] = []
-      const gone: string[] = []
-      for (const id of changed) {
-        if (kept.length + gone.length === most) break
-        changed.delete(id)
-        const counter = counters.get(id)
-        if (counter === undefined) gone.push(id)
-        else kept.push({ id, ...counter })
+    takeChanged(max, now) {
+      const taken = { counted: [] as CountedCounter[], gone: [] as ForgottenCounter[] }
+      for (const [id, emptyAt] of gone) {
+        if (taken.gone.length === max) return taken
+        gone.delete(id)
+        taken.gone.push({ id, emptyAt })
       }
-      return { kept, gone }
+      for (const [id, added] of unwritten) {
+        if (taken.gone.length + taken.counted.length === max) return taken
+        unwritten.delete(id)
+        taken.counted.push({ id, ...counters.get(id)!, ...added, writtenAt: now })
+      }
+      return taken
     },
-    putBack(kept) {
-      for (const { id } of kept) if (counters.has(id)) changed.add(id)
+    putBack(counted) {
+      for (const { id, seconds, max } of counted) if (counters.has(id)) add(id, seconds, max)
     },
-    hasChanged: () => changed.size > 0,
+    hasChanged: () => unwritten.size > 0 || gone.size > 0,
     size: () => counters.size,
   }
 }

@@ -80,8 +80,10 @@ export async function createFailures(settings: ThrottleSettings, { storage, secr
   function count(attempt: Attempt) {
     if (isRepeated(counters, attempt)) return
     takeTurn(attempt)
-    for (const { scope, id, limit } of attempt.counted)
-      counters.set(id, countFailure(counters.get(id), limit, now(), maxDelay), scope !== 'password')
+    for (const { scope, id, limit } of attempt.counted) {
+      const failed = countFailure(counters.get(id), limit, now(), maxDelay)
+      counters.set(id, failed, scope === 'password' ? undefined : { limit, now: now() })
+    }
   }
 
   /** Whether the very same was tried here before: an instance with an old secret must not shut out the others beside it. */
@@ -95,7 +97,7 @@ export async function createFailures(settings: ThrottleSettings, { storage, secr
   function countHidden(attempt: Attempt) {
     const { ownId, counted } = attempt
     if (ownId === undefined || isRepeated(hidden, attempt)) return
-    hidden.set(ownId, countFailure(hidden.get(ownId), counted[0]!.limit, now(), maxDelay), false)
+    hidden.set(ownId, countFailure(hidden.get(ownId), counted[0]!.limit, now(), maxDelay))
   }
 
   function succeed({ own, known: here, isClearedBySuccess }: Plan) {
@@ -106,12 +108,12 @@ export async function createFailures(settings: ThrottleSettings, { storage, secr
 
   async function flushBatch() {
     const networks = known.takeNew(batch)
-    const { kept, gone } = counters.takeChanged(batch)
+    const { counted, gone } = counters.takeChanged(batch, now())
     try {
-      await storage.saveCounters(kept, gone, networks)
+      await storage.saveCounters(counted, gone, networks)
     } catch (error) {
       // Tried again with the next batch.
-      counters.putBack(kept)
+      counters.putBack(counted)
       known.putBack(networks)
       throw error
     }

@@ -37,11 +37,11 @@ export function createTurns(counters: Counters, now: () => number, maxDelay: num
     },
     give(id, readyAt) {
       const turn = counters.get(id)
-      if (areLeft(turn) && !isGiven(turn)) counters.set(id, { ...turn, readyAt }, false)
+      if (areLeft(turn) && !isGiven(turn)) counters.set(id, { ...turn, readyAt })
     },
     take(id) {
       const { emptyAt } = countFailure(counters.get(id), limit, now(), maxDelay)
-      counters.set(id, { emptyAt, readyAt: 0 }, true)
+      counters.set(id, { emptyAt, readyAt: 0 }, { limit, now: now() })
     },
   }
 }

@@ -1,4 +1,5 @@
 /** Counters of failed attempts, and the networks that are known. */
+import { addCounted, emptyCounter } from '../../throttle/counter.ts'
 import { inExcess } from '../../throttle/known_networks.ts'
 import type { ThrottleStorage } from '../../throttle/storage.ts'
 import { and, desc, eq, gt, inArray, lte, sql } from '../drizzle.ts'
@@ -30,7 +31,17 @@ function prepareStatements(db: Orm) {
           },
         }),
     ),
-    deleteCounter: run(db.delete(attemptCounters).where(eq(attemptCounters.id, value('id')))),
+    findCounter: select(
+      db
+        .select({ emptyAt: attemptCounters.emptyAt, readyAt: attemptCounters.readyAt })
+        .from(attemptCounters)
+        .where(eq(attemptCounters.id, value('id'))),
+    ),
+    deleteCounter: run(
+      db
+        .delete(attemptCounters)
+        .where(and(eq(attemptCounters.id, value('id')), lte(attemptCounters.emptyAt, value('emptyAt')))),
+    ),
     upsertNetwork: run(
       db
         .insert(knownNetworks)
@@ -65,11 +76,14 @@ export function createThrottleStorage({ db, write }: Connection): ThrottleStorag
           .limit(limit)
           .all(),
       ),
-    saveCounters: (counters, gone, known) =>
+    saveCounters: (counted, gone, known) =>
       write(() => {
-        for (const { id, emptyAt, readyAt } of counters)
+        for (const counter of gone) statements.deleteCounter.run(counter)
+        for (const addition of counted) {
+          const { id } = addition
+          const { emptyAt, readyAt } = addCounted(statements.findCounter.get({ id }) ?? emptyCounter, addition)
           statements.upsertCounter.run({ id, emptyAt, readyAt, expiresAt: Math.max(emptyAt, readyAt) })
-        for (const id of gone) statements.deleteCounter.run({ id })
+        }
         for (const network of known) statements.upsertNetwork.run(network)
         for (const who of new Set(known.map(({ who }) => who)))
           for (const { network } of inExcess(statements.networksOf.all({ who })))
@@ -84,7 +98,7 @@ export function createThrottleStorage({ db, write }: Connection): ThrottleStorag
           .from(attemptCounters)
           .where(lte(attemptCounters.expiresAt, before))
           .limit(pruneBatch)
-        db.delete(attemptCounters).where(inArray(attemptCounters.id, expired)).run()
+        const { changes } = db.delete(attemptCounters).where(inArray(attemptCounters.id, expired)).run()
         const forgotten = db
           .select()
           .from(knownNetworks)
@@ -92,6 +106,7 @@ export function createThrottleStorage({ db, write }: Connection): ThrottleStorag
           .limit(pruneBatch)
           .all()
         for (const { who, network } of forgotten) statements.deleteNetwork.run({ who, network })
+        return changes + forgotten.length
       }),
   }
 }
