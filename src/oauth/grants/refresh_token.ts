@@ -9,6 +9,7 @@ import { refreshPolicy } from '../../sessions/lifetimes.ts'
 import { decideRefresh, type RefreshDecision, refreshChange } from '../../sessions/refresh.ts'
 import { parseRefreshToken } from '../../sessions/refresh_token.ts'
 import type { Session } from '../../sessions/session.ts'
+import type { SessionStorage } from '../../sessions/storage.ts'
 import type { Deps } from '../deps.ts'
 import { readParams, refreshTokenParams } from '../request_params.ts'
 import { narrowAudience, remainingAudience } from '../resource.ts'
@@ -16,7 +17,7 @@ import { narrowScope, refuseScope, remainingScope } from '../scope.ts'
 import type { Granted } from './grant.ts'
 
 export async function refreshTokenGrant(
-  deps: Deps,
+  deps: Pick<Deps, 'config' | 'secrets' | 'now'> & Readonly<{ storage: SessionStorage }>,
   client: Client,
   { params, resources }: TokenParams,
   caller: Caller,
