@@ -28,7 +28,7 @@ export const licenseFiles = {
 
 /** @throws Error when a package is not installed */
 export function locateDocsFile(name: DocsFile): URL {
-  const beside = new URL(`docs/${name}`, import.meta.url)
+  const beside = new URL(name, import.meta.url)
   const file: { type: string; source?: string } = docsFiles[name]
   return file.source === undefined || existsSync(beside) ? beside : locateInPackage(file.source)
 }
