@@ -1,39 +1,37 @@
 /**
- * The one error that the protocol raises, with the RFC's error code as its discriminant. `http/errors.ts` turns it into
- * an answer. Sources: RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2; `temporarily_unavailable` is borrowed from RFC 6749 §4.1.2.1.
- *
- * It stands for throttling too, with 429 (RFC 6585 §4). RFC 6749 §5.2 has no code for that; `invalid_grant`, which some servers
- * answer, makes clients drop a session that is alive, `invalid_client` makes them give up, and `slow_down` (RFC 8628 §3.5) means
- * polling for a device.
+ * The one error that the protocol raises, with the RFC's error code as its discriminant and nothing of HTTP: `http/error_answers.ts` says how
+ * each code is answered. Sources: RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2; `temporarily_unavailable` is borrowed from RFC 6749 §4.1.2.1.
  */
 
-/** The list of all codes, with the HTTP status and the `error` member that each is answered with. */
-export const errorAnswers = {
-  invalid_request: { status: 400, error: 'invalid_request' },
-  invalid_client: { status: 401, error: 'invalid_client' },
-  /** The same to who sent no `Authorization` header: `http/errors.ts` chooses (RFC 6749 §5.2). */
-  client_refused: { status: 400, error: 'invalid_client' },
-  invalid_grant: { status: 400, error: 'invalid_grant' },
-  unauthorized_client: { status: 400, error: 'unauthorized_client' },
-  unsupported_grant_type: { status: 400, error: 'unsupported_grant_type' },
-  invalid_scope: { status: 400, error: 'invalid_scope' },
-  invalid_target: { status: 400, error: 'invalid_target' },
-  invalid_token: { status: 401, error: 'invalid_token' },
-  insufficient_scope: { status: 403, error: 'insufficient_scope' },
-  sign_in_refused: { status: 401, error: 'invalid_grant' },
-  login_required: { status: 401, error: 'login_required' },
-  forbidden: { status: 403, error: 'access_denied' },
-  not_found: { status: 404, error: 'not_found' },
-  method_not_allowed: { status: 405, error: 'method_not_allowed' },
-  too_many_attempts: { status: 429, error: 'temporarily_unavailable' },
-  length_required: { status: 411, error: 'invalid_request' },
-  request_too_large: { status: 413, error: 'invalid_request' },
-  uri_too_long: { status: 414, error: 'invalid_request' },
-  server_error: { status: 500, error: 'server_error' },
-  temporarily_unavailable: { status: 503, error: 'temporarily_unavailable' },
-} as const
+export const errorCodes = [
+  'invalid_request',
+  'invalid_client',
+  /** The same to who sent no `Authorization` header (RFC 6749 §5.2). */
+  'client_refused',
+  'invalid_grant',
+  'unauthorized_client',
+  'unsupported_grant_type',
+  'invalid_scope',
+  'invalid_target',
+  'invalid_token',
+  /** `invalid_token` for a request that has none (RFC 6750 §3.1). */
+  'token_missing',
+  'insufficient_scope',
+  /** A username or password at the sign-in of browsers. */
+  'sign_in_refused',
+  'login_required',
+  'forbidden',
+  'not_found',
+  'method_not_allowed',
+  'too_many_attempts',
+  'length_required',
+  'request_too_large',
+  'uri_too_long',
+  'server_error',
+  'temporarily_unavailable',
+] as const
 
-export type ErrorCode = keyof typeof errorAnswers
+export type ErrorCode = (typeof errorCodes)[number]
 
 /** Characters of a request that an error repeats. */
 const maxQuoted = 80
@@ -50,14 +48,10 @@ export function quoted(text: string): string {
 export type OAuthErrorOptions = {
   /** For the log only, never for the client. */
   cause?: unknown
-  /** Seconds until another try may succeed, for `Retry-After`. */
+  /** Seconds until another try may succeed. */
   retryAfter?: number
   /** Until when the answer is to be held back, so that its time tells nothing. */
   heldUntil?: Promise<void> | undefined
-  /** For who knows FastAPI: another member of the answer. */
-  detail?: string
-  /** How to authenticate, for the `WWW-Authenticate` of a 401. */
-  challenge?: string
 }
 
 export class OAuthError extends Error {
@@ -65,8 +59,6 @@ export class OAuthError extends Error {
   readonly code: ErrorCode
   readonly retryAfter: number | undefined
   readonly heldUntil: Promise<void> | undefined
-  readonly challenge: string | undefined
-  readonly detail: string | undefined
 
   /** @param description shown to the client: lower case, no secret, no hint whether a user or client exists */
   constructor(code: ErrorCode, description: string, options: OAuthErrorOptions = {}) {
@@ -78,7 +70,5 @@ export class OAuthError extends Error {
     this.code = code
     this.retryAfter = options.retryAfter
     this.heldUntil = options.heldUntil
-    this.challenge = options.challenge
-    this.detail = options.detail
   }
 }

@@ -1,13 +1,29 @@
-/** Holds every answer of a test server to the table of endpoints that `/openapi.json` is made of. */
-import { type Content, type Endpoint, htmlType, jsonType } from '../src/http/api.ts'
-import { endpointsOf, errorHeaders, errorsByStatus, toldByPage } from '../src/http/docs/openapi.ts'
+/** Holds every answer of a test server to the records of its endpoints, which `/openapi.json` is made of. */
+import { endpointsOf } from '../src/app.ts'
+import type { Content } from '../src/http/description.ts'
+import {
+  type Described,
+  describeEndpoints,
+  errorHeaders,
+  errorsByStatus,
+  toldByPage,
+} from '../src/http/docs/openapi.ts'
+import type { Endpoint } from '../src/http/endpoint.ts'
+import { htmlType, jsonType } from '../src/http/media_types.ts'
 import { errorResponse, htmlPage } from '../src/http/schemas.ts'
+import type { Deps, OAuthConfig } from '../src/oauth/deps.ts'
 
 export type Seen = Readonly<{ method: string; path: string; status: number; headers: Headers; text: string }>
 
-/** @returns a function that throws an Error which says what of an answer the table does not know */
-export function createAnswerCheck(issuer: string, hasDocs: boolean): (seen: Seen) => void {
-  const patterns = endpointsOf(issuer, hasDocs).map(endpoint => ({
+/** The records of a server as they are, to look at: without what a handler needs. */
+export function describedEndpoints(issuer: string, hasDocs: boolean): readonly Described[] {
+  const config: Partial<OAuthConfig> = { issuer }
+  return describeEndpoints(endpointsOf({ config } as Deps, hasDocs))
+}
+
+/** @returns a function that throws an Error which says what of an answer the records do not know */
+export function createAnswerCheck(endpoints: readonly Endpoint[]): (seen: Seen) => void {
+  const patterns = describeEndpoints(endpoints).map(endpoint => ({
     endpoint,
     pattern: new RegExp(`^${endpoint.path.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+')}$`),
   }))
@@ -21,7 +37,7 @@ export function createAnswerCheck(issuer: string, hasDocs: boolean): (seen: Seen
   }
 }
 
-function problemOf(seen: Seen, endpoint: Endpoint | undefined): string | undefined {
+function problemOf(seen: Seen, endpoint: Described | undefined): string | undefined {
   const { status, headers } = seen
   if (!headers.has('x-request-id')) return 'without X-Request-Id'
   // Preflights (the fetch standard), and what every server has to say to what it does not know.
@@ -31,7 +47,7 @@ function problemOf(seen: Seen, endpoint: Endpoint | undefined): string | undefin
       ? undefined
       : 'where there is no endpoint'
   }
-  const success = endpoint.answers[status]
+  const success = endpoint.description.answers[status]
   if (success !== undefined) {
     return missingHeader(headers, success.headers ?? []) ?? bodyProblem(seen, success.content)
   }

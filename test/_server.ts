@@ -7,7 +7,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ExecutionContext } from 'ava'
 import pino from 'pino'
-import { createApp, type HttpOptions } from '../src/app.ts'
+import { createApp, endpointsOf, type HttpOptions } from '../src/app.ts'
 import { auditEvent } from '../src/audit/audit.ts'
 import { type Client, createClient, hasSecret } from '../src/clients/client.ts'
 import { addSecretDigest, createClientSecret, digestClientSecret } from '../src/clients/client_secret.ts'
@@ -54,6 +54,7 @@ export type TestServer = Awaited<ReturnType<typeof startServer>>
 export type ServerOptions = Partial<{
   oauth: Partial<OAuthConfig>
   http: Partial<HttpOptions>
+  endpoints: typeof endpointsOf
   storage: Storage
   passwords: Passwords
   secrets: MasterSecrets
@@ -118,7 +119,8 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
   const onLog = options.onLog ?? (() => {})
   const log = pino({ level: 'trace' }, { write: onLog })
   const http: HttpOptions = { log, corsOrigins: [], trustProxy: undefined, docs: true, ...options.http }
-  const server = createServer(createApp(deps, http).callback())
+  const endpoints = (options.endpoints ?? endpointsOf)(deps, http.docs)
+  const server = createServer(createApp(deps, http, endpoints).callback())
   // On a busy machine a connection could else be closed at the moment that a test uses it again.
   server.keepAliveTimeout = 120_000
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
@@ -127,7 +129,7 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
     await new Promise(resolve => server.close(resolve))
     if (options.storage === undefined) await storage.close()
   })
-  const checkAnswer = createAnswerCheck(deps.config.issuer, http.docs)
+  const checkAnswer = createAnswerCheck(endpoints)
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
   async function request(path: string, init: RequestInit = {}): Promise<Answer> {

@@ -232,3 +232,35 @@ test('a refresh can be followed from route to row in nine files, downward, each 
     )
   }
 })
+
+/** Numbers that are nothing but statuses, and whatever is compared with one or set to one; names of headers alone between quotes. */
+const httpWords =
+  /realm=|\b(?:40[0-9]|41[0-8]|42[1-9]|431|451|50[1-5]|511)\b|\bstatus(?:Code)?\b['"]?\s*(?::|[!=]?={1,2}|[<>]=?)\s*[1-5]\d\d\b|['"`](?:www-authenticate|authorization|retry-after|cache-control|set-cookie|location|link|etag|vary|pragma|content-[a-z-]+|access-control-[a-z-]+|x-[a-z-]+|sec-[a-z-]+)['"`]/i
+
+test('below http/ there is no status, no name of a header and no challenge: an error has a code (RFC 9110)', t => {
+  const room = (file: string) => file.split('/')[1]!
+  const below = [...rooms.slice(rooms.findIndex(([name]) => name === 'http') + 1).map(([name]) => name), ...bottom]
+  const found = filesWith(httpWords).filter(file => below.includes(room(file)))
+  // Pages tell people the status; a client's keys are fetched by HTTP.
+  t.deepEqual(found.toSorted(), [
+    'src/clients/remote_jwks.ts',
+    'src/pages/error.ts',
+    'src/pages/texts_en.ts',
+    'src/pages/texts_ko.ts',
+  ])
+})
+
+test('a status, a header and a challenge would be found', t => {
+  for (const code of [
+    "throw new OAuthError('x', 'y', { challenge: 'Basic realm=\"z\"' })",
+    'const answers = { invalid_token: 401 }',
+    'ctx.status = 200',
+    'if (response.statusCode !== 200) return',
+    "{ status: 303, error: 'x' }",
+    "ctx.set('Retry-After', '1')",
+    'headers["www-authenticate"]',
+  ])
+    t.regex(code, httpWords)
+  for (const code of ['const maxSessions = 200', "kind: 'location is unknown'", "status: 'ok'", '[0-9a-f]{32,128}'])
+    t.notRegex(code, httpWords)
+})

@@ -3,7 +3,7 @@
  * standard, CORS protocol and HTTP caches.
  */
 import test from 'ava'
-import { endpointsOf } from '../src/http/docs/openapi.ts'
+import { describedEndpoints } from './_api.ts'
 import { browserAccept, signInByCookie, withCookie } from './_cookies.ts'
 import { type Answer, issuer, startServerWithAlice } from './_server.ts'
 
@@ -47,7 +47,7 @@ test('what a cache may keep is the same for every request, or Vary names the hea
   const files = [...`${page}${docs}`.matchAll(/ (?:href|src)="\/?((?:docs\/)?assets\/[^"]+)"/g)].map(
     ([, file]) => `/${file}`,
   )
-  const paths = endpointsOf(issuer, true)
+  const paths = describedEndpoints(issuer, true)
     .filter(({ method, path }) => method === 'get' && !path.includes('{'))
     .map(({ path }) => path)
   const cacheable: string[] = []

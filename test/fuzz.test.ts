@@ -1,7 +1,6 @@
 /** A short run of the fuzzer, with a seed that stays, so that a failure is of the change that was made. `npm run fuzz` is the long one. */
 import test from 'ava'
-import { endpoints } from '../src/http/api.ts'
-import { fuzz, type Tally } from './fuzz/fuzzer.ts'
+import { endpoints, fuzz, type Tally } from './fuzz/fuzzer.ts'
 
 test('promise 8: what is almost right gets the standard’s answer at every endpoint, and a refusal changes nothing', async t => {
   t.timeout(180_000)

@@ -1,13 +1,11 @@
 /** `/openapi.json` says what is true, and the two pages that show it. OpenAPI 3.1. Every answer of every test is held to it too. */
-import type Router from '@koa/router'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import test from 'ava'
 import fc from 'fast-check'
-import { createApp } from '../src/app.ts'
-import { type Endpoint, endpoints } from '../src/http/api.ts'
-import { endpointsOf, errorsByStatus } from '../src/http/docs/openapi.ts'
+import { endpointsOf } from '../src/app.ts'
+import { type Described, errorsByStatus } from '../src/http/docs/openapi.ts'
 import { errorResponse } from '../src/http/schemas.ts'
-import { createAnswerCheck } from './_api.ts'
+import { createAnswerCheck, describedEndpoints } from './_api.ts'
 import { issuer, startServer, startServerWithAlice, type TestServer } from './_server.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: the document is looked into at many places
@@ -23,15 +21,18 @@ function operationsOf(document: Document): string[] {
   )
 }
 
-function routesOf(server: TestServer, docs: boolean): string[] {
-  const log = { debug() {} } as never
-  const app = createApp(server.deps, { log, corsOrigins: [], trustProxy: undefined, docs })
-  const { router } = app.middleware.find(one => 'router' in one) as unknown as { router: Router }
-  return router.stack.flatMap(({ path, methods }) =>
-    methods
-      .filter(method => method !== 'HEAD')
-      .map(method => `${method.toLowerCase()} ${String(path).replace(/:(\w+)/g, '{$1}')}`),
-  )
+function recordsOf(server: TestServer, docs: boolean): string[] {
+  return endpointsOf(server.deps, docs).map(({ method, path }) => `${method} ${path}`)
+}
+
+/** What the server itself says of its paths, each filled in. */
+async function routesOf(server: TestServer, paths: readonly string[]): Promise<string[]> {
+  const asked = paths.map(async path => {
+    const { headers } = await server.request(path.replace(/\{\w+\}/g, 'x'), { method: 'OPTIONS' })
+    const methods = (headers.get('allow') ?? '').split(', ').filter(method => method !== 'HEAD')
+    return methods.map(method => `${method.toLowerCase()} ${path}`)
+  })
+  return (await Promise.all(asked)).flat()
 }
 
 for (const docs of [true, false]) {
@@ -43,7 +44,8 @@ for (const docs of [true, false]) {
       const { valid, errors } = await new Validator().validate(structuredClone(document))
       t.true(valid, JSON.stringify(errors, null, 1))
       t.regex(document.openapi, /^3\.1\./)
-      t.deepEqual(operationsOf(document).sort(), routesOf(server, docs).sort())
+      t.deepEqual(operationsOf(document).sort(), recordsOf(server, docs).sort())
+      t.deepEqual(operationsOf(document).sort(), (await routesOf(server, Object.keys(document.paths))).sort())
       t.is(operationsOf(document).includes('get /docs'), docs)
     })
   }
@@ -78,17 +80,17 @@ test('the document describes the password flow with /token (OpenAPI 3.1 §4.8.29
   t.is(components.securitySchemes.sessionCookie.name, '__Host-latchkey-1ce18487')
 })
 
-function schemasOf({ answers, body, errors }: Endpoint) {
+function schemasOf({ description: { answers, body }, errors }: Described) {
   return [
     ...Object.values(answers).flatMap(({ content = {} }) => Object.values(content)),
-    ...Object.values(body?.content ?? {}).flat(),
+    ...[body].flat().filter(schema => schema !== undefined),
     ...Object.values(errorsByStatus(errors)).map(codes => errorResponse(codes)),
   ]
 }
 
 test('every example fits the schema that it is an example of', t => {
   let examples = 0
-  for (const endpoint of endpoints) {
+  for (const endpoint of describedEndpoints(issuer, true)) {
     for (const schema of schemasOf(endpoint)) {
       for (const example of (schema.meta()?.examples ?? []) as unknown[]) {
         t.true(schema.safeParse(example).success, `${endpoint.id}: ${JSON.stringify(example)}`)
@@ -114,7 +116,7 @@ test('every request and every answer with a body has an example, and every refus
 })
 
 test('what a test server answers is held to the document: another status, member, type or header is seen', t => {
-  const check = createAnswerCheck(issuer, true)
+  const check = createAnswerCheck(describedEndpoints(issuer, true))
   const good = {
     method: 'GET',
     path: '/users/me',
@@ -235,5 +237,13 @@ test('a file of the pages under another hash or name is 404', async t => {
 })
 
 test('endpoints are the same table for every issuer but for the metadata below its path (RFC 8414 §3.1, §5)', t => {
-  t.is(endpointsOf(`${issuer}/a`, true).length, endpointsOf(issuer, true).length + 2)
+  t.is(describedEndpoints(`${issuer}/a`, true).length, describedEndpoints(issuer, true).length + 2)
+})
+
+test('an endpoint has a body in the document if and only if it reads one, and all the parameters of its path', t => {
+  for (const { id, path, body, description } of describedEndpoints(issuer, true)) {
+    t.is(description.body === undefined, body === undefined, id)
+    const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
+    t.deepEqual(Object.keys(description.pathParams?.shape ?? {}), inPath, id)
+  }
 })

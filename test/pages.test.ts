@@ -16,7 +16,7 @@ import { homePage } from '../src/pages/home.ts'
 import { attributes, type Content, formatHtml, html } from '../src/pages/html.ts'
 import { type Language, languages, pickLanguage } from '../src/pages/language.ts'
 import type { Frame } from '../src/pages/layout.ts'
-import { accountPath, paths, signInPath, styleSheetPath } from '../src/pages/paths.ts'
+import { accountPath, paths, pathsBelow, signInPath, styleSheetPath } from '../src/pages/paths.ts'
 import { type SignInView, signInPage } from '../src/pages/sign_in.ts'
 import { signedOutPage, signOutPage } from '../src/pages/sign_out.ts'
 import { texts } from '../src/pages/texts.ts'
@@ -24,8 +24,8 @@ import { isTag, readHtml, type Tag } from './_html.ts'
 
 const now = 1_795_477_380
 const firefox = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
-const english: Frame = { language: 'en', styleHash: 'abc' }
-const korean: Frame = { language: 'ko', styleHash: 'abc' }
+const english: Frame = { language: 'en', paths, styleHash: 'abc' }
+const korean: Frame = { language: 'ko', paths, styleHash: 'abc' }
 
 /** Every page and every state of it, each with one text in all places that take what people wrote. */
 function everyPage(frame: Frame, text: string): [string, string][] {
@@ -82,7 +82,7 @@ function everyPage(frame: Frame, text: string): [string, string][] {
 }
 
 const pages = languages.flatMap(language =>
-  everyPage({ language, styleHash: 'abc' }, 'alice').map(([name, page]) => ({
+  everyPage({ language, paths, styleHash: 'abc' }, 'alice').map(([name, page]) => ({
     title: `${name}, ${language}`,
     language,
     page,
@@ -562,8 +562,18 @@ test('every error page has its status and request id; 429 and 503 say when to tr
 test('who is not signed in is led to sign in and back', t => {
   const page = errorPage({ status: 401, requestId: 'a', returnTo: '/profile?start=10' }, english)
   t.true(page.includes('href="/login?return_to=%2Fprofile%3Fstart%3D10"'))
-  t.is(signInPath('/a\ud800'), '/login?return_to=%2Fa%EF%BF%BD')
-  t.is(accountPath(0), paths.account)
+  t.is(signInPath(paths, '/a\ud800'), '/login?return_to=%2Fa%EF%BF%BD')
+  t.is(accountPath(paths, 0), paths.account)
+})
+
+test('below a path of its issuer, every link and form of every page has that path, and nothing else of the page has (RFC 8414 §3.1)', t => {
+  const basePath = '/tenant/one'
+  const below = everyPage({ ...english, paths: pathsBelow(basePath) }, 'alice')
+  for (const [at, [name, page]] of everyPage(english, 'alice').entries()) {
+    const links = page.match(/ (?:href|action)="\//g) ?? []
+    t.true(links.length >= 3, name)
+    t.is(below[at]![1], page.replace(/ (href|action)="\//g, ` $1="${basePath}/`), name)
+  }
 })
 
 test('the home page links to sign in, or to the account, and to what documentation is on', t => {
@@ -732,7 +742,7 @@ const css = readFileSync(new URL('../src/pages/style.css', import.meta.url), 'ut
 test('the stylesheet loads nothing, and its URL names its content', t => {
   t.notRegex(css, /url\(|@import|https?:/)
   t.true(Buffer.byteLength(css) < 20_000)
-  t.is(styleSheetPath('abc'), '/assets/style.abc.css')
+  t.is(styleSheetPath(paths, 'abc'), '/assets/style.abc.css')
   for (const query of ['prefers-color-scheme: dark', 'prefers-reduced-motion', 'forced-colors', 'print'])
     t.true(css.includes(query))
 })

@@ -9,6 +9,7 @@ import { disabledUpdate } from '../src/sessions/user_change.ts'
 import {
   type Answer,
   oauthConfig,
+  password,
   refusal,
   refused,
   startServerWithAlice,
@@ -477,4 +478,22 @@ test("a disabled client's access tokens are refused until it is enabled again", 
   t.is((await server.me(access_token)).status, 401)
   await setDisabled(undefined)
   t.is((await server.me(access_token)).status, 200)
+})
+
+test('a malformed request that no good token came with is told how to send one, and nobody who has shown a token is (RFC 6750 §3)', async t => {
+  const server = await startServerWithAlice(t)
+  const { access_token } = await server.signIn()
+  const change = async (body: string, type: string) => {
+    const headers = { ...server.bearer(access_token), 'content-type': type }
+    const answer = await server.request('/users/me/password', { method: 'PUT', headers, body })
+    return [answer.status, answer.body.error, answer.headers.get('www-authenticate')]
+  }
+  const json = 'application/json'
+  const challenge = 'Bearer realm="latchkey", error="invalid_request"'
+  t.deepEqual(await change('x', 'text/plain'), [400, 'invalid_request', challenge])
+  t.deepEqual(await change('{}', json), [400, 'invalid_request', null])
+  const short = JSON.stringify({ current_password: password, new_password: 'short' })
+  t.deepEqual(await change(short, json), [400, 'invalid_request', null])
+  const good = JSON.stringify({ current_password: password, new_password: 'seven lamps over the harbour' })
+  t.deepEqual(await change(good, json), [200, undefined, null])
 })

@@ -204,6 +204,5 @@ async function refuseClient({ storage }: ClientAuthenticationDeps, id: string): 
 }
 
 function refuse(description: string, cause: string): never {
-  // RFC 9110 §15.5.2: a 401 says how to authenticate.
-  throw new OAuthError('invalid_client', description, { cause, challenge: 'Basic realm="latchkey", charset="UTF-8"' })
+  throw new OAuthError('invalid_client', description, { cause })
 }

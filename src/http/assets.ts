@@ -2,8 +2,8 @@
 import { pipeline, Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
-import type { Context } from 'koa'
 import { answersUnmodified, contentHash } from './cache.ts'
+import type { Context } from './context.ts'
 
 export type Asset = Readonly<{
   type: string

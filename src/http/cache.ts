@@ -1,6 +1,6 @@
 /** Answers that caches may keep: entity tags and revalidation (RFC 9110 §8.8.3, §13.1.2). */
 import { createHash } from 'node:crypto'
-import type { Context } from 'koa'
+import type { Context } from './context.ts'
 
 /** 22 base64url characters that stand for some bytes. */
 export function contentHash(bytes: string | Uint8Array): string {

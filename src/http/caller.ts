@@ -1,12 +1,12 @@
 /** Where a request came from: address, user agent, request id. Forwarding headers count only from trusted proxies. */
 import { type BlockList, isIP } from 'node:net'
-import type { Context, Middleware } from 'koa'
 import type { Logger } from 'pino'
 import type { Caller } from '../audit/audit.ts'
 import { longestUserAgent, readLabel } from '../text.ts'
+import type { Context, Middleware } from './context.ts'
 
 /** Proxies in front of this server that are looked through: the rest of the header may be anybody's. */
-const mostHops = 32
+const maxHops = 32
 
 const notTrusted = 'its sender is not in LATCHKEY_TRUST_PROXY'
 
@@ -29,7 +29,7 @@ export function identifyCaller(trustProxy: BlockList | undefined, log: Logger): 
       warnOnce(peer, 'Forwarded', 'only X-Forwarded-For of a trusted proxy counts')
     const ip = forwardedFor !== undefined && trusted ? clientAddress(forwardedFor, peer, trustProxy) : peer
     const userAgent = readLabel(ctx.headers['user-agent'], longestUserAgent)
-    ctx.state.caller = { ip, userAgent, requestId: ctx.state.requestId } satisfies Caller
+    ctx.state.caller = { ip, userAgent, requestId: ctx.state.requestId }
     return next()
   }
 }
@@ -42,7 +42,7 @@ export function callerOf(ctx: Context): Caller {
 function clientAddress(forwardedFor: string, peer: string, trustProxy: BlockList): string {
   let address = peer
   let end = forwardedFor.length
-  for (let hops = 0; hops < mostHops && end >= 0; hops++) {
+  for (let hops = 0; hops < maxHops && end >= 0; hops++) {
     const comma = end === 0 ? -1 : forwardedFor.lastIndexOf(',', end - 1)
     const next = plainAddress(forwardedFor.slice(comma + 1, end).trim())
     end = comma

@@ -6,5 +6,5 @@ import { createRequire } from 'node:module'
 
 const require = createRequire(import.meta.url)
 
-export const { createServer, METHODS } = require('node:http') as typeof import('node:http')
+export const { createServer } = require('node:http') as typeof import('node:http')
 export const { Router } = require('@koa/router') as typeof import('@koa/router')

@@ -3,17 +3,24 @@
  * with every client and those of a client with that client; what is public and cacheable is open to everybody.
  * No credentials mode: these endpoints take tokens, not cookies.
  */
-import type { Context, Middleware, Next } from 'koa'
 import type { Logger } from 'pino'
 import type { Deps } from '../oauth/deps.ts'
-
-const appPaths = /^\/(?:token|revoke|users\/me(?:\/password)?|userinfo|logout|sessions(?:\/[^/]+)?)$/
-const publicPaths = /^\/(?:\.well-known\/|openapi\.json$|favicon\.ico$|(?:docs\/)?assets\/)/
+import type { Context, Refusal } from './context.ts'
+import type { CorsRule } from './endpoint.ts'
 
 /** Seconds that the clients' origins are kept before they are read again. */
 const originsMaxAge = 5
 
-export function allowOrigins(deps: Deps, origins: readonly string[], log: Logger): Middleware {
+type Answer = () => Promise<Refusal | undefined>
+
+/** Answers a preflight, or lets an app read what `answer` answers. @param place where the request came to, with the methods that are there */
+export type AllowOrigins = (
+  ctx: Context,
+  place: Readonly<{ cors: CorsRule; methods: string }>,
+  answer: Answer,
+) => Promise<Refusal | undefined>
+
+export function allowOrigins(deps: Deps, origins: readonly string[], log: Logger): AllowOrigins {
   const forAll = new Set(origins)
   const isOriginOfAnyClient = originsOfClients(deps)
   const tellOnce = createOriginLog(deps, log)
@@ -28,33 +35,31 @@ export function allowOrigins(deps: Deps, origins: readonly string[], log: Logger
     return allowed
   }
 
-  async function allow(ctx: Context, next: Next, origin: string): Promise<void> {
+  async function allow(ctx: Context, methods: string, answer: Answer, origin: string) {
     ctx.vary('Origin')
     if (isPreflight(ctx)) {
-      if (!(await isAllowed(ctx, origin, undefined))) return next()
+      if (!(await isAllowed(ctx, origin, undefined))) return answer()
       expose(ctx, origin)
-      return preflight(ctx)
+      return preflight(ctx, methods)
     }
-    try {
-      await next()
-    } finally {
-      if (await isAllowed(ctx, origin, ctx.state.clientId)) expose(ctx, origin)
-    }
+    const refusal = await answer()
+    if (await isAllowed(ctx, origin, ctx.state.clientId)) expose(ctx, origin)
+    return refusal
   }
 
-  return (ctx, next) => {
+  return (ctx, { cors, methods }, answer) => {
     // Whether or not an origin came: a cache may give this very answer to a request with one.
-    if (publicPaths.test(ctx.path)) {
+    if (cors === 'public') {
       expose(ctx, '*')
-      return isPreflight(ctx) ? preflight(ctx) : next()
+      return isPreflight(ctx) ? preflight(ctx, methods) : answer()
     }
     const { origin } = ctx.headers
-    return origin === undefined || !appPaths.test(ctx.path) ? next() : allow(ctx, next, origin)
+    return origin === undefined || cors === 'none' ? answer() : allow(ctx, methods, answer, origin)
   }
 }
 
 /** Origins that are told in the log within an hour, each once: a stranger can think of any number. */
-const mostTold = 20
+const maxTold = 20
 
 /** Tells of origins that are not allowed, so that whoever forgot one sees why the app does not work. */
 function createOriginLog({ config, now }: Deps, log: Logger) {
@@ -74,9 +79,9 @@ function createOriginLog({ config, now }: Deps, log: Logger) {
     hour = thisHour
     const shown = origin.slice(0, 200).replace(/[^ -~]/g, '?')
     const key = `${client ?? ''} ${shown}`
-    if (told.size >= mostTold || told.has(key)) return
+    if (told.size >= maxTold || told.has(key)) return
     told.add(key)
-    const about = { origin: shown, client, ...(told.size === mostTold && { more: 'is not logged within this hour' }) }
+    const about = { origin: shown, client, ...(told.size === maxTold && { more: 'is not logged within this hour' }) }
     log.warn(
       about,
       'a browser app of this origin is turned away: it is neither in LATCHKEY_CORS_ORIGINS nor a --cors-origin of the client',
@@ -117,13 +122,13 @@ const usualHeaders = 'Authorization, Content-Type'
 
 /** Names of headers (RFC 9110 §5.6.2), as many as a page with several monitors adds. */
 const headerNames = /^[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*$/
-const longestHeaderNames = 1024
+const maxHeaderNames = 1024
 
-function preflight(ctx: Context): void {
-  ctx.set('Access-Control-Allow-Methods', 'GET, POST, PUT, DELETE')
+async function preflight(ctx: Context, methods: string): Promise<undefined> {
+  ctx.set('Access-Control-Allow-Methods', methods)
   // Whatever the app adds for its monitoring (`traceparent`, `baggage`): no header that is not read here does anything.
   const asked = ctx.get('Access-Control-Request-Headers')
-  const isReadable = asked.length <= longestHeaderNames && headerNames.test(asked)
+  const isReadable = asked.length <= maxHeaderNames && headerNames.test(asked)
   ctx.set('Access-Control-Allow-Headers', isReadable ? `${usualHeaders}, ${asked}` : usualHeaders)
   // Two hours is the most that Chromium keeps.
   ctx.set('Access-Control-Max-Age', '7200')

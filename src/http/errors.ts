@@ -1,20 +1,22 @@
 /**
- * The outermost middleware: gives every request an id and a log line, every error its answer. It writes the answer itself,
+ * The outermost middleware: gives every request an id and a log line, every refusal its answer. It writes the answer itself,
  * because Koa's own error path drops headers that were already set.
  */
-import type { Context, Middleware } from 'koa'
 import type { Logger } from 'pino'
-import { type ErrorCode, errorAnswers, OAuthError } from '../error.ts'
+import type { ErrorCode, OAuthError } from '../error.ts'
+import { setPageHeaders } from './browser/pages.ts'
+import type { Context, Middleware, Refusal } from './context.ts'
+import { errorAnswers } from './error_answers.ts'
 import { commonHeaders } from './headers.ts'
 import { sendJson } from './json.ts'
-import { limitHeaders, limitUrl } from './limits.ts'
-import { insistOnSingleHeaders } from './single_headers.ts'
+import { limitHeaders } from './limits.ts'
+import { asOAuthError, refusalOf } from './refusal.ts'
 
 /** Lines about refusals of one code: so many at once, and so many a second after that. A flood of them must not fill the disk. */
 const logBurst = 200
 const logRate = 5
 /** Characters. No path of ours is longer. */
-const longestLoggedPath = 200
+const maxLoggedPath = 200
 
 /** @param idPrefix unlike that of any other process, so that ids are unique among nodes and restarts */
 export function answerErrors(log: Logger, idPrefix: string, issuer: string): Middleware {
@@ -27,63 +29,31 @@ export function answerErrors(log: Logger, idPrefix: string, issuer: string): Mid
     ctx.res.setHeader('X-Request-Id', ctx.state.requestId)
     for (const [name, value] of always) ctx.res.setHeader(name, value)
     limitHeaders(ctx.headers)
-    ctx.state.isUrlTooLong = limitUrl(ctx)
-    let failure: OAuthError | undefined
+    let refusal: Refusal | undefined
     try {
-      insistOnReadableTarget(ctx)
-      insistOnSingleHeaders(ctx.req.rawHeaders)
-      await next()
-      if (ctx.status === 404 && ctx.body == null) failure = new OAuthError('not_found', 'there is nothing at this path')
-      if (ctx.status === 405) failure = new OAuthError('method_not_allowed', 'this method is not allowed here')
+      refusal = await next()
     } catch (error) {
-      failure = asOAuthError(error)
+      refusal = refusalOf(ctx, asOAuthError(error), undefined, undefined)
     }
-    if (failure !== undefined) answer(ctx, failure)
+    if (refusal !== undefined) answer(ctx, refusal)
     // Of a body that nobody reads Node would go on taking piece after piece. One that is too large may go on: its sender shall know.
-    if (ctx.headers['transfer-encoding'] !== undefined && !ctx.req.complete && ctx.status !== 413)
+    if (ctx.headers['transfer-encoding'] !== undefined && !ctx.req.complete && refusal?.code !== 'request_too_large')
       ctx.set('Connection', 'close')
-    writeLog(log, ctx, failure, performance.now() - started, withinBudget)
+    writeLog(log, ctx, refusal?.failure, performance.now() - started, withinBudget)
+    return refusal
   }
 }
 
-function answer(ctx: Context, refusal: OAuthError): void {
-  const failure = withoutDialog(ctx, refusal)
-  const { status, error } = errorAnswers[failure.code]
+function answer(ctx: Context, { failure, code, challenge, page }: Refusal): void {
+  const { status, error, detail } = errorAnswers[code]
   ctx.status = status
-  if (ctx.state.refusalPage !== undefined) ctx.body = ctx.state.refusalPage(failure)
-  else {
-    const { message, detail } = failure
-    sendJson(ctx, { error, error_description: message, ...(detail !== undefined && { detail }) })
-  }
+  if (page !== undefined) {
+    setPageHeaders(ctx)
+    ctx.body = page
+  } else sendJson(ctx, { error, error_description: failure.message, ...(detail !== undefined && { detail }) })
   ctx.set('Cache-Control', 'no-store')
-  if (failure.challenge !== undefined) ctx.set('WWW-Authenticate', failure.challenge)
+  if (challenge !== undefined) ctx.set('WWW-Authenticate', challenge)
   if (failure.retryAfter !== undefined) ctx.set('Retry-After', String(failure.retryAfter))
-}
-
-/**
- * RFC 6749 §5.2: the challenge is for who used the `Authorization` header. At a challenge that nobody asked for a browser opens a
- * dialog of its own, also over the page of an app that sent its client id in the form.
- */
-function withoutDialog(ctx: Context, failure: OAuthError): OAuthError {
-  if (failure.code !== 'invalid_client' || ctx.headers.authorization !== undefined) return failure
-  return new OAuthError('client_refused', failure.message, { cause: failure.cause })
-}
-
-/** A target in absolute form that is no URL (RFC 9112 §3.2.2) would make Koa throw at each look at the path. */
-function insistOnReadableTarget(ctx: Context): void {
-  if (/^[/*]/.test(ctx.url) || URL.canParse(ctx.url)) return
-  ctx.url = '/'
-  throw new OAuthError('invalid_request', 'the request target cannot be read')
-}
-
-/** What libraries throw carries an HTTP status; everything else is a mistake of ours. */
-function asOAuthError(error: unknown): OAuthError {
-  if (error instanceof OAuthError) return error
-  const status = error instanceof Error && 'status' in error ? error.status : undefined
-  if (typeof status === 'number' && status >= 400 && status < 500) {
-    return new OAuthError('invalid_request', 'the request cannot be read', { cause: error })
-  }
-  return new OAuthError('server_error', 'something went wrong here', { cause: error })
 }
 
 /** The path without its query: nothing that a client put into a URL by mistake gets into a log. */
@@ -94,7 +64,8 @@ function writeLog(
   milliseconds: number,
   withinBudget: LogBudget,
 ): void {
-  const code = failure?.code
+  // Logs know one code for a token that is not good, and for none.
+  const code = failure?.code === 'token_missing' ? 'invalid_token' : failure?.code
   const level =
     code === 'server_error'
       ? 'error'
@@ -109,10 +80,10 @@ function writeLog(
   const line = {
     requestId: ctx.state.requestId,
     method: ctx.method,
-    path: redact(ctx.path.slice(0, longestLoggedPath)),
+    path: redact(ctx.path.slice(0, maxLoggedPath)),
     status: ctx.status,
     ms: Math.round(milliseconds * 10) / 10,
-    ip: ctx.state.caller?.ip,
+    ip: ctx.state.caller.ip,
   }
   if (failure === undefined) log[level](line, 'request')
   else

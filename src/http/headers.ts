@@ -2,7 +2,7 @@
  * Headers that make browsers careful. Helmet's, as constants: its middleware would compute the same again for each request, on the
  * way of every refresh. A test holds them to what Helmet sets. RFC 6797; OWASP Secure Headers.
  */
-import type { Context } from 'koa'
+import type { Context } from './context.ts'
 
 /** Seconds: a year. */
 const strictTransportAge = 31_536_000

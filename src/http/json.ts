@@ -1,5 +1,4 @@
-import type { Context } from 'koa'
-
+import type { Context } from './context.ts'
 /** Answers JSON, as text: given an object, Koa asks whether it is a `Response`, and for that Node loads all of fetch. */
 export function sendJson(ctx: Context, value: object): void {
   // Koa would look the type up each time.

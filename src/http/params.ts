@@ -3,63 +3,72 @@
  * What the form rules forbid is settled here once; nothing behind meets anything but a string.
  */
 import type { IncomingMessage } from 'node:http'
-import type { Context, Next } from 'koa'
+import type { Context as KoaContext } from 'koa'
 import bodyParser from 'koa-bodyparser'
 import type { TokenParams } from '../clients/client.ts'
 import { OAuthError, quoted } from '../error.ts'
-import { insistOnFewPairs, mostPairs, readQuery } from './query.ts'
+import type { Context } from './context.ts'
+import type { BodyReader } from './endpoint.ts'
+import { formType, jsonType } from './media_types.ts'
+import { insistOnFewPairs, maxPairs, readQuery } from './query.ts'
 
-const formType = 'application/x-www-form-urlencoded'
-const jsonType = 'application/json'
-const longestBody = 16 * 1024
+const maxBody = 16 * 1024
 /** Three passwords of the longest kind, in the letters that take most room in a form. */
-const longestPageBody = 64 * 1024
+const maxPageBody = 64 * 1024
 /** Pieces that a body without a length may come in: each costs as much as 10 KB in one. */
-const mostPieces = 200
+const maxPieces = 200
 
 // For what is compressed. As text: the parser's own form decoding turns repeats into arrays, `a[b]` into objects and leaves broken encoding in.
-const readText = textReader(longestBody)
-const readPageText = textReader(longestPageBody)
+const readText = textReader(maxBody)
+const readPageText = textReader(maxPageBody)
 
-function textReader(longest: number) {
+function textReader(max: number) {
   const parse = bodyParser({
     enableTypes: ['text'],
     extendTypes: { text: [formType, jsonType] },
-    textLimit: String(longest),
+    textLimit: String(max),
     onerror(error) {
       if ('status' in error && error.status === 413) throw tooLarge()
       // Broken off, of another length than announced, or not compressed as its Content-Encoding says.
       throw new OAuthError('invalid_request', 'the body cannot be read', { cause: error })
     },
   })
-  return async (ctx: Context, next: Next) => {
+  return async (ctx: Context): Promise<void> => {
     const { 'content-length': length, 'content-encoding': encoding } = ctx.headers
     if (encoding !== undefined) {
       // Else each piece of it would be a task of its own for the decompressor: RFC 9110 §15.5.12.
       if (length === undefined) throw new OAuthError('length_required', 'a compressed body must say how long it is')
-      return parse(ctx, next)
+      await parse(ctx as KoaContext, async () => {})
+      return
     }
-    if (Number(length) > longest) throw tooLarge()
-    ctx.request.body = await readPlainText(ctx.req, longest, length === undefined)
-    await next()
+    if (Number(length) > max) throw tooLarge()
+    ctx.request.body = await readPlainText(ctx.req, max, length === undefined)
   }
 }
 
 const tooLarge = () => new OAuthError('request_too_large', 'the body is too large')
 
-/** Reads a form body. Nothing but a form is taken, and no parameter from the query string. */
-export function formBody(ctx: Context, next: Next): Promise<void> {
+/** Nothing but a form is taken, and no parameter from the query string. */
+export const formBody: BodyReader = { types: [formType], required: true, read: readForm }
+
+/** Where JSON will do too: an object of strings. */
+export const formOrJsonBody: BodyReader = { types: [formType, jsonType], required: true, read: readFormOrJson }
+
+/** Where there may be no body at all. */
+export const optionalFormBody: BodyReader = { types: [formType], required: false, read: readOptionalForm }
+
+function readForm(ctx: Context): Promise<void> {
   const { 'content-type': type, 'content-length': length } = ctx.headers
   // To the letter as nearly every client sends it, or in one of the other ways to write it.
   if ((type !== formType || length === undefined) && !ctx.is(formType)) {
     throw new OAuthError('invalid_request', `the body must be ${formType}`)
   }
   refuseCredentialsInQuery(ctx)
-  return readText(ctx, next)
+  return readText(ctx)
 }
 
 /** A body as clients send it, not compressed. koa-bodyparser, made for any, costs 5 us more, and takes it in any number of pieces. */
-function readPlainText(request: IncomingMessage, longest: number, isChunked: boolean): Promise<string> {
+function readPlainText(request: IncomingMessage, max: number, isChunked: boolean): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
@@ -71,8 +80,8 @@ function readPlainText(request: IncomingMessage, longest: number, isChunked: boo
     function take(chunk: Buffer) {
       chunks.push(chunk)
       size += chunk.length
-      if (size > longest) refuse(tooLarge())
-      else if (isChunked && chunks.length > mostPieces)
+      if (size > max) refuse(tooLarge())
+      else if (isChunked && chunks.length > maxPieces)
         refuse(new OAuthError('invalid_request', 'the body comes in too many pieces'))
     }
     request.on('data', take)
@@ -88,22 +97,18 @@ function readPlainText(request: IncomingMessage, longest: number, isChunked: boo
   })
 }
 
-/** {@link formBody}, where JSON will do too: an object of strings. */
-export async function formOrJsonBody(ctx: Context, next: Next): Promise<void> {
+async function readFormOrJson(ctx: Context): Promise<void> {
   if (!ctx.is(formType, jsonType)) {
     throw new OAuthError('invalid_request', `the body must be ${formType} or ${jsonType}`)
   }
   refuseCredentialsInQuery(ctx)
-  await readPageText(ctx, next)
+  await readPageText(ctx)
 }
 
-/** {@link formBody}, where there may be no body at all. */
-export function optionalFormBody(ctx: Context, next: Next): Promise<void> {
+async function readOptionalForm(ctx: Context): Promise<void> {
   // Koa's `is` says null, and not false, where there is no body; fetch() announces a length of 0.
-  if (ctx.is(formType) === null || ctx.get('Content-Length') === '0') return next()
-  // RFC 6750 §3: whatever is wrong with a request that has no good token, it is told how one is sent.
-  if (!ctx.is(formType)) ctx.set('WWW-Authenticate', 'Bearer realm="latchkey", error="invalid_request"')
-  return formBody(ctx, next)
+  if (ctx.is(formType) === null || ctx.get('Content-Length') === '0') return
+  await readForm(ctx)
 }
 
 /** The parameters that {@link formBody} read. */
@@ -156,8 +161,8 @@ function insistOnFewMembers(text: string): void {
     const code = text.charCodeAt(at)
     if (code === quote) isInText = !isInText
     else if (isInText) at += Number(code === backslash)
-    else if ((code === comma || code === bracket || code === brace) && ++members > mostPairs)
-      throw new OAuthError('invalid_request', `the JSON object has more than ${mostPairs} members`)
+    else if ((code === comma || code === bracket || code === brace) && ++members > maxPairs)
+      throw new OAuthError('invalid_request', `the JSON object has more than ${maxPairs} members`)
   }
 }
 

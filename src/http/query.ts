@@ -2,11 +2,11 @@
  * The query string. Read here and not by Koa, whose reader looks for each name among all the pairs: two for every name would take
  * time by the square of their number.
  */
-import type { Context } from 'koa'
 import { OAuthError } from '../error.ts'
+import type { Context } from './context.ts'
 
 /** Pairs of a query string, or of a form: several times what any request has. */
-export const mostPairs = 100
+export const maxPairs = 100
 
 /** By name; several values where a name is repeated. */
 export type Query = Readonly<Record<string, string | readonly string[]>>
@@ -17,7 +17,7 @@ const noQuery: Query = Object.freeze(Object.create(null))
  * Reads the query string of a request, as the URL standard decodes it.
  *
  * @returns an object without prototype
- * @throws OAuthError `invalid_request` for more than {@link mostPairs} pairs
+ * @throws OAuthError `invalid_request` for more than {@link maxPairs} pairs
  */
 export function readQuery(ctx: Context): Query {
   const { querystring } = ctx
@@ -35,6 +35,6 @@ export function readQuery(ctx: Context): Query {
 export function insistOnFewPairs(text: string): void {
   let pairs = 1
   for (let at = text.indexOf('&'); at >= 0; at = text.indexOf('&', at + 1)) {
-    if (++pairs > mostPairs) throw new OAuthError('invalid_request', `there are more than ${mostPairs} parameters`)
+    if (++pairs > maxPairs) throw new OAuthError('invalid_request', `there are more than ${maxPairs} parameters`)
   }
 }

@@ -6,7 +6,7 @@
 import { z } from 'zod'
 import { clientAuthenticationMethods } from '../clients/client.ts'
 import { clientAssertionAlgs } from '../clients/client_assertion.ts'
-import { type ErrorCode, errorAnswers } from '../error.ts'
+import type { ErrorCode } from '../error.ts'
 import { signingAlgs } from '../keys/signing_key.ts'
 import {
   clientCredentialsParams,
@@ -16,6 +16,7 @@ import {
   revocationParams,
 } from '../oauth/request_params.ts'
 import type { userInfoClaims } from '../oauth/user_info.ts'
+import { errorAnswers } from './error_answers.ts'
 
 const accessToken =
   'eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6IlJIVFpxQk5Mem5Fc1dqYUpyaXlPV2JiQ2poTEVEdkhaT2tmczFzVjRQVm8ifQ.eyJpc3MiOiJodHRwczovL2F1dGguZXhhbXBsZS5jb20ifQ.c2lnbmF0dXJl'
@@ -91,7 +92,7 @@ export const assetPath = z.object({ hash: z.string(), file: z.string() })
 // Answers
 
 const detail = z.string().meta({ description: 'The same for who knows FastAPI.' })
-const detailedCodes: ReadonlySet<ErrorCode> = new Set(['sign_in_refused', 'login_required'])
+const hasDetail = (code: ErrorCode) => errorAnswers[code].detail !== undefined
 
 /**
  * The answer to a request that was refused: RFC 6749 §5.2.
@@ -102,8 +103,8 @@ export function errorResponse(codes: readonly ErrorCode[]) {
   return z.strictObject({
     error: z.enum([...new Set(codes.map(code => errorAnswers[code].error))]),
     error_description: z.string().meta({ description: 'Says to a developer what is wrong. The words may change.' }),
-    ...(codes.some(code => detailedCodes.has(code)) && {
-      detail: codes.every(code => detailedCodes.has(code)) ? detail : detail.optional(),
+    ...(codes.some(hasDetail) && {
+      detail: codes.every(hasDetail) ? detail : detail.optional(),
     }),
   })
 }

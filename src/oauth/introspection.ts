@@ -39,7 +39,6 @@ export async function introspectionRequest(
   if (isPublic(client)) {
     throw new OAuthError('invalid_client', 'introspection is for clients that authenticate', {
       cause: `client ${client.id} is public`,
-      challenge: 'Basic realm="latchkey", charset="UTF-8"',
     })
   }
   const { token, token_type_hint: hint } = readParams(introspectionParams, params)

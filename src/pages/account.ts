@@ -2,7 +2,7 @@
 import { cut, formatAgo, formatInstant, formatNumber, parseUserAgent } from './formats.ts'
 import { attributes, type Content, type Html, html } from './html.ts'
 import { type Frame, formatPage, hidden, notice, person } from './layout.ts'
-import { accountPath, paths } from './paths.ts'
+import { accountPath, type Paths } from './paths.ts'
 import { type Texts, texts } from './texts.ts'
 
 /** What the page can say has just been done, as it stands in the query of its URL. */
@@ -66,13 +66,14 @@ ${devicesSection(view, frame, words)}
 <section aria-labelledby="password">
 <h2 id="password">${words.password}</h2>
 <p class="lede">${page.passwordLede}</p>
-<p><a class="button" href="${paths.password}">${words.changePassword}</a></p>
+<p><a class="button" href="${frame.paths.password}">${words.changePassword}</a></p>
 </section>`,
     },
   )
 }
 
 function devicesSection(view: AccountView, frame: Frame, words: Texts): Html {
+  const { paths } = frame
   const page = words.accountPage
   const number = (value: number) => formatNumber(value, frame.language)
   const count = view.devices.length
@@ -82,13 +83,17 @@ function devicesSection(view: AccountView, frame: Frame, words: Texts): Html {
   const asked = Number.isSafeInteger(view.start) ? (view.start ?? 0) : 0
   const start = Math.min(Math.max(0, asked - (asked % devicesPerPage)), lastStart)
   const previous =
-    start > 0 ? accountPath(start - devicesPerPage, view.cursor) : view.cursor === undefined ? undefined : paths.account
+    start > 0
+      ? accountPath(paths, start - devicesPerPage, view.cursor)
+      : view.cursor === undefined
+        ? undefined
+        : paths.account
   const next =
     start < lastStart
-      ? accountPath(start + devicesPerPage, view.cursor)
+      ? accountPath(paths, start + devicesPerPage, view.cursor)
       : view.next === undefined
         ? undefined
-        : accountPath(0, view.next)
+        : accountPath(paths, 0, view.next)
   const shown = inOrder(view).slice(start, start + devicesPerPage)
   return html`<section aria-labelledby="devices">
 <h2 id="devices">${page.devices}</h2>
@@ -107,8 +112,8 @@ ${next !== undefined && html`<a href="${next}" rel="next">${page.next}</a>`}
 ${
   (count > 1 || !isAll) &&
   html`<div class="ends">
-${endForm('others', page.others, page.othersHint)}
-${endForm('all', page.all, page.allHint)}
+${endForm('others', page.others, page.othersHint, paths)}
+${endForm('all', page.all, page.allHint, paths)}
 </div>`
 }
 </section>`
@@ -128,7 +133,7 @@ function deviceItem(
   one: DeviceView,
   index: number,
   { currentId, now }: AccountView,
-  { language }: Frame,
+  { language, paths }: Frame,
   words: Texts,
 ): Html {
   const page = words.accountPage
@@ -155,7 +160,7 @@ function describeUserAgent(userAgent: string | undefined, words: Texts): string 
   return known === undefined ? cut(userAgent, longestName) : words.accountPage.browserOn(known.browser, known.platform)
 }
 
-function endForm(scope: 'others' | 'all', label: string, hint: string): Html {
+function endForm(scope: 'others' | 'all', label: string, hint: string, paths: Paths): Html {
   const hintId = `${scope}-hint`
   return html`<form method="post" action="${paths.endSessions}">${hidden('scope', scope)}<button${attributes({ class: scope === 'all' && 'danger', 'aria-describedby': hintId })}>${label}</button> <p class="hint" id="${hintId}">${hint}</p></form>`
 }

@@ -3,7 +3,6 @@
 import { formatNumber, formatWait } from './formats.ts'
 import { html } from './html.ts'
 import { type Field, type Frame, field, formatPage, problemSummary } from './layout.ts'
-import { paths } from './paths.ts'
 import { type Texts, texts } from './texts.ts'
 
 export type ChangePasswordView = Readonly<{
@@ -66,12 +65,12 @@ export function changePasswordPage(view: ChangePasswordView, frame: Frame): stri
       content: html`<h1>${words.changePassword}</h1>
 <p class="lede">${page.lede}</p>
 ${problemSummary(fields, form && words.problem.try_later(wait), words)}
-<form class="stack" method="post" action="${paths.password}">
+<form class="stack" method="post" action="${frame.paths.password}">
 ${field({ name: 'username', label: words.username, type: 'text', autocomplete: 'username', value: view.username, readonly: true })}
 ${fields.map(one => field({ ...one, autofocus: one === first }))}
 <button class="main">${words.changePassword}</button>
 </form>
-<p><a href="${paths.account}">${words.toAccount}</a></p>`,
+<p><a href="${frame.paths.account}">${words.toAccount}</a></p>`,
     },
   )
 }

@@ -2,7 +2,7 @@
 import { formatWait } from './formats.ts'
 import { html } from './html.ts'
 import { type Frame, formatPage } from './layout.ts'
-import { paths, signInPath } from './paths.ts'
+import { signInPath } from './paths.ts'
 import { texts } from './texts.ts'
 
 /** The statuses that have words of their own. */
@@ -33,8 +33,8 @@ export function errorPage(view: ErrorView, frame: Frame): string {
 ${(status === 429 || status === 503) && html`<p>${view.retryAfter === undefined ? page.tryAgainSoon : page.tryAgainIn(formatWait(view.retryAfter, frame.language))}</p>`}
 <p class="row">${
       status === 401
-        ? html`<a class="button main" href="${signInPath(view.returnTo)}">${words.signIn}</a>`
-        : html`<a class="button" href="${paths.home}">${words.toHome}</a>`
+        ? html`<a class="button main" href="${signInPath(frame.paths, view.returnTo)}">${words.signIn}</a>`
+        : html`<a class="button" href="${frame.paths.home}">${words.toHome}</a>`
     }</p>
 <p class="request"><span>${page.requestId}</span> <code translate="no">${view.requestId}</code> <span class="hint">${page.requestIdHint}</span></p>`,
   })

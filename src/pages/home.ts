@@ -1,7 +1,6 @@
 /** The home page: what this is, for the people who sign in here and for developers. */
 import { type Html, html } from './html.ts'
 import { type Frame, formatPage, person, productName } from './layout.ts'
-import { paths } from './paths.ts'
 import { texts } from './texts.ts'
 
 export type HomeView = Readonly<{
@@ -14,6 +13,7 @@ export type HomeView = Readonly<{
 export function homePage(view: HomeView, frame: Frame): string {
   const words = texts[frame.language]
   const { home } = words
+  const { paths } = frame
   return formatPage(frame, {
     title: productName,
     width: 'wide',

@@ -2,12 +2,13 @@
 import { visible } from './formats.ts'
 import { attributes, type Content, formatHtml, type Html, html } from './html.ts'
 import type { Language } from './language.ts'
-import { paths, styleSheetPath } from './paths.ts'
+import { type Paths, styleSheetPath } from './paths.ts'
 import { type Texts, texts } from './texts.ts'
 
 /** What a page needs besides its own view. */
 export type Frame = Readonly<{
   language: Language
+  paths: Paths
   /** Of the stylesheet's content, as in its URL. */
   styleHash: string
   /** Who is signed in, for the head of pages that do not know it from their view. */
@@ -36,14 +37,14 @@ export function formatPage(frame: Frame, { title, width, content, hasProblem }: 
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
-<link rel="stylesheet" href="${styleSheetPath(frame.styleHash)}">
-<link rel="icon" href="${paths.icon}">
+<link rel="stylesheet" href="${styleSheetPath(frame.paths, frame.styleHash)}">
+<link rel="icon" href="${frame.paths.icon}">
 </head>
 <body>
 <a class="skip" href="#main">${words.skipToContent}</a>
 <header class="top">
-<a class="brand" href="${paths.home}">${mark} ${productName}</a>
-${frame.username !== undefined && signedIn(frame.username, words)}
+<a class="brand" href="${frame.paths.home}">${mark} ${productName}</a>
+${frame.username !== undefined && signedIn(frame.username, frame.paths, words)}
 </header>
 <main id="main" class="${width}">
 ${width === 'narrow' ? html`<div class="sheet">${content}</div>` : content}
@@ -55,7 +56,7 @@ ${width === 'narrow' ? html`<div class="sheet">${content}</div>` : content}
 
 const mark = html`<svg viewBox="0 0 24 24" width="24" height="24" aria-hidden="true" focusable="false"><path d="M12 1.5a7 7 0 0 0-3.2 13.2L7.5 22h9l-1.3-7.3A7 7 0 0 0 12 1.5Zm0 4.2a2.8 2.8 0 0 1 1.3 5.3l1 6h-4.6l1-6A2.8 2.8 0 0 1 12 5.7Z"/></svg>`
 
-function signedIn(username: string, words: Texts): Html {
+function signedIn(username: string, paths: Paths, words: Texts): Html {
   return html`<nav aria-label="${words.account}">
 <a class="who" href="${paths.account}">${person(username)}</a>
 <form method="post" action="${paths.signOut}"><button class="quiet">${words.signOut}</button></form>

@@ -1,5 +1,6 @@
 /** Every path that a page links to or posts to. */
 
+/** As endpoints have them. */
 export const paths = {
   home: '/',
   signIn: '/login',
@@ -13,25 +14,32 @@ export const paths = {
   reference: '/redoc',
   openApi: '/openapi.json',
   metadata: '/.well-known/oauth-authorization-server',
+  assets: '/assets',
 } as const
 
+/** As browsers have them. */
+export type Paths = Readonly<Record<keyof typeof paths, string>>
+
+/** @param basePath what a proxy takes off because it has put this server below a path of its issuer; empty otherwise */
+export function pathsBelow(basePath: string): Paths {
+  return Object.fromEntries(Object.entries(paths).map(([name, path]) => [name, basePath + path])) as Paths
+}
+
 /** @param hash of the content, so that a browser may keep it for ever */
-export function styleSheetPath(hash: string): string {
-  return `/assets/style.${hash}.css`
+export function styleSheetPath({ assets }: Paths, hash: string): string {
+  return `${assets}/style.${hash}.css`
 }
 
 /** @param returnTo a path of this site where to go after signing in */
-export function signInPath(returnTo: string | undefined): string {
-  return returnTo === undefined
-    ? paths.signIn
-    : `${paths.signIn}?return_to=${encodeURIComponent(returnTo.toWellFormed())}`
+export function signInPath({ signIn }: Paths, returnTo: string | undefined): string {
+  return returnTo === undefined ? signIn : `${signIn}?return_to=${encodeURIComponent(returnTo.toWellFormed())}`
 }
 
 /** @param start how many devices to skip. @param cursor where they begin, if not with the newest */
-export function accountPath(start: number, cursor?: string): string {
+export function accountPath({ account }: Paths, start: number, cursor?: string): string {
   const query = new URLSearchParams({
     ...(cursor !== undefined && { cursor }),
     ...(start !== 0 && { start: `${start}` }),
   })
-  return query.size === 0 ? paths.account : `${paths.account}?${query}`
+  return query.size === 0 ? account : `${account}?${query}`
 }

@@ -3,7 +3,6 @@
 import { formatWait } from './formats.ts'
 import { html } from './html.ts'
 import { type Field, type Frame, field, formatPage, hidden, notice, problemSummary } from './layout.ts'
-import { paths } from './paths.ts'
 import { texts } from './texts.ts'
 
 export type SignInView = Readonly<{
@@ -60,7 +59,7 @@ export function signInPage(view: SignInView, frame: Frame): string {
     content: html`<h1>${words.signIn}</h1>
 ${view.signInFirst && !hasProblem && notice(words.signInPage.signInFirst)}
 ${problemSummary(fields, formProblem, words)}
-<form class="stack" method="post" action="${paths.signIn}">
+<form class="stack" method="post" action="${frame.paths.signIn}">
 ${hidden('return_to', view.returnTo)}
 ${fields.map(field)}
 <button class="main">${words.signIn}</button>

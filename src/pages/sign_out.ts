@@ -1,7 +1,7 @@
 /** Asked from another site to sign out, the person is asked first; and the page after it is done. */
 import { html } from './html.ts'
 import { type Frame, formatPage, hidden, person } from './layout.ts'
-import { paths, signInPath } from './paths.ts'
+import { signInPath } from './paths.ts'
 import { texts } from './texts.ts'
 
 export type SignOutView = Readonly<{ username: string; returnTo?: string | undefined }>
@@ -17,10 +17,10 @@ export function signOutPage(view: SignOutView, frame: Frame): string {
       width: 'narrow',
       content: html`<h1>${page.title}</h1>
 <p class="lede">${page.lede(person(view.username))}</p>
-<form class="row" method="post" action="${paths.signOut}">
+<form class="row" method="post" action="${frame.paths.signOut}">
 ${hidden('return_to', view.returnTo)}
 <button class="main">${words.signOut}</button>
-<a class="button" href="${paths.account}">${page.stay}</a>
+<a class="button" href="${frame.paths.account}">${page.stay}</a>
 </form>`,
     },
   )
@@ -42,7 +42,7 @@ export function signedOutPage(view: SignedOutView, frame: Frame): string {
       width: 'narrow',
       content: html`<h1>${page.title}</h1>
 <p class="lede">${view.everywhere ? page.everywhere : page.here}</p>
-<p class="row"><a class="button" href="${signInPath(view.returnTo)}">${page.again}</a></p>`,
+<p class="row"><a class="button" href="${signInPath(frame.paths, view.returnTo)}">${page.again}</a></p>`,
     },
   )
 }

@@ -9,11 +9,15 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import type { z } from 'zod'
-import { type Endpoint, endpoints, formType, jsonType } from '../../src/http/api.ts'
+import type { Described } from '../../src/http/docs/openapi.ts'
+import { formType, jsonType } from '../../src/http/media_types.ts'
 import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
+import { describedEndpoints } from '../_api.ts'
 import { createClientKey, signAssertion, withAssertion } from '../_client_keys.ts'
 import { signInByCookie, withCookie } from '../_cookies.ts'
 import { type Answer, issuer, password, startServerWithAlice, type TestServer } from '../_server.ts'
+
+export const endpoints = describedEndpoints(issuer, true)
 
 /** What a run has seen, for its report: how often each endpoint gave each status. */
 export type Tally = Map<string, number>
@@ -191,9 +195,8 @@ function fillIn(name: string, { roll, pick, nasty }: Choice, world: World): stri
   return roll < 10 ? nasty : roll < 55 ? values[0] : values[pick % values.length]
 }
 
-function schemasOf({ body, query }: Endpoint): z.ZodObject[] {
-  const schemas = Object.values(body?.content ?? {}).flat() as z.ZodObject[]
-  return [...schemas, ...(query === undefined ? [] : [query])].filter(schema => schema.shape !== undefined)
+function schemasOf({ description: { body, query } }: Described): z.ZodObject[] {
+  return [body, query].flat().filter(schema => schema !== undefined)
 }
 
 const allNames = [
@@ -261,7 +264,7 @@ function requestOf(step: Step, world: World): Sent {
 
 /** Mostly one client that authenticates in one way: the rest of the request is not read else. */
 function ofOneClient(
-  { caller }: Endpoint,
+  { caller }: Described,
   step: Step,
   headers: Headers,
   pairs: [string, string][],
@@ -275,7 +278,7 @@ function ofOneClient(
     : [...others, ...pickFrom([...clients, assertion, assertion], step.cookie)]
 }
 
-function authorizationOf({ caller }: Endpoint, choice: Choice, world: World): string | undefined {
+function authorizationOf({ caller }: Described, choice: Choice, world: World): string | undefined {
   const { roll, nasty } = choice
   if (roll < 8) return nasty
   if (roll < 12) return `Bearer ${nasty}`
@@ -290,10 +293,10 @@ function authorizationOf({ caller }: Endpoint, choice: Choice, world: World): st
 function encode(
   pairs: [string, string][],
   { roll, nasty }: Choice,
-  endpoint: Endpoint,
+  endpoint: Described,
   headers: Headers,
 ): string | FormData {
-  const takesJson = endpoint.body?.content[jsonType] !== undefined
+  const takesJson = endpoint.body?.types.includes(jsonType)
   if (roll < 3) return nasty
   if (roll < 6) {
     const form = new FormData()

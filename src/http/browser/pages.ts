@@ -1,13 +1,14 @@
 /** How pages are sent: their headers, their language, their stylesheet, and who gets a page where a program gets JSON. */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { Context, Middleware } from 'koa'
-import type { OAuthError } from '../../error.ts'
-import { errorAnswers } from '../../error.ts'
+import { OAuthError } from '../../error.ts'
 import { errorPage } from '../../pages/error.ts'
 import { pickLanguage } from '../../pages/language.ts'
 import type { Frame } from '../../pages/layout.ts'
+import { pathsBelow } from '../../pages/paths.ts'
 import { answersUnmodified, contentHash } from '../cache.ts'
+import type { Context } from '../context.ts'
+import { errorAnswers } from '../error_answers.ts'
 import { setDocumentHeaders } from '../headers.ts'
 
 const style = readFileSync(new URL('../../pages/style.css', import.meta.url))
@@ -26,38 +27,36 @@ export function wantsPage(ctx: Context): boolean {
   return ctx.accepts('json', 'html') === 'html'
 }
 
-/**
- * For the paths of people: what goes wrong there is told by a page.
- *
- * @param issuer a proxy that puts this server below the path of its issuer takes that path off; links have to have it again
- */
-export function pagesOf(issuer: string): Middleware {
+/** What pages have of this server. */
+export type Site = ReturnType<typeof createSite>
+
+/** @param issuer a proxy that puts this server below the path of its issuer takes that path off; links have to have it again */
+export function createSite(issuer: string) {
   const basePath = new URL(issuer).pathname.replace(/\/$/, '')
-  return (ctx, next) => {
-    ctx.vary('Accept')
-    ctx.state.basePath = basePath
-    if (wantsPage(ctx)) refuseWithPage(ctx, failure => formatErrorPage(ctx, failure))
-    return next()
+  const paths = pathsBelow(basePath)
+
+  function frame({ headers }: Context, username?: string): Frame {
+    return { language: pickLanguage(headers['accept-language']), paths, styleHash, username }
   }
-}
 
-/** A path of this server as browsers see it. */
-export function publicPath(ctx: Context, path: string): string {
-  return ctx.state.basePath + path
-}
-
-/** Sets the page that a refusal is told by, if this is a browser. */
-export function refuseWithPage(ctx: Context, format: (failure: OAuthError) => string): void {
-  if (!wantsPage(ctx)) return
-  ctx.state.refusalPage = (failure: OAuthError) => {
-    setPageHeaders(ctx)
-    return withBasePath(ctx, format(failure))
+  return {
+    /** As browsers have them. */
+    paths,
+    /** A path of a request as the browser has it. */
+    publicPath: (path: string) => basePath + path,
+    frame,
+    /** @returns the page that tells of a refusal; undefined for what is no browser */
+    errorPage(ctx: Context, failure: OAuthError): string | undefined {
+      if (!wantsPage(ctx)) return undefined
+      const { status } = errorAnswers[failure.code]
+      return errorPage({ status, requestId: ctx.state.requestId, retryAfter: failure.retryAfter }, frame(ctx))
+    },
   }
 }
 
 export function sendPage(ctx: Context, document: string): void {
   setPageHeaders(ctx)
-  ctx.body = withBasePath(ctx, document)
+  ctx.body = document
 }
 
 /** After a POST, so that neither Back nor Reload sends the form again (RFC 9110 §15.4.4). */
@@ -67,18 +66,9 @@ export function redirect(ctx: Context, path: string): void {
   ctx.body = ''
 }
 
-/** Text that somebody typed has no quotation marks by now, so this meets links of ours only. */
-function withBasePath(ctx: Context, document: string): string {
-  const { basePath } = ctx.state
-  return basePath === '' ? document : document.replaceAll(/ (href|action)="\//g, ` $1="${basePath}/`)
-}
-
-export function frameOf(ctx: Context, username?: string): Frame {
-  return { language: pickLanguage(ctx.headers['accept-language']), styleHash, username }
-}
-
-export function styleSheet(ctx: Context): void {
-  if (ctx.params.file !== `style.${styleHash}.css`) return
+/** @throws OAuthError `not_found` for anything but the file of this version */
+export function styleSheet(ctx: Context, file: string | undefined): void {
+  if (file !== `style.${styleHash}.css`) throw new OAuthError('not_found', 'there is nothing at this path')
   ctx.set('Cache-Control', 'public, max-age=31536000, immutable')
   ctx.type = 'css'
   ctx.body = style
@@ -92,13 +82,7 @@ export function favicon(ctx: Context): void {
   ctx.body = icon
 }
 
-function formatErrorPage(ctx: Context, failure: OAuthError): string {
-  const { status } = errorAnswers[failure.code]
-  const { requestId } = ctx.state
-  return errorPage({ status, requestId, retryAfter: failure.retryAfter }, frameOf(ctx))
-}
-
-function setPageHeaders(ctx: Context): void {
+export function setPageHeaders(ctx: Context): void {
   setDocumentHeaders(ctx, contentSecurityPolicy, 'same-origin')
   ctx.vary('Accept-Language')
 }

@@ -3,8 +3,8 @@
  * and all (CSRF). Browsers say where a request comes from in headers that no page can set: `Sec-Fetch-Site` (Fetch Metadata),
  * and where that is missing `Origin` (the fetch standard).
  */
-import type { Context } from 'koa'
 import { OAuthError } from '../../error.ts'
+import type { Context } from '../context.ts'
 import { wantsPage } from './pages.ts'
 
 /** True as well for what is no browser: it sends neither header, and no cookie but its own. */

@@ -4,7 +4,6 @@
  * §8.5), so the name of ours has the issuer in it: of two servers on one host neither meets the cookie of the other.
  */
 import { createHash } from 'node:crypto'
-import type { Context } from 'koa'
 import { browserClientId } from '../../clients/browser_client.ts'
 import { OAuthError } from '../../error.ts'
 import type { Deps } from '../../oauth/deps.ts'
@@ -14,6 +13,7 @@ import { formatSessionCookie, parseSessionCookie, type SessionCookie } from '../
 import { decideTouch, needsTouch } from '../../sessions/touch.ts'
 import type { User } from '../../users/user.ts'
 import { callerOf } from '../caller.ts'
+import type { Context } from '../context.ts'
 import { wantsPage } from './pages.ts'
 
 export type SignedIn = Readonly<{ session: Session; user: User }>
@@ -38,8 +38,8 @@ export function clearSessionCookie(deps: Deps, ctx: Context): void {
  */
 export async function readSessionCookie(deps: Deps, ctx: Context): Promise<SignedIn | undefined> {
   const { issuer } = deps.config
-  const values = cookieValues(ctx.headers.cookie ?? '', cookieName(issuer))
-  if (values.length === 0) values.push(...formerValues(deps, ctx))
+  const former = formerValue(deps, ctx)
+  const values = former === undefined ? cookieValues(ctx.headers.cookie ?? '', cookieName(issuer)) : [former]
   if (values.length === 0) return undefined
   const cookie = values.length === 1 ? parseSessionCookie(values[0]!, deps.secrets) : undefined
   const now = deps.now()
@@ -56,7 +56,7 @@ export async function readSessionCookie(deps: Deps, ctx: Context): Promise<Signe
   // Both may come back with what the operator took away.
   const lifetimes = refreshPolicy(deps.config, client)
   if (client.disabledAt !== undefined || !isLive(found.session, now, lifetimes)) return undefined
-  if (ctx.state.hasFormerCookie) setSessionCookie(deps, ctx, found.session, lifetimes)
+  if (former !== undefined) setSessionCookie(deps, ctx, found.session, lifetimes)
   if (needsTouch(found.session, now, lifetimes)) await touch(deps, ctx, cookie, lifetimes)
   return found
 }
@@ -65,11 +65,12 @@ export async function readSessionCookie(deps: Deps, ctx: Context): Promise<Signe
  * The cookie as it was called before its name had the issuer in it. Another server of this host may have set it: it is ours only if
  * our secret made it, and then it is replaced by one of today's name.
  */
-function formerValues(deps: Deps, ctx: Context): string[] {
-  const values = cookieValues(ctx.headers.cookie ?? '', formerCookieName(deps.config.issuer))
-  if (values.length !== 1 || parseSessionCookie(values[0]!, deps.secrets) === undefined) return []
-  ctx.state.hasFormerCookie = true
-  return values
+function formerValue({ config: { issuer }, secrets }: Deps, ctx: Context): string | undefined {
+  const header = ctx.headers.cookie ?? ''
+  if (cookieValues(header, cookieName(issuer)).length > 0) return undefined
+  const [value, ...more] = cookieValues(header, formerCookieName(issuer))
+  if (value === undefined || more.length > 0 || parseSessionCookie(value, secrets) === undefined) return undefined
+  return value
 }
 
 async function touch(deps: Deps, ctx: Context, cookie: SessionCookie, lifetimes: Lifetimes): Promise<void> {
@@ -98,7 +99,8 @@ function writeCookie(deps: Deps, ctx: Context, value: string, maxAge: number): v
   const { issuer } = deps.config
   const attributes = `HttpOnly; SameSite=Lax${isHttps(issuer) ? '; Secure' : ''}`
   const cookies = [`${cookieName(issuer)}=${value}; Path=/; Max-Age=${maxAge}; ${attributes}`]
-  if (ctx.state.hasFormerCookie) cookies.push(`${formerCookieName(issuer)}=; Path=/; Max-Age=0; ${attributes}`)
+  if (formerValue(deps, ctx) !== undefined)
+    cookies.push(`${formerCookieName(issuer)}=; Path=/; Max-Age=0; ${attributes}`)
   // The last word counts: a request that touches its session may end it too.
   ctx.set('Set-Cookie', cookies)
 }

@@ -1,10 +1,14 @@
 /** The OpenAPI document, and the two pages that show it. Nothing of this is made or loaded before somebody asks for it. */
 import { readFile } from 'node:fs/promises'
-import type { Context } from 'koa'
 import { OAuthError } from '../../error.ts'
 import type { Deps } from '../../oauth/deps.ts'
+import { paths } from '../../pages/paths.ts'
 import { type Asset, createAsset, sendAsset } from '../assets.ts'
+import type { Context } from '../context.ts'
+import { notModified, ok } from '../description.ts'
+import type { Endpoint } from '../endpoint.ts'
 import { setDocumentHeaders } from '../headers.ts'
+import { htmlType, jsonType } from '../media_types.ts'
 import { type DocsFile, docsFiles, locateDocsFile } from './docs_files.ts'
 
 /** Asked for again each time, and answered with 304 until it has changed. */
@@ -16,50 +20,115 @@ const immutable = 'public, max-age=31536000, immutable'
 const redocStyleHashes =
   "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"
 
-/** @param hasPages whether /docs and /redoc are switched on */
-export function docsRoutes({ config, randomBytes }: Deps, hasPages: boolean) {
-  const openApi = once(async () => {
+/**
+ * @param isOn whether /docs and /redoc are switched on
+ * @param others the endpoints that the document has besides these
+ */
+export function docsEndpoints({ config, randomBytes }: Deps, isOn: boolean, others: readonly Endpoint[]) {
+  const endpoints: readonly Endpoint[] = [documentEndpoint(), ...(isOn ? pageEndpoints(randomBytes) : [])]
+  const document = once(async () => {
     const { openApiDocument } = await import('./openapi.ts')
-    return createAsset('application/json', Buffer.from(JSON.stringify(openApiDocument(config, hasPages))))
+    return createAsset(jsonType, Buffer.from(JSON.stringify(openApiDocument(config, [...others, ...endpoints]))))
   })
-  const files = once(loadFiles)
+  return endpoints
 
-  return {
-    async openApi(ctx: Context) {
-      await sendAsset(ctx, await openApi(), revalidated)
-    },
-    async swaggerUi(ctx: Context) {
-      const { pathOf } = await files()
-      sendPage(
-        ctx,
-        "style-src 'self'; img-src 'self' data:",
-        `<title>Latchkey API</title>
+  function documentEndpoint(): Endpoint {
+    return {
+      id: 'openapi',
+      method: 'get',
+      path: paths.openApi,
+      caller: 'open',
+      cors: 'public',
+      handle: async ctx => sendAsset(ctx, await document(), revalidated),
+      describe: ({ openApiResponse }) => ({
+        tag: 'Documentation',
+        summary: 'This document',
+        answers: { ...ok('The document.', { [jsonType]: openApiResponse }, 'ETag', 'Cache-Control'), ...notModified },
+      }),
+    }
+  }
+}
+
+function pageEndpoints(randomBytes: Deps['randomBytes']): readonly Endpoint[] {
+  const files = once(loadFiles)
+  const shared = { method: 'get', caller: 'open' } as const
+  const describePage =
+    (summary: string, description: string): Endpoint['describe'] =>
+    ({ htmlPage }) => ({
+      tag: 'Documentation',
+      summary,
+      description,
+      answers: ok('A page.', { [htmlType]: htmlPage }),
+      errors: { not_found: 'the files of this page are not installed' },
+    })
+  return [
+    {
+      ...shared,
+      id: 'swaggerUi',
+      path: paths.docs,
+      cors: 'none',
+      async handle(ctx) {
+        const { pathOf } = await files()
+        sendPage(
+          ctx,
+          "style-src 'self'; img-src 'self' data:",
+          `<title>Latchkey API</title>
 <link rel="stylesheet" href="${pathOf('page.css')}">
 <link rel="stylesheet" href="${pathOf('swagger-ui.css')}">
 <script defer src="${pathOf('swagger-ui-bundle.js')}"></script>
 <script defer src="${pathOf('start_swagger_ui.js')}"></script>`,
-      )
+        )
+      },
+      describe: describePage('This document in Swagger UI', 'Authorize signs in with a password; then try things out.'),
     },
-    async redoc(ctx: Context) {
-      const { pathOf } = await files()
-      // For its style sheets, which it makes as it goes.
-      const nonce = randomBytes(16).toString('base64url')
-      sendPage(
-        ctx,
-        `style-src 'self' 'nonce-${nonce}' ${redocStyleHashes}; img-src 'self' data:; worker-src blob:`,
-        `<title>Latchkey API reference</title>
+    {
+      ...shared,
+      id: 'redoc',
+      path: paths.reference,
+      cors: 'none',
+      async handle(ctx) {
+        const { pathOf } = await files()
+        // For its style sheets, which it makes as it goes.
+        const nonce = randomBytes(16).toString('base64url')
+        sendPage(
+          ctx,
+          `style-src 'self' 'nonce-${nonce}' ${redocStyleHashes}; img-src 'self' data:; worker-src blob:`,
+          `<title>Latchkey API reference</title>
 <link rel="stylesheet" href="${pathOf('page.css')}">
 <script defer src="${pathOf('redoc.standalone.js')}"></script>
 <script defer src="${pathOf('start_redoc.js')}" nonce="${nonce}"></script>`,
-      )
+        )
+      },
+      describe: describePage('This document in ReDoc', 'For reading.'),
     },
-    async asset(ctx: Context & { params: Record<string, string> }) {
-      const { byPath } = await files()
-      const asset = byPath.get(`${ctx.params.hash}/${ctx.params.file}`)
-      if (asset === undefined) throw new OAuthError('not_found', 'there is no such file')
-      await sendAsset(ctx, asset, immutable)
+    {
+      ...shared,
+      id: 'docsAsset',
+      path: '/docs/assets/{hash}/{file}',
+      cors: 'public',
+      async handle(ctx, { hash, file }) {
+        const { byPath } = await files()
+        const asset = byPath.get(`${hash}/${file}`)
+        if (asset === undefined) throw new OAuthError('not_found', 'there is no such file')
+        await sendAsset(ctx, asset, immutable)
+      },
+      describe: ({ assetPath, textFile }) => ({
+        tag: 'Documentation',
+        summary: 'What the two pages are made of',
+        pathParams: assetPath,
+        answers: {
+          ...ok(
+            'A file. It never changes.',
+            { 'text/javascript': textFile, 'text/css': textFile },
+            'ETag',
+            'Cache-Control',
+          ),
+          ...notModified,
+        },
+        errors: { not_found: 'there is no such file' },
+      }),
     },
-  }
+  ]
 }
 
 /** Links are relative, so that they lead here also when a proxy has put this server below a path. */

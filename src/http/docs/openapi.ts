@@ -1,31 +1,74 @@
-/** The OpenAPI 3.1 document: made of the table of endpoints and its schemas, and of nothing else. */
+/** The OpenAPI 3.1 document: made of the records of the endpoints and their schemas, and of nothing else. */
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
-import { type ErrorCode, errorAnswers } from '../../error.ts'
+import type { ErrorCode } from '../../error.ts'
 import type { OAuthConfig } from '../../oauth/deps.ts'
 import { metadata } from '../../oauth/metadata.ts'
 import { userInfoClaims } from '../../oauth/user_info.ts'
-import { type Caller, type Endpoint, endpoints, type HeaderName, headers, htmlType, jsonType, tags } from '../api.ts'
 import { cookieName } from '../browser/session_cookie.ts'
-import { errorResponse, htmlPage, metadataResponse } from '../schemas.ts'
+import { busy, type Description, type Errors, guessing, type HeaderName, headers, tags } from '../description.ts'
+import type { Caller, Endpoint } from '../endpoint.ts'
+import { errorAnswers } from '../error_answers.ts'
+import { maxUrl } from '../limits.ts'
+import { htmlType, jsonType } from '../media_types.ts'
+import * as schemas from '../schemas.ts'
+
+const { errorResponse, htmlPage, metadataResponse } = schemas
 
 type Json = Record<string, unknown>
 
-/** The endpoints that a server has. @param hasDocs whether /docs and /redoc are switched on */
-export function endpointsOf(issuer: string, hasDocs: boolean): readonly Endpoint[] {
-  const all = endpoints.filter(endpoint => hasDocs || endpoint.isDocs !== true)
-  const { pathname } = new URL(issuer)
-  if (pathname === '/') return all
-  // RFC 8414 §3.1, §5.
-  const places = all.filter(({ id }) => id === 'metadata' || id === 'discovery')
-  return [...all, ...places.map(place => ({ ...place, id: `${place.id}OfIssuer`, path: place.path + pathname }))]
+/** An endpoint with all that is said of it. */
+export type Described = Endpoint & Readonly<{ description: Description; errors: Errors }>
+
+/** In the order of the document. */
+export function describeEndpoints(endpoints: readonly Endpoint[]): readonly Described[] {
+  const order = Object.keys(tags)
+  return endpoints
+    .map(endpoint => {
+      const description = endpoint.describe(schemas)
+      return { ...endpoint, description, errors: { ...errorsOf(endpoint), ...description.errors } }
+    })
+    .toSorted((a, b) => order.indexOf(a.description.tag) - order.indexOf(b.description.tag))
 }
 
-export function openApiDocument(config: OAuthConfig, hasDocs: boolean) {
+/** The refusals that follow from what the record says. */
+function errorsOf({ caller, body }: Endpoint): Errors {
+  return {
+    server_error: 'something went wrong here',
+    uri_too_long: `the URL has more than ${maxUrl} characters`,
+    ...callerErrors[caller],
+    ...(body !== undefined && {
+      ...busy,
+      length_required: 'a compressed body must say how long it is',
+      request_too_large: 'the body is too large',
+    }),
+  }
+}
+
+const cookieErrors: Errors = { ...busy, login_required: 'sign in first' }
+const tokenErrors: Errors = {
+  ...busy,
+  invalid_request: 'the access token belongs in the Authorization header',
+  token_missing: 'an access token is needed',
+  invalid_token: 'the access token is expired, revoked or not valid here',
+}
+const callerErrors: Readonly<Record<Caller, Errors>> = {
+  open: {},
+  cookie: cookieErrors,
+  user: tokenErrors,
+  'user or cookie': { ...cookieErrors, ...tokenErrors },
+  client: {
+    ...guessing,
+    invalid_client: 'client authentication failed',
+    client_refused: 'client authentication failed',
+  },
+}
+
+export function openApiDocument(config: OAuthConfig, endpoints: readonly Endpoint[]) {
   const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'))
   const paths: Record<string, Json> = {}
   const components = createComponents(config)
-  for (const endpoint of endpointsOf(config.issuer, hasDocs)) {
+  for (const endpoint of describeEndpoints(endpoints)) {
     paths[endpoint.path] = { ...paths[endpoint.path], [endpoint.method]: operation(endpoint, components) }
   }
   return {
@@ -93,12 +136,10 @@ const security: Record<Caller, Json[]> = {
   open: [],
 }
 
-function operation(endpoint: Endpoint, components: Components): Json {
-  const { id, tag, summary, description, caller, body } = endpoint
-  const parameters = [
-    ...parametersOf('path', endpoint.pathParams, components),
-    ...parametersOf('query', endpoint.query, components),
-  ]
+function operation(endpoint: Described, components: Components): Json {
+  const { id, caller, body } = endpoint
+  const { tag, summary, description, pathParams, query, body: schema } = endpoint.description
+  const parameters = [...parametersOf('path', pathParams, components), ...parametersOf('query', query, components)]
   return {
     operationId: id,
     tags: [tag],
@@ -106,16 +147,19 @@ function operation(endpoint: Endpoint, components: Components): Json {
     ...(description !== undefined && { description }),
     security: security[caller],
     ...(parameters.length > 0 && { parameters }),
-    ...(body !== undefined && {
-      requestBody: {
-        required: body.required,
-        content: mapValues(body.content, schema => {
-          return Array.isArray(schema) ? formOfSeveral(schema, components) : mediaType(schema as z.ZodType, components)
-        }),
-      },
-    }),
+    ...(body !== undefined &&
+      schema !== undefined && {
+        requestBody: {
+          required: body.required,
+          content: Object.fromEntries(body.types.map(type => [type, bodyOf(schema, components)])),
+        },
+      }),
     responses: responsesOf(endpoint, components),
   }
+}
+
+function bodyOf(schema: NonNullable<Description['body']>, components: Components): Json {
+  return schema instanceof z.ZodObject ? mediaType(schema, components) : formOfSeveral(schema, components)
 }
 
 function parametersOf(place: 'path' | 'query', schema: z.ZodObject | undefined, components: Components): Json[] {
@@ -126,9 +170,10 @@ function parametersOf(place: 'path' | 'query', schema: z.ZodObject | undefined, 
   })
 }
 
-function responsesOf({ answers, errors, hasPages }: Endpoint, components: Components): Json {
+function responsesOf({ description, errors, hasPages }: Described, components: Components): Json {
   const responses: Json = {}
-  for (const [status, { description, content, headers = [], sometimes = [] }] of Object.entries(answers)) {
+  for (const [status, success] of Object.entries(description.answers)) {
+    const { description, content, headers = [], sometimes = [] } = success
     responses[status] = {
       description,
       headers: headerRefs([...headers, ...sometimes]),
@@ -156,17 +201,15 @@ function responsesOf({ answers, errors, hasPages }: Endpoint, components: Compon
 }
 
 function exampleOf(code: ErrorCode, description: string): Json {
-  const detail = { sign_in_refused: 'Incorrect username or password', login_required: 'Not authenticated' }[
-    code as string
-  ]
-  return { error: errorAnswers[code].error, error_description: description, ...(detail !== undefined && { detail }) }
+  const { error, detail } = errorAnswers[code]
+  return { error, error_description: description, ...(detail !== undefined && { detail }) }
 }
 
 /** What a browser is told by a page at every path: it is refused before anybody looks which it is. */
 export const toldByPage: readonly string[] = [String(errorAnswers.uri_too_long.status)]
 
 /** The codes of an endpoint by the status that they are answered with. */
-export function errorsByStatus(errors: Endpoint['errors']): Record<number, ErrorCode[]> {
+export function errorsByStatus(errors: Errors): Record<number, ErrorCode[]> {
   const codes = Object.keys(errors) as ErrorCode[]
   return Object.groupBy(codes, code => errorAnswers[code].status) as Record<number, ErrorCode[]>
 }

@@ -1,0 +1,3 @@
+export const formType = 'application/x-www-form-urlencoded'
+export const jsonType = 'application/json'
+export const htmlType = 'text/html'
