@@ -9,13 +9,13 @@ import { toNfc, toNfkc } from './normal_form.ts'
 export type Reading = Readonly<{ text: string; problem?: undefined } | { text?: undefined; problem: string }>
 
 /** Characters. RFC 5321 §4.5.3.1.3 has 254 for an address, without its angle brackets. */
-export const longestUsername = 128
+export const maxUsername = 128
 const maxEmail = 254
 const maxFullName = 256
 
 /** UTF-16 code units; what is longer is cut, so that a session row stays small. */
-export const longestDevice = 64
-export const longestUserAgent = 160
+export const maxDevice = 64
+export const maxUserAgent = 160
 
 /** Takes no room, or looks like the space that it is not. The blanks are those that Unicode calls symbols. */
 const unseen = /[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800\u{1d159}\ufffc]/u
@@ -62,11 +62,11 @@ export function usernameFold(username: string): string {
 /** Reads a new username. Kept in NFC. */
 export function readUsername(given: string): Reading {
   if (given === '') return { problem: 'is empty' }
-  const problem = { problem: `has more than ${longestUsername} characters` }
+  const problem = { problem: `has more than ${maxUsername} characters` }
   // Before it is looked at any closer. Letters with four marks each become one.
-  if (given.length > 8 * longestUsername) return problem
+  if (given.length > 8 * maxUsername) return problem
   const text = toNfc(given)
-  if (lengthOf(text) > longestUsername) return problem
+  if (lengthOf(text) > maxUsername) return problem
   if (text.trim() !== text) return { problem: 'begins or ends with white space' }
   if (/^\p{M}/u.test(text)) return { problem: 'begins with a mark that belongs to the letter before it' }
   const hidden = hiddenIn(text.replace(neededJoiner, '').replaceAll(' ', ''))

@@ -31,10 +31,10 @@ const keepConsumed = 86_400
 
 /** Sessions read, and at most removed, in one go, some milliseconds; those that a step removes; users that it looks at in vain. */
 const crowdBatch = 250
-const mostRemoved = 5000
-const mostCrowds = 50
+const maxRemoved = 5000
+const maxCrowds = 50
 
-const mostPruneSteps = 40
+const maxPruneSteps = 40
 
 type CrowdDeps = Pick<Deps, 'storage' | 'config' | 'now'>
 
@@ -84,7 +84,7 @@ export function startUpkeep(
 
 /** Prunes until nothing is left to prune, or for so many steps that 1,300 rows a second go: more than one client makes. */
 export async function pruneAll(prune: () => Promise<number>): Promise<void> {
-  for (let steps = 0; steps < mostPruneSteps; steps++) {
+  for (let steps = 0; steps < maxPruneSteps; steps++) {
     if ((await prune()) === 0) return
     await setImmediate()
   }
@@ -124,7 +124,7 @@ export async function learnHashKinds(
  */
 export async function endCrowds(deps: CrowdDeps, after: string): Promise<string> {
   let position = after
-  for (let users = 0; users < mostCrowds; users++) {
+  for (let users = 0; users < maxCrowds; users++) {
     const { userId, next } = await deps.storage.findCrowd(position, deps.config.sessionLimit)
     if (userId === undefined) return next
     const { removed, isDone } = await endCrowd(deps, userId)
@@ -141,7 +141,7 @@ async function endCrowd({ storage, config, now }: CrowdDeps, userId: string) {
   let removed = 0
   let page: readonly Session[] = await read()
   while (page.length > 0) {
-    if (removed >= mostRemoved) return { removed, isDone: false }
+    if (removed >= maxRemoved) return { removed, isDone: false }
     const following = page.length < crowdBatch ? [] : await read(page.at(-1)!.id)
     const all = [...kept, ...page]
     const { ended, forgotten } = crowdedOut(all, config.sessionLimit, now())

@@ -18,7 +18,7 @@ import { formatRefreshToken } from '../src/sessions/refresh_token.ts'
 import { createSession, firstGeneration } from '../src/sessions/session.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import type { Storage } from '../src/storage/storage.ts'
-import { longestUserAgent, usernameKey } from '../src/text.ts'
+import { maxUserAgent, usernameKey } from '../src/text.ts'
 import { createPasswords } from '../src/users/password.ts'
 import { cheapHashing, createTestRandom, password, startTime as start } from './_server.ts'
 import { findSession } from './_storages.ts'
@@ -425,7 +425,7 @@ test('promise 3: sessions that change network and program all the time grow to a
   await Promise.all(ids.map(id => signIn(storage, id)))
   const sizes = []
   for (let hour = 1; hour <= 24; hour++) {
-    const caller = { ip: `2001:db8::${hour % 10}`, userAgent: `${hour % 7}`.repeat(longestUserAgent) }
+    const caller = { ip: `2001:db8::${hour % 10}`, userAgent: `${hour % 7}`.repeat(maxUserAgent) }
     await Promise.all(ids.map(id => refresh(storage, id, firstGeneration + hour - 1, start + hour * 3600, caller)))
     sizes.push(checkpointedSize(file))
   }

@@ -2,7 +2,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import {
-  longestUsername,
+  maxUsername,
   readEmail,
   readFullName,
   readLabel,
@@ -140,7 +140,7 @@ test('property: a username that is taken is taken again as it is, shows somethin
     fc.property(texts, given => {
       const { text } = readUsername(given)
       if (text === undefined) return true
-      return readUsername(text).text === text && usernameFold(text) !== '' && [...text].length <= longestUsername
+      return readUsername(text).text === text && usernameFold(text) !== '' && [...text].length <= maxUsername
     }),
     { numRuns: 5000 },
   )

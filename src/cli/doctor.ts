@@ -26,9 +26,9 @@ type Finding = Readonly<{
 /** Seconds: what clocks of one network differ by at most. */
 const clockTolerance = 60
 /** Bytes that a disk should have left. */
-const leastSpace = 256 * 2 ** 20
+const minSpace = 256 * 2 ** 20
 /** Bytes. SQLite keeps its journal near 4 MiB where nobody holds an old snapshot. */
-const mostJournal = 256 * 2 ** 20
+const maxJournal = 256 * 2 ** 20
 
 export function doctorCommand(): Command {
   return new Command('doctor')
@@ -185,14 +185,14 @@ function examineSpace(file: string): Finding[] {
   const free = bavail * bsize
   const journal = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0
   const space =
-    free < leastSpace
+    free < minSpace
       ? warning(
           'disk',
           `${toMegabytes(free)} MB are free`,
           'a full disk is 503 for every sign-in and refresh; make room',
         )
       : ok('disk', `${toMegabytes(free)} MB are free`)
-  if (journal <= mostJournal) return [space]
+  if (journal <= maxJournal) return [space]
   const advice =
     'something reads the database without an end, or a backup runs; it shrinks when the server is restarted'
   return [space, warning('journal', `${toMegabytes(journal)} MB`, advice)]

@@ -2,7 +2,7 @@
 import { type BlockList, isIP } from 'node:net'
 import type { Logger } from 'pino'
 import type { Caller } from '../audit/audit.ts'
-import { longestUserAgent, readLabel } from '../text.ts'
+import { maxUserAgent, readLabel } from '../text.ts'
 import type { Context, Middleware } from './context.ts'
 
 /** Proxies in front of this server that are looked through: the rest of the header may be anybody's. */
@@ -28,7 +28,7 @@ export function identifyCaller(trustProxy: BlockList | undefined, log: Logger): 
     else if (forwarded !== undefined && forwardedFor === undefined)
       warnOnce(peer, 'Forwarded', 'only X-Forwarded-For of a trusted proxy counts')
     const ip = forwardedFor !== undefined && trusted ? clientAddress(forwardedFor, peer, trustProxy) : peer
-    const userAgent = readLabel(ctx.headers['user-agent'], longestUserAgent)
+    const userAgent = readLabel(ctx.headers['user-agent'], maxUserAgent)
     ctx.state.caller = { ip, userAgent, requestId: ctx.state.requestId }
     return next()
   }

@@ -3,9 +3,9 @@
  * its documentation is made of. The answers are in `schemas.ts`, which is loaded only for the documentation.
  */
 import { z } from 'zod'
-import { mostOwnSessions } from '../sessions/own_sessions.ts'
-import { longestUsername } from '../text.ts'
-import { longestPassword, shortestPassword } from '../users/password_rules.ts'
+import { maxOwnSessions } from '../sessions/own_sessions.ts'
+import { maxUsername } from '../text.ts'
+import { maxPassword, minPassword } from '../users/password_rules.ts'
 
 export const logoutQuery = z.object({
   scope: z.enum(['others', 'all']).optional().meta({
@@ -18,10 +18,10 @@ export const sessionsQuery = z.object({
   limit: z
     .string()
     .regex(/^[1-9]\d{0,2}$/)
-    .refine(text => Number(text) <= mostOwnSessions)
+    .refine(text => Number(text) <= maxOwnSessions)
     .optional()
     .meta({
-      description: `The most sessions on this page, 1 to ${mostOwnSessions}, which is the default.`,
+      description: `The most sessions on this page, 1 to ${maxOwnSessions}, which is the default.`,
       examples: ['50'],
     }),
   cursor: z.string().optional().meta({ description: 'Of the `Link` to the next page. Not for reading.' }),
@@ -34,11 +34,11 @@ export const sessionPath = z.object({
 /** For `POST /login`, as a form or as JSON. */
 export const loginParams = z
   .object({
-    username: text(longestUsername).meta({
+    username: text(maxUsername).meta({
       description: 'In any case; white space around it is ignored.',
       examples: ['alice'],
     }),
-    password: text(longestPassword).meta({ examples: ['correct horse battery staple'] }),
+    password: text(maxPassword).meta({ examples: ['correct horse battery staple'] }),
     return_to: z
       .string()
       .optional()
@@ -60,7 +60,7 @@ export const passwordChangeParams = z
       .string()
       .min(1)
       .meta({
-        description: `${shortestPassword} to ${longestPassword} characters of any kind, and none of the commonest passwords.`,
+        description: `${minPassword} to ${maxPassword} characters of any kind, and none of the commonest passwords.`,
         examples: ['seven lamps over the harbour'],
       }),
   })

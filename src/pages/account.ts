@@ -127,7 +127,7 @@ function inOrder({ devices, currentId }: AccountView): DeviceView[] {
 }
 
 // What devices call themselves has no other limit than that of a request.
-const longestName = 48
+const maxName = 48
 
 function deviceItem(
   one: DeviceView,
@@ -138,14 +138,14 @@ function deviceItem(
 ): Html {
   const page = words.accountPage
   const agent = describeUserAgent(one.userAgent, words)
-  const name = cut(one.device?.trim() || agent || page.unknownDevice, longestName)
+  const name = cut(one.device?.trim() || agent || page.unknownDevice, maxName)
   const current = one.id === currentId
   return html`<li${attributes({ 'aria-current': current && 'true' })}>
 <h3><span id="device${index}">${person(name)}</span>${current && html` <span class="badge">${page.thisDevice}</span>`}</h3>
 ${one.device !== undefined && agent !== undefined && html`<p class="agent">${person(agent)}</p>`}
 <dl>
-${fact(page.app, one.app === undefined ? page.thisWebsite : person(cut(one.app, longestName)))}
-${one.ip !== undefined && fact(page.ip, cut(one.ip, longestName))}
+${fact(page.app, one.app === undefined ? page.thisWebsite : person(cut(one.app, maxName)))}
+${one.ip !== undefined && fact(page.ip, cut(one.ip, maxName))}
 ${fact(page.signedIn, formatInstant(one.createdAt, language))}
 ${fact(page.lastSeen, html`${formatInstant(one.lastSeenAt, language)} <span class="ago">${formatAgo(one.lastSeenAt, now, language) ?? page.justNow}</span>`)}
 </dl>
@@ -157,7 +157,7 @@ ${fact(page.lastSeen, html`${formatInstant(one.lastSeenAt, language)} <span clas
 function describeUserAgent(userAgent: string | undefined, words: Texts): string | undefined {
   if (userAgent === undefined) return undefined
   const known = parseUserAgent(userAgent)
-  return known === undefined ? cut(userAgent, longestName) : words.accountPage.browserOn(known.browser, known.platform)
+  return known === undefined ? cut(userAgent, maxName) : words.accountPage.browserOn(known.browser, known.platform)
 }
 
 function endForm(scope: 'others' | 'all', label: string, hint: string, paths: Paths): Html {

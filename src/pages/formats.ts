@@ -104,7 +104,7 @@ const platforms: readonly (readonly [RegExp, string])[] = [
 ]
 
 /** Characters. A session keeps fewer; the patterns above take time by the square of what they read. */
-const longestUserAgent = 512
+const maxUserAgent = 512
 
 /**
  * What a user agent calls itself, without version: browsers go by name and platform.
@@ -112,7 +112,7 @@ const longestUserAgent = 512
  * @returns undefined for anything but one of the browsers that are known for certain
  */
 export function parseUserAgent(text: string): { browser: string; platform: string } | undefined {
-  const userAgent = text.slice(0, longestUserAgent)
+  const userAgent = text.slice(0, maxUserAgent)
   // Apps write whatever they like, and bots the names of browsers: their own text says more.
   if (!userAgent.startsWith('Mozilla/5.0 (') || /compatible;|bot|crawl|; wv\)/i.test(userAgent)) return undefined
   const browser = browsers.find(([pattern]) => pattern.test(userAgent))?.[1]

@@ -1,7 +1,7 @@
 /** How a session begins, whatever the way in was: the only place that makes one. */
 import { auditEvent, type Caller } from '../audit/audit.ts'
 import { isRefusal, type Refusals } from '../audit/refusals.ts'
-import { longestDevice, readLabel } from '../text.ts'
+import { maxDevice, readLabel } from '../text.ts'
 import type { Authentication } from '../users/sign_in.ts'
 import { refuseSignIn } from '../users/user.ts'
 import { createSession, type Lifetimes, type Session } from './session.ts'
@@ -43,7 +43,7 @@ export async function beginSession(
       scope,
       audience,
       amr,
-      device: readLabel(device, longestDevice),
+      device: readLabel(device, maxDevice),
       ip: caller.ip,
       userAgent: caller.userAgent,
     },

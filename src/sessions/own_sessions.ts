@@ -4,9 +4,9 @@ import { isLive, type Session } from './session.ts'
 import type { SessionStorage } from './storage.ts'
 
 /** The most on a page, and how many there are on one if nothing is said. */
-export const mostOwnSessions = 200
+export const maxOwnSessions = 200
 /** Sessions that one page looks at, those that ended too, and how many it reads at once. */
-const mostLookedAt = 2000
+const maxLookedAt = 2000
 const readAtOnce = 200
 
 export type SessionsPage = Readonly<{ cursor?: string | undefined; limit?: number | undefined }>
@@ -28,12 +28,12 @@ export type OwnSessions = Readonly<{
 export async function listOwnSessions(
   { storage, now }: Readonly<{ storage: SessionStorage; now: () => number }>,
   userId: string,
-  { cursor, limit = mostOwnSessions }: SessionsPage = {},
+  { cursor, limit = maxOwnSessions }: SessionsPage = {},
 ): Promise<OwnSessions | undefined> {
   const sessions: Session[] = []
   const page = (next: string | undefined): OwnSessions => ({ sessions, next })
   let after = cursor
-  for (let lookedAt = 0; lookedAt < mostLookedAt; lookedAt += readAtOnce) {
+  for (let lookedAt = 0; lookedAt < maxLookedAt; lookedAt += readAtOnce) {
     // One more says whether there are more.
     const rows = await storage.listSessionsOf(userId, { after, limit: readAtOnce + 1 })
     if (rows === undefined) return undefined

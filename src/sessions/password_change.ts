@@ -8,7 +8,7 @@ import type { ClientStorage } from '../clients/storage.ts'
 import { cutFarTooLong, isFarTooLong } from '../normal_form.ts'
 import type { Throttle } from '../throttle/throttle.ts'
 import type { Passwords } from '../users/password.ts'
-import { longestPassword, type PasswordProblem, passwordProblem } from '../users/password_rules.ts'
+import { maxPassword, type PasswordProblem, passwordProblem } from '../users/password_rules.ts'
 import { refuseSignIn, type User } from '../users/user.ts'
 import { type LifetimeSettings, refreshPolicy } from './lifetimes.ts'
 import { renewSession } from './refresh.ts'
@@ -42,8 +42,8 @@ export async function changePassword(
   const problem = await passwordProblem(newPassword)
   if (problem !== undefined) return problem
   const about = { userId: user.id, sessionId: session.id }
-  const currentPassword = cutFarTooLong(typed, longestPassword)
-  const isTooLong = isFarTooLong(typed, longestPassword)
+  const currentPassword = cutFarTooLong(typed, maxPassword)
+  const isTooLong = isFarTooLong(typed, maxPassword)
   try {
     await deps.throttle.currentPassword(session.id, async () => {
       const matches = await deps.passwords.verify(currentPassword, user.passwordHash, isTooLong)

@@ -5,7 +5,7 @@
 import argon2 from 'argon2'
 import { OAuthError } from '../error.ts'
 import { toNfc } from '../normal_form.ts'
-import { createCostEstimator, longestTime } from './password_cost.ts'
+import { createCostEstimator, maxTime } from './password_cost.ts'
 import { openPasswordHash } from './password_formats.ts'
 import type { PasswordHash } from './password_functions.ts'
 
@@ -110,7 +110,7 @@ export async function createPasswords(
         if (!limited.hasRoom()) break
         try {
           const estimate = await limited.run(() => estimator.time(stored))
-          const isComputed = estimate <= longestTime && performance.now() - began < maxLearning
+          const isComputed = estimate <= maxTime && performance.now() - began < maxLearning
           if (isComputed) await check(stored, somePassword)
           else durations.add(kind, estimate * estimateMargin)
         } catch (error) {
@@ -170,11 +170,11 @@ function createDurations(ownKind: string, ownDuration: number, unknown: Pick<Rea
       // Up at once, down slowly: a wait that most hashes stay below.
       durations.set(kind, milliseconds > known ? milliseconds : known + (milliseconds - known) / 32)
     },
-    most: () => (unknown.size > 0 ? Math.max(longestTime, ...durations.values()) : Math.max(...durations.values())),
+    most: () => (unknown.size > 0 ? Math.max(maxTime, ...durations.values()) : Math.max(...durations.values())),
     /** Milliseconds. A hash that takes longer than the limit shows; nobody else should wait for it. */
     longest() {
-      if (unknown.size > 0) return longestTime
-      return durations.size === 1 ? 0 : Math.min(Math.max(...durations.values()) * 1.1, longestTime)
+      if (unknown.size > 0) return maxTime
+      return durations.size === 1 ? 0 : Math.min(Math.max(...durations.values()) * 1.1, maxTime)
     },
   }
 }

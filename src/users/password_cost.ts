@@ -7,7 +7,7 @@ import { openPasswordHash } from './password_formats.ts'
 import type { PasswordHash } from './password_functions.ts'
 
 /** Milliseconds. */
-export const longestTime = 2000
+export const maxTime = 2000
 /** Bytes: as many times as there are cores, this must be there beside everything else. Dovecot's argon2id takes it all. */
 const maxMemory = 256 * 1024 * 1024
 
@@ -62,8 +62,8 @@ export function createCostEstimator() {
         return `costs more than one sign-in may: ${needed} MiB of memory, and the limit is ${limit} MiB`
       }
       const time = await this.time(hash)
-      if (time <= longestTime) return undefined
-      return `costs more than one sign-in may: about ${(time / 1000).toFixed(1)} s on this machine, and the limit is ${longestTime / 1000} s`
+      if (time <= maxTime) return undefined
+      return `costs more than one sign-in may: about ${(time / 1000).toFixed(1)} s on this machine, and the limit is ${maxTime / 1000} s`
     },
   }
 }

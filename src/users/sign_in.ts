@@ -3,10 +3,10 @@ import type { Caller } from '../audit/audit.ts'
 import { isRefusal, type Refusals } from '../audit/refusals.ts'
 import { OAuthError } from '../error.ts'
 import { cutFarTooLong, isFarTooLong } from '../normal_form.ts'
-import { longestUsername } from '../text.ts'
+import { maxUsername } from '../text.ts'
 import type { Throttle } from '../throttle/throttle.ts'
 import type { Passwords } from './password.ts'
-import { longestPassword } from './password_rules.ts'
+import { maxPassword } from './password_rules.ts'
 import type { UserStorage } from './storage.ts'
 import { refuseSignIn, type User } from './user.ts'
 
@@ -40,8 +40,8 @@ export async function signInByPassword(
   caller: Caller,
 ): Promise<Authentication> {
   // Nobody has a name or a password of such a length: a wrong one like any other, and no dearer.
-  const username = cutFarTooLong(typed.username, longestUsername)
-  const password = cutFarTooLong(typed.password, longestPassword)
+  const username = cutFarTooLong(typed.username, maxUsername)
+  const password = cutFarTooLong(typed.password, maxPassword)
   try {
     deps.passwords.insistOnRoom()
     const attempt = { username, password, patience: deps.passwords.patience() }
@@ -68,7 +68,7 @@ async function verifyCredentials(
   isLate: (() => boolean) | undefined,
 ): Promise<User> {
   const user = await storage.findUserByUsername(username)
-  const isTooLong = isFarTooLong(password, longestPassword)
+  const isTooLong = isFarTooLong(password, maxPassword)
   const isRefused = isTooLong || user?.disabledAt !== undefined
   const matches =
     isLate === undefined

@@ -4,7 +4,7 @@ import type { Deps } from '../../oauth/deps.ts'
 import { type ChangePasswordView, changePasswordPage } from '../../pages/change_password.ts'
 import { paths } from '../../pages/paths.ts'
 import { changePassword } from '../../sessions/password_change.ts'
-import { longestPassword, passwordProblemTexts, shortestPassword } from '../../users/password_rules.ts'
+import { maxPassword, minPassword, passwordProblemTexts } from '../../users/password_rules.ts'
 import { callerOf } from '../caller.ts'
 import type { Context } from '../context.ts'
 import { crossSite, goOn, guessing, ok } from '../description.ts'
@@ -116,5 +116,5 @@ async function changePasswordByForm(deps: Deps, site: Site, ctx: Context): Promi
 }
 
 function passwordView({ user }: SignedIn): ChangePasswordView {
-  return { username: user.username, shortest: shortestPassword, longest: longestPassword }
+  return { username: user.username, shortest: minPassword, longest: maxPassword }
 }

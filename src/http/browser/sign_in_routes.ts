@@ -9,7 +9,7 @@ import { type SignInView, signInPage } from '../../pages/sign_in.ts'
 import { beginSession } from '../../sessions/begin.ts'
 import { refreshPolicy } from '../../sessions/lifetimes.ts'
 import type { Session } from '../../sessions/session.ts'
-import { longestUsername } from '../../text.ts'
+import { maxUsername } from '../../text.ts'
 import { signInByPassword } from '../../users/sign_in.ts'
 import { callerOf } from '../caller.ts'
 import type { Context } from '../context.ts'
@@ -83,7 +83,7 @@ async function login(deps: Deps, site: Site, ctx: Context): Promise<RefusedByPag
   const { params } = bodyParams(ctx)
   const returnTo = localPath(site, params.return_to, deps.config.issuer)
   const refuse = (failure: OAuthError, view: SignInView): RefusedByPage => {
-    const username = params.username?.slice(0, 2 * longestUsername).toWellFormed()
+    const username = params.username?.slice(0, 2 * maxUsername).toWellFormed()
     return {
       failure,
       page: wantsPage(ctx) ? signInPage({ username, returnTo, ...view }, site.frame(ctx)) : undefined,

@@ -12,12 +12,12 @@ const busyTries = 100
  * Writes that one transaction has at most. More hardly make the sync to disk cheaper for each, but their requests would all be in
  * memory at once, and outlive the collector's young generation: with 256 connections a refresh cost 40 % more CPU.
  */
-const mostWrites = 32
+const maxWrites = 32
 
 type Write = { run: () => unknown; resolve: (result: unknown) => void; reject: (error: unknown) => void }
 
 /**
- * Collects writes until the turn of the event loop ends, or until there are {@link mostWrites}, and commits them together. A write
+ * Collects writes until the turn of the event loop ends, or until there are {@link maxWrites}, and commits them together. A write
  * that throws takes no other with it: the group is rolled back and each write runs in a transaction of its own, so writes touch
  * nothing but the database.
  *
@@ -44,7 +44,7 @@ export function createGroupCommit(database: Database.Database, confirm: () => vo
   }
 
   function commitGroup() {
-    const group = waiting.splice(0, mostWrites)
+    const group = waiting.splice(0, maxWrites)
     try {
       settle(group, commit(group))
       failed = false
@@ -90,7 +90,7 @@ export function createGroupCommit(database: Database.Database, confirm: () => vo
     return new Promise<T>((resolve, reject) => {
       waiting.push({ run, resolve: resolve as (result: unknown) => void, reject })
       if (next === 'none') schedule()
-      else if (next === 'turn' && waiting.length >= mostWrites) commitGroup()
+      else if (next === 'turn' && waiting.length >= maxWrites) commitGroup()
     })
   }
 
