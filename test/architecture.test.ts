@@ -203,6 +203,14 @@ test('what the server is made of loads no fetch, which costs 12 MiB (src/http/co
   t.deepEqual(filesWith(/\bctx\.body = [{[]/), [])
 })
 
+test('no file of src/ has more than 400 lines', t => {
+  const long = [...sources].filter(([, source]) => source.split('\n').length > 401)
+  t.deepEqual(
+    long.map(([file]) => file),
+    [],
+  )
+})
+
 test('a refresh can be followed from route to row in nine files, downward, each of fewer than 250 lines', t => {
   const section = readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8')
     .split('\n## Follow a refresh\n')[1]!
