@@ -124,6 +124,13 @@ test('every folder of src/ is a room with a rule', t => {
   t.deepEqual([...folders].toSorted(), rooms.map(([room]) => room).toSorted())
 })
 
+test('the tests have a folder for each room, and a few for what is of no single room', t => {
+  const others = ['browser', 'conformance', 'fuzz', 'interop', 'slow']
+  const entries = readdirSync(join(root, 'test'), { withFileTypes: true })
+  const folders = entries.filter(entry => entry.isDirectory()).map(({ name }) => name)
+  t.deepEqual(folders.toSorted(), [...rooms.map(([room]) => room), ...others].toSorted())
+})
+
 test('what is at the bottom knows only what is there', t => {
   const strays = imports.filter(
     ({ from, to }) =>

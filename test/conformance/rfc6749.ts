@@ -7,21 +7,22 @@ const httpIssuer = 'config › the issuer "http://auth.example.com" is refused'
 const answerMembers =
   'conformance › rfc6749 › the answer to * has the members of RFC 6749 §5.1 once each and no other, and no cache keeps it'
 const badCredentials =
-  'client_authentication › a wrong secret, an unknown and a disabled client get the same 401 with a challenge, or 400 without one where no Authorization header came (RFC 6749 §5.2)'
+  'clients › client_authentication › a wrong secret, an unknown and a disabled client get the same 401 with a challenge, or 400 without one where no Authorization header came (RFC 6749 §5.2)'
 const sizes = 'conformance › rfc6749 › the README says how long what is issued here is (RFC 6749 §2.2, §5.1)'
 const throttle =
   'conformance › rfc6749 › the hundredth wrong password for one user is 429 with Retry-After (RFC 6749 §4.3.2, §10.10)'
 const noGuess =
   'conformance › rfc6749 › what is made up here cannot be guessed: 256 bits of a secret or a MAC, 512 of a signature (RFC 6749 §10.10)'
 const foreignRefreshToken =
-  "refresh_token › another client's refresh token is invalid_grant, and nothing changes for its owner (RFC 6749 §6)"
+  "oauth › refresh_token › another client's refresh token is invalid_grant, and nothing changes for its owner (RFC 6749 §6)"
 const errorCharacters =
   'conformance › rfc6749 › no error and no description has a character that RFC 6749 §5.2 forbids, whatever the request says'
 const notInFiles =
-  'sqlite › promise 6: the files hold no refresh token, client secret, password, private key or master secret'
+  'storage › sqlite › promise 6: the files hold no refresh token, client secret, password, private key or master secret'
 const cleanUrls =
   'conformance › rfc8414 › *: every URL is https, below the issuer, without query and fragment (RFC 8414 §2, RFC 6749 §3.2, RFC 7009 §2)'
-const ignored = 'token_endpoint › unknown parameters are ignored, and so are those without a value (RFC 6749 §3.2)'
+const ignored =
+  'oauth › token_endpoint › unknown parameters are ignored, and so are those without a value (RFC 6749 §3.2)'
 
 export const rfc6749: readonly Row[] = [
   {
@@ -54,19 +55,19 @@ export const rfc6749: readonly Row[] = [
     section: '2.3',
     level: 'MUST NOT',
     requirement: 'one request uses one method of client authentication',
-    test: 'client_authentication › two methods at once are invalid_request (RFC 6749 §2.3)',
+    test: 'clients › client_authentication › two methods at once are invalid_request (RFC 6749 §2.3)',
   },
   {
     section: '2.3.1',
     level: 'MUST',
     requirement: 'clients with a secret can authenticate by HTTP Basic',
-    test: 'client_authentication › client_secret_basic: both parts are form-encoded (RFC 6749 §2.3.1, Appendix B)',
+    test: 'clients › client_authentication › client_secret_basic: both parts are form-encoded (RFC 6749 §2.3.1, Appendix B)',
   },
   {
     section: '2.3.1',
     level: 'REQUIRED',
     requirement: '`client_id` where the secret is in the form',
-    test: 'client_authentication › a request without any client is invalid_client (RFC 6749 §5.2)',
+    test: 'clients › client_authentication › a request without any client is invalid_client (RFC 6749 §5.2)',
   },
   {
     section: '2.3.1',
@@ -78,7 +79,7 @@ export const rfc6749: readonly Row[] = [
     section: '2.3.1',
     level: 'NOT RECOMMENDED',
     requirement: 'the secret in the form',
-    test: 'client_authentication › a client registered for * authenticates by nothing else (RFC 7591 §2)',
+    test: 'clients › client_authentication › a client registered for * authenticates by nothing else (RFC 7591 §2)',
   },
   {
     section: '2.3.1',
@@ -90,7 +91,7 @@ export const rfc6749: readonly Row[] = [
     section: '2.3.1',
     level: 'MUST NOT',
     requirement: 'client credentials in the request URI',
-    test: 'token_endpoint › credentials in the query string are invalid_request: ?client_secret=x (RFC 6749 §2.3.1)',
+    test: 'oauth › token_endpoint › credentials in the query string are invalid_request: ?client_secret=x (RFC 6749 §2.3.1)',
   },
   {
     section: '2.3.1',
@@ -108,7 +109,7 @@ export const rfc6749: readonly Row[] = [
     section: '2.3.2',
     level: 'MUST',
     requirement: 'every other method of authentication says which client it stands for',
-    test: "client_assertion › one client's key does not authenticate another",
+    test: "clients › client_assertion › one client's key does not authenticate another",
   },
   { section: '3.1', level: 'MUST', requirement: 'the authorization endpoint', why: noAuthorizationEndpoint },
   { section: '3.1.1', level: 'MUST', requirement: 'response types', why: noAuthorizationEndpoint },
@@ -150,7 +151,7 @@ export const rfc6749: readonly Row[] = [
     section: '3.2',
     level: 'MUST',
     requirement: 'token requests are POST',
-    test: 'token_endpoint › GET /token is 405 and says what is allowed (RFC 9110 §15.5.6)',
+    test: 'oauth › token_endpoint › GET /token is 405 and says what is allowed (RFC 9110 §15.5.6)',
   },
   { section: '3.2', level: 'MUST', requirement: 'a parameter without a value counts as not there', test: ignored },
   { section: '3.2', level: 'MUST', requirement: 'unknown parameters are ignored', test: ignored },
@@ -158,7 +159,7 @@ export const rfc6749: readonly Row[] = [
     section: '3.2',
     level: 'MUST NOT',
     requirement: 'a parameter twice in a request',
-    test: 'token_endpoint › a token request with a parameter twice is invalid_request (RFC 6749 §3.2, §5.2)',
+    test: 'oauth › token_endpoint › a token request with a parameter twice is invalid_request (RFC 6749 §3.2, §5.2)',
   },
   { section: '3.2', level: 'MUST NOT', requirement: 'a parameter twice in an answer', test: answerMembers },
   { section: '3.2.1', level: 'MUST', requirement: 'confidential clients authenticate', test: idAlone },
@@ -172,13 +173,13 @@ export const rfc6749: readonly Row[] = [
     section: '3.3',
     level: 'MUST',
     requirement: '`scope` in the answer where it is not what was asked for',
-    test: 'token_endpoint › the scope granted for "write read write" is write read (RFC 6749 §3.3)',
+    test: 'oauth › token_endpoint › the scope granted for "write read write" is write read (RFC 6749 §3.3)',
   },
   {
     section: '3.3',
     level: 'MUST',
     requirement: 'a default where no scope is asked for, or a refusal',
-    test: 'token_endpoint › the scope granted for "" is read write admin (RFC 6749 §3.3)',
+    test: 'oauth › token_endpoint › the scope granted for "" is read write admin (RFC 6749 §3.3)',
   },
   {
     section: '3.3',
@@ -233,19 +234,19 @@ export const rfc6749: readonly Row[] = [
     section: '4.3.2',
     level: 'REQUIRED',
     requirement: '`grant_type`, which is `password`',
-    test: 'token_endpoint › a token request without grant_type is invalid_request (RFC 6749 §3.2, §5.2)',
+    test: 'oauth › token_endpoint › a token request without grant_type is invalid_request (RFC 6749 §3.2, §5.2)',
   },
   {
     section: '4.3.2',
     level: 'REQUIRED',
     requirement: '`username`',
-    test: 'token_endpoint › a token request without username is invalid_request (RFC 6749 §3.2, §5.2)',
+    test: 'oauth › token_endpoint › a token request without username is invalid_request (RFC 6749 §3.2, §5.2)',
   },
   {
     section: '4.3.2',
     level: 'REQUIRED',
     requirement: '`password`',
-    test: 'token_endpoint › a token request without password is invalid_request (RFC 6749 §3.2, §5.2)',
+    test: 'oauth › token_endpoint › a token request without password is invalid_request (RFC 6749 §3.2, §5.2)',
   },
   { section: '4.3.2', level: 'MUST', requirement: 'confidential clients authenticate at a sign-in', test: idAlone },
   {
@@ -259,7 +260,7 @@ export const rfc6749: readonly Row[] = [
     section: '4.3.2',
     level: 'MUST',
     requirement: 'the password is verified',
-    test: 'token_endpoint › promise 7: an unknown user, a wrong password and a disabled user get the same answer',
+    test: 'oauth › token_endpoint › promise 7: an unknown user, a wrong password and a disabled user get the same answer',
   },
   {
     section: '4.3.2',
@@ -271,7 +272,7 @@ export const rfc6749: readonly Row[] = [
     section: '4.4',
     level: 'MUST',
     requirement: 'client_credentials is for confidential clients only',
-    test: 'client_credentials › client_credentials is for confidential clients only: a public one is never registered for it (RFC 6749 §4.4)',
+    test: 'oauth › client_credentials › client_credentials is for confidential clients only: a public one is never registered for it (RFC 6749 §4.4)',
   },
   {
     section: '4.4.2',
@@ -305,7 +306,7 @@ export const rfc6749: readonly Row[] = [
     section: '5.1',
     level: 'REQUIRED',
     requirement: '`scope` where it is not what was asked for',
-    test: 'token_endpoint › the scope granted for "read  write" is read write (RFC 6749 §3.3)',
+    test: 'oauth › token_endpoint › the scope granted for "read  write" is read write (RFC 6749 §3.3)',
   },
   {
     section: '5.1',
@@ -319,7 +320,7 @@ export const rfc6749: readonly Row[] = [
     section: '5.2',
     level: 'REQUIRED',
     requirement: '`error`, one of the registered codes',
-    test: 'token_endpoint › a token request with an unknown grant_type is unsupported_grant_type (RFC 6749 §3.2, §5.2)',
+    test: 'oauth › token_endpoint › a token request with an unknown grant_type is unsupported_grant_type (RFC 6749 §3.2, §5.2)',
   },
   {
     section: '5.2',
@@ -344,19 +345,19 @@ export const rfc6749: readonly Row[] = [
     section: '6',
     level: 'REQUIRED',
     requirement: '`grant_type`, which is `refresh_token`',
-    test: 'refresh_token › a refresh answers a new refresh token and a fresh access token (RFC 6749 §6)',
+    test: 'oauth › refresh_token › a refresh answers a new refresh token and a fresh access token (RFC 6749 §6)',
   },
   {
     section: '6',
     level: 'REQUIRED',
     requirement: '`refresh_token`',
-    test: 'refresh_token › a refresh without refresh_token is invalid_request',
+    test: 'oauth › refresh_token › a refresh without refresh_token is invalid_request',
   },
   {
     section: '6',
     level: 'MUST NOT',
     requirement: 'a wider scope than was granted',
-    test: 'refresh_token › a wider scope than was granted at sign-in is invalid_scope and does not use the token up (RFC 6749 §6)',
+    test: 'oauth › refresh_token › a wider scope than was granted at sign-in is invalid_scope and does not use the token up (RFC 6749 §6)',
   },
   { section: '6', level: 'MUST', requirement: 'confidential clients authenticate at a refresh', test: idAlone },
   {
@@ -375,7 +376,7 @@ export const rfc6749: readonly Row[] = [
     section: '6',
     level: 'MUST',
     requirement: 'the refresh token is validated',
-    test: 'refresh_token › any changed character of a refresh token is refused and changes nothing',
+    test: 'oauth › refresh_token › any changed character of a refresh token is refused and changes nothing',
   },
   {
     section: '6',
@@ -387,13 +388,13 @@ export const rfc6749: readonly Row[] = [
     section: '6',
     level: 'MUST',
     requirement: 'a new refresh token has the scope of the old one',
-    test: "refresh_token › a narrower scope is the access token's only, never the session's (RFC 6749 §6)",
+    test: "oauth › refresh_token › a narrower scope is the access token's only, never the session's (RFC 6749 §6)",
   },
   {
     section: '7',
     level: 'MUST',
     requirement: 'where access tokens are taken, their expiry and scope are checked',
-    test: 'openid › UserInfo by *: without openid it is 403 insufficient_scope with a challenge (RFC 6750 §3.1)',
+    test: 'oauth › openid › UserInfo by *: without openid it is 403 insufficient_scope with a challenge (RFC 6750 §3.1)',
   },
   {
     section: '7.1',
@@ -405,7 +406,7 @@ export const rfc6749: readonly Row[] = [
     section: '7.2',
     level: 'SHOULD',
     requirement: 'who is refused is told why',
-    test: 'user_endpoints › * * with a bad token is 401 with error="invalid_token" (RFC 6750 §3.1)',
+    test: 'http › user_endpoints › * * with a bad token is 401 with error="invalid_token" (RFC 6750 §3.1)',
   },
   {
     section: '7.2',
@@ -418,7 +419,7 @@ export const rfc6749: readonly Row[] = [
     section: '8.2',
     level: 'MUST',
     requirement: 'the names of new parameters are well-formed and their values well-defined',
-    test: 'token_endpoint › device names the session for its user; what is too long is cut',
+    test: 'oauth › token_endpoint › device names the session for its user; what is too long is cut',
   },
   {
     section: '8.2',
@@ -438,7 +439,7 @@ export const rfc6749: readonly Row[] = [
     section: '8.5',
     level: 'MUST',
     requirement: 'the error codes of extensions are registered',
-    test: 'resource › *: one that the client does not have is invalid_target, and nothing is used up (RFC 8707 §2)',
+    test: 'oauth › resource › *: one that the client does not have is invalid_target, and nothing is used up (RFC 8707 §2)',
   },
   {
     section: '8.5',
@@ -495,7 +496,7 @@ export const rfc6749: readonly Row[] = [
     section: '10.2',
     level: 'SHOULD',
     requirement: 'the user signs in, and is shown which client gets what',
-    test: "user_endpoints › GET /sessions lists the user's sessions, last seen first, and says which one asks",
+    test: "http › user_endpoints › GET /sessions lists the user's sessions, last seen first, and says which one asks",
   },
   {
     section: '10.2',
@@ -519,14 +520,14 @@ export const rfc6749: readonly Row[] = [
     section: '10.3',
     level: 'MUST',
     requirement: 'access tokens cannot be made, changed or guessed',
-    test: 'user_endpoints › any changed character of an access token is refused (*)',
+    test: 'http › user_endpoints › any changed character of an access token is refused (*)',
   },
   { section: '10.3', level: 'SHOULD', requirement: 'clients ask for the least scope', why: bindsClients },
   {
     section: '10.3',
     level: 'SHOULD',
     requirement: 'what is granted depends on the client',
-    test: 'token_endpoint › a token request with a scope that the client does not have is invalid_scope (RFC 6749 §3.2, §5.2)',
+    test: 'oauth › token_endpoint › a token request with a scope that the client does not have is invalid_scope (RFC 6749 §3.2, §5.2)',
   },
   { section: '10.4', level: 'MUST', requirement: 'refresh tokens are kept confidential in storage', test: notInFiles },
   {
@@ -551,13 +552,13 @@ export const rfc6749: readonly Row[] = [
     section: '10.4',
     level: 'SHOULD',
     requirement: 'the abuse of refresh tokens of public clients is noticed',
-    test: 'refresh_token › reusing a superseded refresh token revokes the session, current token and access token too (RFC 9700 §4.14.2)',
+    test: 'oauth › refresh_token › reusing a superseded refresh token revokes the session, current token and access token too (RFC 9700 §4.14.2)',
   },
   {
     section: '10.4',
     level: 'MUST',
     requirement: 'refresh tokens cannot be made, changed or guessed',
-    test: 'refresh_token_codec › any flipped bit of the 57 bytes is refused',
+    test: 'sessions › refresh_token_codec › any flipped bit of the 57 bytes is refused',
   },
   { section: '10.5', level: 'MUST', requirement: 'authorization codes', why: noAuthorizationEndpoint },
   { section: '10.6', level: 'MUST', requirement: 'changed redirection URIs', why: noAuthorizationEndpoint },
@@ -565,7 +566,7 @@ export const rfc6749: readonly Row[] = [
     section: '10.7',
     level: 'SHOULD',
     requirement: 'the password grant is used as little as possible',
-    test: 'token_endpoint › a client may use only the grants that it was given: unauthorized_client (RFC 6749 §5.2)',
+    test: 'oauth › token_endpoint › a client may use only the grants that it was given: unauthorized_client (RFC 6749 §5.2)',
   },
   {
     section: '10.8',
@@ -611,7 +612,7 @@ export const rfc6749: readonly Row[] = [
     section: '10.10',
     level: 'MUST',
     requirement: 'what people type is protected by other means',
-    test: 'password_rules › a password has 8 to 1,024 characters of any kind (NIST SP 800-63B §3.1.1.2)',
+    test: 'users › password_rules › a password has 8 to 1,024 characters of any kind (NIST SP 800-63B §3.1.1.2)',
   },
   {
     section: '10.11',
@@ -635,7 +636,7 @@ export const rfc6749: readonly Row[] = [
     section: '10.14',
     level: 'MUST',
     requirement: 'whatever is received is validated',
-    test: 'bad_input › promise 8: nonsense to every endpoint gets a 4xx in JSON and changes nothing',
+    test: 'http › bad_input › promise 8: nonsense to every endpoint gets a 4xx in JSON and changes nothing',
   },
   {
     section: '10.16',
@@ -648,6 +649,6 @@ export const rfc6749: readonly Row[] = [
     section: 'B',
     level: 'MUST',
     requirement: 'forms are UTF-8',
-    test: 'token_endpoint › a token request with bytes that are no UTF-8 is invalid_request (RFC 6749 §3.2, §5.2)',
+    test: 'oauth › token_endpoint › a token request with bytes that are no UTF-8 is invalid_request (RFC 6749 §3.2, §5.2)',
   },
 ]

@@ -3,10 +3,13 @@ import { bindsClients, type Row, tlsAtProxy } from './_row.ts'
 
 const challenges =
   'conformance › rfc6750 › * *: every challenge is Bearer with parameters that are well-formed and there once (RFC 6750 §3)'
-const noToken = 'user_endpoints › * * without a token is 401 with a challenge that names no error (RFC 6750 §3.1)'
-const badToken = 'user_endpoints › * * with a bad token is 401 with error="invalid_token" (RFC 6750 §3.1)'
-const fromForm = 'openid › UserInfo takes no access token twice, in the query string or in JSON (RFC 6750 §2.2, §2.3)'
-const inQuery = 'user_endpoints › * * with the token in the query string is invalid_request (RFC 6750 §2.3, §5.3)'
+const noToken =
+  'http › user_endpoints › * * without a token is 401 with a challenge that names no error (RFC 6750 §3.1)'
+const badToken = 'http › user_endpoints › * * with a bad token is 401 with error="invalid_token" (RFC 6750 §3.1)'
+const fromForm =
+  'oauth › openid › UserInfo takes no access token twice, in the query string or in JSON (RFC 6750 §2.2, §2.3)'
+const inQuery =
+  'http › user_endpoints › * * with the token in the query string is invalid_request (RFC 6750 §2.3, §5.3)'
 const noCookie = 'conformance › rfc6750 › * * sets no cookie (RFC 6750 §5.2, §5.3)'
 const httpIssuer = 'config › the issuer "http://auth.example.com" is refused'
 
@@ -15,20 +18,20 @@ export const rfc6750: readonly Row[] = [
     section: '2',
     level: 'MUST NOT',
     requirement: 'a token is sent in two ways at once',
-    test: 'openid › UserInfo in two ways at once is invalid_request, even with the same token (RFC 6750 §2)',
+    test: 'oauth › openid › UserInfo in two ways at once is invalid_request, even with the same token (RFC 6750 §2)',
   },
   { section: '2.1', level: 'SHOULD', requirement: 'clients send tokens in the header', why: bindsClients },
   {
     section: '2.1',
     level: 'MUST',
     requirement: 'tokens in the header are taken',
-    test: 'user_endpoints › the Bearer scheme is compared without case (RFC 9110 §11.1)',
+    test: 'http › user_endpoints › the Bearer scheme is compared without case (RFC 9110 §11.1)',
   },
   {
     section: '2.1',
     level: 'MUST',
     requirement: 'tokens in the header are taken at `POST /userinfo` too, which needs no body',
-    test: 'openid › UserInfo by POST, in the header, without a body (OIDC Core §5.3.1)',
+    test: 'oauth › openid › UserInfo by POST, in the header, without a body (OIDC Core §5.3.1)',
   },
   { section: '2.2', level: 'MUST NOT', requirement: 'a token in a body that is not a form', test: fromForm },
   { section: '2.2', level: 'MUST', requirement: 'a form with a token is ASCII, encoded', why: bindsClients },
@@ -36,7 +39,7 @@ export const rfc6750: readonly Row[] = [
     section: '2.2',
     level: 'MUST NOT',
     requirement: 'a token in the body of a GET',
-    test: 'openid › no other endpoint takes an access token from a form (RFC 6750 §2.2)',
+    test: 'oauth › openid › no other endpoint takes an access token from a form (RFC 6750 §2.2)',
   },
   {
     section: '2.2',
@@ -84,7 +87,7 @@ export const rfc6750: readonly Row[] = [
     section: '3',
     level: 'MUST NOT',
     requirement: '`scope` twice',
-    test: 'openid › UserInfo by *: without openid it is 403 insufficient_scope with a challenge (RFC 6750 §3.1)',
+    test: 'oauth › openid › UserInfo by *: without openid it is 403 insufficient_scope with a challenge (RFC 6750 §3.1)',
   },
   { section: '3', level: 'SHOULD', requirement: '`error` for who sent a token that is not good', test: badToken },
   {
@@ -97,7 +100,7 @@ export const rfc6750: readonly Row[] = [
     section: '3',
     level: 'MUST NOT',
     requirement: 'other characters in `scope` than those that are allowed',
-    test: 'openid › UserInfo by *: without openid it is 403 insufficient_scope with a challenge (RFC 6750 §3.1)',
+    test: 'oauth › openid › UserInfo by *: without openid it is 403 insufficient_scope with a challenge (RFC 6750 §3.1)',
   },
   {
     section: '3',
@@ -117,7 +120,7 @@ export const rfc6750: readonly Row[] = [
     section: '3.1',
     level: 'SHOULD',
     requirement: '403 with insufficient_scope',
-    test: 'openid › UserInfo by *: without openid it is 403 insufficient_scope with a challenge (RFC 6750 §3.1)',
+    test: 'oauth › openid › UserInfo by *: without openid it is 403 insufficient_scope with a challenge (RFC 6750 §3.1)',
   },
   { section: '3.1', level: 'SHOULD NOT', requirement: 'an error for who did not authenticate at all', test: noToken },
   {
@@ -130,13 +133,13 @@ export const rfc6750: readonly Row[] = [
     section: '5.2',
     level: 'MUST',
     requirement: 'tokens cannot be changed',
-    test: 'user_endpoints › any changed character of an access token is refused (*)',
+    test: 'http › user_endpoints › any changed character of an access token is refused (*)',
   },
   {
     section: '5.2',
     level: 'RECOMMENDED',
     requirement: 'tokens are for a scope',
-    test: 'token_endpoint › the scope granted for "read" is read (RFC 6749 §3.3)',
+    test: 'oauth › token_endpoint › the scope granted for "read" is read (RFC 6749 §3.3)',
   },
   { section: '5.2', level: 'MUST', requirement: 'the server has TLS', why: tlsAtProxy },
   {
@@ -168,7 +171,7 @@ export const rfc6750: readonly Row[] = [
     section: '5.2',
     level: 'MUST',
     requirement: 'tokens have a limited lifetime',
-    test: 'user_endpoints › an access token works until the second it expires',
+    test: 'http › user_endpoints › an access token works until the second it expires',
   },
   { section: '5.2', level: 'MUST', requirement: 'exchanges with clients are confidential', why: tlsAtProxy },
   { section: '5.2', level: 'MUST', requirement: 'clients verify who the resource server is', why: bindsClients },
@@ -195,7 +198,7 @@ export const rfc6750: readonly Row[] = [
     section: '5.3',
     level: 'SHOULD',
     requirement: 'tokens are for an audience',
-    test: 'access_token › the claims are those of RFC 9068 §2.2 with sid, and no other',
+    test: 'oauth › access_token › the claims are those of RFC 9068 §2.2 with sid, and no other',
   },
   { section: '5.3', level: 'SHOULD NOT', requirement: 'tokens in page URLs', test: inQuery },
   { section: '5.3', level: 'SHOULD', requirement: 'tokens in headers or bodies', test: fromForm },

@@ -4,7 +4,7 @@ import { bindsClients, type Row, tlsAtProxy } from './_row.ts'
 const cleanUrls =
   'conformance › rfc8414 › *: every URL is https, below the issuer, without query and fragment (RFC 8414 §2, RFC 6749 §3.2, RFC 7009 §2)'
 const revokeRefreshToken =
-  'revocation › revoking the refresh token ends its session, access tokens too, and nothing else (RFC 7009 §2.1)'
+  'oauth › revocation › revoking the refresh token ends its session, access tokens too, and nothing else (RFC 7009 §2.1)'
 const cheap =
   'conformance › rfc7009 › a guessed token costs no write, and a forged refresh token not even a look (RFC 7009 §5)'
 
@@ -14,13 +14,13 @@ export const rfc7009: readonly Row[] = [
     section: '2',
     level: 'SHOULD',
     requirement: 'access tokens can be revoked',
-    test: 'revocation › revoking an access token ends its session',
+    test: 'oauth › revocation › revoking an access token ends its session',
   },
   {
     section: '2',
     level: 'SHOULD',
     requirement: 'access tokens without a session can be revoked too',
-    test: "client_credentials › revoking a client's own access token makes it inactive, and no other one (RFC 7009 §2.1)",
+    test: "oauth › client_credentials › revoking a client's own access token makes it inactive, and no other one (RFC 7009 §2.1)",
   },
   { section: '2', level: 'MUST', requirement: 'the URL of the endpoint follows RFC 6749 §3.1', test: cleanUrls },
   { section: '2', level: 'MUST', requirement: 'clients check that the URL is https', why: bindsClients },
@@ -37,13 +37,13 @@ export const rfc7009: readonly Row[] = [
     section: '2.1',
     level: 'REQUIRED',
     requirement: '`token`',
-    test: 'revocation › a revocation without token is invalid_request (RFC 7009 §2.1)',
+    test: 'oauth › revocation › a revocation without token is invalid_request (RFC 7009 §2.1)',
   },
   {
     section: '2.1',
     level: 'MUST',
     requirement: 'a wrong `token_type_hint` hides no token',
-    test: 'revocation › token_type_hint=* changes nothing: a token shows what it is (RFC 7009 §2.1)',
+    test: 'oauth › revocation › token_type_hint=* changes nothing: a token shows what it is (RFC 7009 §2.1)',
   },
   {
     section: '2.1',

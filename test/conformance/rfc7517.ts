@@ -53,13 +53,13 @@ export const rfc7517: readonly Row[] = [
     section: '5',
     level: 'SHOULD',
     requirement: 'keys that lack members are ignored',
-    test: 'remote_jwks › one key that cannot be read keeps out who names it, not who names another (RFC 7517 §5)',
+    test: 'clients › remote_jwks › one key that cannot be read keeps out who names it, not who names another (RFC 7517 §5)',
   },
   {
     section: '7',
     level: 'MUST',
     requirement: 'private keys are seen by nobody who should not',
-    test: 'keys › *: no private member is stored in the clear or served',
+    test: 'keys › keys › *: no private member is stored in the clear or served',
   },
   {
     section: '7',
@@ -76,13 +76,13 @@ export const rfc7517: readonly Row[] = [
     section: '9.2',
     level: 'MUST',
     requirement: 'private and symmetric keys are protected from disclosure: the published set has public members only',
-    test: 'jwks › the JWK Set has public members only (*, RFC 7517 §4, RFC 7518 §6)',
+    test: 'keys › jwks › the JWK Set has public members only (*, RFC 7517 §4, RFC 7518 §6)',
   },
   {
     section: '9.2',
     level: 'MUST',
     requirement:
       'private and symmetric keys are protected from disclosure: a set of a client that shows one is not taken',
-    test: 'client_assertion › a JWK Set that shows a private or secret key, or is none, is not taken',
+    test: 'clients › client_assertion › a JWK Set that shows a private or secret key, or is none, is not taken',
   },
 ]

@@ -1,12 +1,14 @@
 /** RFC 7662, Token Introspection. */
 import { bindsClients, bindsRegistries, type Row, tlsAtProxy } from './_row.ts'
 
-const inactive = 'introspection › * is {"active":false}, and no error (RFC 7662 §2.2)'
-const authorized = 'introspection › a question * about a * token is invalid_client (RFC 7662 §2.3, RFC 6749 §5.2)'
-const revoked = 'introspection › promise 4: after * both tokens are {"active":false}'
-const expired = 'introspection › an access token is active until the second of its expiry, its refresh token longer'
+const inactive = 'oauth › introspection › * is {"active":false}, and no error (RFC 7662 §2.2)'
+const authorized =
+  'oauth › introspection › a question * about a * token is invalid_client (RFC 7662 §2.3, RFC 6749 §5.2)'
+const revoked = 'oauth › introspection › promise 4: after * both tokens are {"active":false}'
+const expired =
+  'oauth › introspection › an access token is active until the second of its expiry, its refresh token longer'
 const members =
-  'introspection › an active access token shows its claims, its type and the username, and nothing else (RFC 7662 §2.2)'
+  'oauth › introspection › an active access token shows its claims, its type and the username, and nothing else (RFC 7662 §2.2)'
 
 export const rfc7662: readonly Row[] = [
   { section: '2', level: 'MUST', requirement: 'TLS', why: tlsAtProxy },
@@ -14,7 +16,7 @@ export const rfc7662: readonly Row[] = [
     section: '2.1',
     level: 'REQUIRED',
     requirement: '`token`',
-    test: 'introspection › a question without token is invalid_request; an empty one is none (RFC 7662 §2.1, RFC 6749 §3.2)',
+    test: 'oauth › introspection › a question without token is invalid_request; an empty one is none (RFC 7662 §2.1, RFC 6749 §3.2)',
   },
   {
     section: '2.1',
@@ -51,7 +53,7 @@ export const rfc7662: readonly Row[] = [
     section: '4',
     level: 'MUST',
     requirement: 'every check that applies to a token is made',
-    test: 'introspection › promise 4: after disabling the client both tokens are {"active":false}',
+    test: 'oauth › introspection › promise 4: after disabling the client both tokens are {"active":false}',
   },
   { section: '4', level: 'MUST', requirement: 'expiry is checked', test: expired },
   {
@@ -65,13 +67,13 @@ export const rfc7662: readonly Row[] = [
     section: '4',
     level: 'MUST',
     requirement: 'the signature is checked',
-    test: 'introspection › an access token with other claims is {"active":false}, and no error (RFC 7662 §2.2)',
+    test: 'oauth › introspection › an access token with other claims is {"active":false}, and no error (RFC 7662 §2.2)',
   },
   {
     section: '4',
     level: 'MUST',
     requirement: 'whether the token is for the resource server that asks is checked',
-    test: 'introspection › a resource server of named resources sees tokens for these and no others, of either kind of grant (RFC 7662 §4)',
+    test: 'oauth › introspection › a resource server of named resources sees tokens for these and no others, of either kind of grant (RFC 7662 §4)',
   },
   { section: '4', level: 'MUST', requirement: 'resource servers authenticate', test: authorized },
   {

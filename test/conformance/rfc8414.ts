@@ -41,7 +41,7 @@ export const rfc8414: readonly Row[] = [
     section: '2',
     level: 'SHOULD',
     requirement: 'RS256 is one of them',
-    test: 'client_assertion › RS256 authenticates, whether or not the assertion and the key have a kid (RFC 7515 §4.1.4)',
+    test: 'clients › client_assertion › RS256 authenticates, whether or not the assertion and the key have a kid (RFC 7515 §4.1.4)',
   },
   { section: '2', level: 'MUST NOT', requirement: 'none is one of them', test: algs },
   {
@@ -106,14 +106,14 @@ export const rfc8414: readonly Row[] = [
     section: '3.3',
     level: 'MUST',
     requirement: '`issuer` is what the URL of the document was made from',
-    test: 'metadata › promise 9: every announced endpoint exists and answers, also below a path',
+    test: 'oauth › metadata › promise 9: every announced endpoint exists and answers, also below a path',
   },
   { section: '3.3', level: 'MUST NOT', requirement: 'a document with another issuer is used', why: bindsClients },
   {
     section: '4',
     level: 'MUST',
     requirement: 'texts are compared code point by code point',
-    test: 'token_endpoint › a token request with a scope in another case is invalid_scope (RFC 6749 §3.2, §5.2)',
+    test: 'oauth › token_endpoint › a token request with a scope in another case is invalid_scope (RFC 6749 §3.2, §5.2)',
   },
   {
     section: '4',

@@ -6,13 +6,13 @@ export const rfc8707: readonly Row[] = [
     section: '2',
     level: 'MUST',
     requirement: '`resource` is an absolute URI',
-    test: 'resource › *: one that is relative, though the audience has it is invalid_target, and nothing is used up (RFC 8707 §2)',
+    test: 'oauth › resource › *: one that is relative, though the audience has it is invalid_target, and nothing is used up (RFC 8707 §2)',
   },
   {
     section: '2',
     level: 'MUST NOT',
     requirement: '`resource` with a fragment',
-    test: 'resource › *: one with a fragment, though the audience has it is invalid_target, and nothing is used up (RFC 8707 §2)',
+    test: 'oauth › resource › *: one with a fragment, though the audience has it is invalid_target, and nothing is used up (RFC 8707 §2)',
   },
   {
     section: '2',
@@ -26,6 +26,6 @@ export const rfc8707: readonly Row[] = [
     section: '2',
     level: 'SHOULD',
     requirement: 'the audience of the token is what `resource` says',
-    test: 'resource › *: one is a string (RFC 8707 §2)',
+    test: 'oauth › resource › *: one is a string (RFC 8707 §2)',
   },
 ]

@@ -2,8 +2,8 @@
 import { bindsLibraries, type Row } from './_row.ts'
 
 const headerChoosesNothing =
-  'keys › the header chooses neither algorithm nor key: alg none and HS256 are refused (RFC 8725 §3.1)'
-const assertionAlgs = 'client_assertion › an assertion with alg none (RFC 8725 §3.2) is invalid_client'
+  'keys › keys › the header chooses neither algorithm nor key: alg none and HS256 are refused (RFC 8725 §3.1)'
+const assertionAlgs = 'clients › client_assertion › an assertion with alg none (RFC 8725 §3.2) is invalid_client'
 const kinds =
   'conformance › rfc8725 › each kind of JWT has its own type, and none is taken for another (RFC 8725 §2.8, §3.11, §3.12)'
 const foreignKey =
@@ -43,7 +43,7 @@ export const rfc8725: readonly Row[] = [
     section: '3.2',
     level: 'MUST',
     requirement: 'the algorithm can be changed',
-    test: 'keys › *: what is signed verifies here, and with jose from the JWK Set alone',
+    test: 'keys › keys › *: what is signed verifies here, and with jose from the JWK Set alone',
   },
   {
     section: '3.2',
@@ -62,7 +62,7 @@ export const rfc8725: readonly Row[] = [
     section: '3.3',
     level: 'MUST',
     requirement: 'every signature is verified, and a JWT with a bad one is refused',
-    test: 'client_assertion › any changed character of an assertion is refused',
+    test: 'clients › client_assertion › any changed character of an assertion is refused',
   },
   {
     section: '3.3',
@@ -75,13 +75,13 @@ export const rfc8725: readonly Row[] = [
     section: '3.5',
     level: 'MUST',
     requirement: 'keys have enough entropy: the master secret has 32 bytes at least',
-    test: 'master_secret › at least 32 bytes are asked for',
+    test: 'keys › master_secret › at least 32 bytes are asked for',
   },
   {
     section: '3.5',
     level: 'MUST',
     requirement: 'keys have enough entropy: RSA keys of clients have 2048 bits at least',
-    test: 'client_assertion › an RSA key of less than 2048 bits does not authenticate (RFC 7518 §3.3), one of *',
+    test: 'clients › client_assertion › an RSA key of less than 2048 bits does not authenticate (RFC 7518 §3.3), one of *',
   },
   {
     section: '3.5',
@@ -101,19 +101,19 @@ export const rfc8725: readonly Row[] = [
     section: '3.8',
     level: 'MUST',
     requirement: 'a JWT by a key that is not of its issuer is refused',
-    test: 'user_endpoints › an access token by the same key id of another server is refused',
+    test: 'http › user_endpoints › an access token by the same key id of another server is refused',
   },
   {
     section: '3.8',
     level: 'MUST',
     requirement: 'the subject is somebody',
-    test: 'client_assertion › an assertion whose sub is a client that is not there is invalid_client (RFC 7523 §3)',
+    test: 'clients › client_assertion › an assertion whose sub is a client that is not there is invalid_client (RFC 7523 §3)',
   },
   {
     section: '3.8',
     level: 'MUST',
     requirement: 'a JWT of a subject or issuer that is not good is refused',
-    test: "user_endpoints › a disabled user's and a removed user's access tokens are refused",
+    test: "http › user_endpoints › a disabled user's and a removed user's access tokens are refused",
   },
   {
     section: '3.9',
@@ -125,13 +125,13 @@ export const rfc8725: readonly Row[] = [
     section: '3.9',
     level: 'MUST',
     requirement: 'the audience of client assertions is validated',
-    test: 'client_assertion › an assertion without aud is invalid_client (RFC 7523 §3)',
+    test: 'clients › client_assertion › an assertion without aud is invalid_client (RFC 7523 §3)',
   },
   {
     section: '3.9',
     level: 'MUST',
     requirement: 'a client assertion for somebody else is refused',
-    test: 'client_assertion › an assertion for another server is invalid_client (RFC 7523 §3)',
+    test: 'clients › client_assertion › an assertion for another server is invalid_client (RFC 7523 §3)',
   },
   {
     section: '3.9',
@@ -145,7 +145,7 @@ export const rfc8725: readonly Row[] = [
     section: '3.10',
     level: 'SHOULD',
     requirement: 'the address of keys in the record of a client does not reach private networks',
-    test: 'remote_jwks › without LATCHKEY_PRIVATE_JWKS_URIS no address of a private network is connected to (SSRF)',
+    test: 'clients › remote_jwks › without LATCHKEY_PRIVATE_JWKS_URIS no address of a private network is connected to (SSRF)',
   },
   { section: '3.11', level: 'RECOMMENDED', requirement: '`typ` without `application/`', test: kinds },
   { section: '3.11', level: 'SHOULD', requirement: '`typ` as media types are named', test: kinds },
@@ -157,6 +157,6 @@ export const rfc8725: readonly Row[] = [
     section: '3.12',
     level: 'RECOMMENDED',
     requirement: 'explicit types tell kinds of JWTs apart',
-    test: 'user_endpoints › an access token of the type of an ID token (RFC 9068 §4) is refused',
+    test: 'http › user_endpoints › an access token of the type of an ID token (RFC 9068 §4) is refused',
   },
 ]

@@ -1,14 +1,14 @@
 /** RFC 9068, JWT Profile for OAuth 2.0 Access Tokens. */
 import { bindsClients, type Row } from './_row.ts'
 
-const claims = 'access_token › the claims are those of RFC 9068 §2.2 with sid, and no other'
+const claims = 'oauth › access_token › the claims are those of RFC 9068 §2.2 with sid, and no other'
 const ownClaims =
-  'client_credentials › its access token has the client as sub, and no sid, auth_time or amr (RFC 9068 §2.2)'
-const header = 'access_token › the header is at+jwt with the algorithm and the kid (RFC 9068 §2.1)'
+  'oauth › client_credentials › its access token has the client as sub, and no sid, auth_time or amr (RFC 9068 §2.2)'
+const header = 'oauth › access_token › the header is at+jwt with the algorithm and the kid (RFC 9068 §2.1)'
 const ofClients =
   'conformance › rfc9068 › without resource a token is for the default audience, and clients of different resources get different ones (RFC 9068 §3, §5)'
-const noneAndHmac = 'user_endpoints › a token of alg none is refused (RFC 8725 §3.1)'
-const badToken = 'user_endpoints › * * with a bad token is 401 with error="invalid_token" (RFC 6750 §3.1)'
+const noneAndHmac = 'http › user_endpoints › a token of alg none is refused (RFC 8725 §3.1)'
+const badToken = 'http › user_endpoints › * * with a bad token is 401 with error="invalid_token" (RFC 6750 §3.1)'
 const anyAudience =
   'like a UserInfo endpoint, those of this server take every token of this issuer: an app asks who is signed in with the token it has for its API'
 
@@ -18,14 +18,14 @@ export const rfc9068: readonly Row[] = [
     section: '2.1',
     level: 'RECOMMENDED',
     requirement: 'asymmetric signatures',
-    test: 'jwks › an access token is one that jose verifies with nothing but the JWK Set (*, RFC 9068 §4)',
+    test: 'keys › jwks › an access token is one that jose verifies with nothing but the JWK Set (*, RFC 9068 §4)',
   },
   { section: '2.1', level: 'MUST NOT', requirement: 'alg none', test: noneAndHmac },
   {
     section: '2.1',
     level: 'MUST',
     requirement: 'RS256 is supported',
-    test: 'keys › *: what is signed verifies here, and with jose from the JWK Set alone',
+    test: 'keys › keys › *: what is signed verifies here, and with jose from the JWK Set alone',
   },
   { section: '2.1', level: 'MUST', requirement: '`typ` says that it is an access token', test: header },
   { section: '2.1', level: 'RECOMMENDED', requirement: '`typ` without `application/`', test: header },
@@ -43,7 +43,12 @@ export const rfc9068: readonly Row[] = [
   { section: '2.2', level: 'SHOULD', requirement: '`sub` is the client where no user is involved', test: ownClaims },
   { section: '2.2', level: 'REQUIRED', requirement: '`client_id`', test: claims },
   { section: '2.2', level: 'REQUIRED', requirement: '`iat`', test: claims },
-  { section: '2.2', level: 'REQUIRED', requirement: '`jti`', test: 'access_token › every token has a jti of its own' },
+  {
+    section: '2.2',
+    level: 'REQUIRED',
+    requirement: '`jti`',
+    test: 'oauth › access_token › every token has a jti of its own',
+  },
   {
     section: '2.2.2',
     level: 'SHOULD',
@@ -54,7 +59,7 @@ export const rfc9068: readonly Row[] = [
     section: '2.2.3',
     level: 'SHOULD',
     requirement: '`scope` where one was asked for',
-    test: 'token_endpoint › the scope granted for "read" is read (RFC 6749 §3.3)',
+    test: 'oauth › token_endpoint › the scope granted for "read" is read (RFC 6749 §3.3)',
   },
   {
     section: '2.2.3',
@@ -73,13 +78,13 @@ export const rfc9068: readonly Row[] = [
     section: '3',
     level: 'SHOULD',
     requirement: '`aud` is what `resource` asked for',
-    test: 'resource › *: one is a string (RFC 8707 §2)',
+    test: 'oauth › resource › *: one is a string (RFC 8707 §2)',
   },
   {
     section: '3',
     level: 'MUST NOT',
     requirement: 'tokens that could be read in two ways',
-    test: 'resource › *: one that the client does not have is invalid_target, and nothing is used up (RFC 8707 §2)',
+    test: 'oauth › resource › *: one that the client does not have is invalid_target, and nothing is used up (RFC 8707 §2)',
   },
   { section: '3', level: 'MUST', requirement: 'a default audience where there is no `resource`', test: ofClients },
   {
@@ -100,7 +105,7 @@ export const rfc9068: readonly Row[] = [
     section: '4',
     level: 'RECOMMENDED',
     requirement: 'access tokens can be verified without a shared secret',
-    test: 'jwks › an access token is one that jose verifies with nothing but the JWK Set (*, RFC 9068 §4)',
+    test: 'keys › jwks › an access token is one that jose verifies with nothing but the JWK Set (*, RFC 9068 §4)',
   },
   {
     section: '4',
@@ -118,7 +123,7 @@ export const rfc9068: readonly Row[] = [
     section: '4',
     level: 'MUST',
     requirement: 'another `typ` is refused',
-    test: 'user_endpoints › an access token of the type of an ID token (RFC 9068 §4) is refused',
+    test: 'http › user_endpoints › an access token of the type of an ID token (RFC 9068 §4) is refused',
   },
   {
     section: '4',
@@ -130,27 +135,27 @@ export const rfc9068: readonly Row[] = [
     section: '4',
     level: 'MUST',
     requirement: '`iss` is compared letter by letter',
-    test: 'user_endpoints › an access token of the issuer with a slash is refused',
+    test: 'http › user_endpoints › an access token of the issuer with a slash is refused',
   },
   { section: '4', level: 'MUST', requirement: 'the audience is validated', onPurpose: true, why: anyAudience },
   {
     section: '4',
     level: 'MUST',
     requirement: 'the signature is verified',
-    test: 'user_endpoints › any changed character of an access token is refused (*)',
+    test: 'http › user_endpoints › any changed character of an access token is refused (*)',
   },
   { section: '4', level: 'MUST', requirement: 'alg none is refused', test: noneAndHmac },
   {
     section: '4',
     level: 'MUST',
     requirement: 'the keys are those of the authorization server',
-    test: 'user_endpoints › an access token by the same key id of another server is refused',
+    test: 'http › user_endpoints › an access token by the same key id of another server is refused',
   },
   {
     section: '4',
     level: 'MUST',
     requirement: 'an expired token is refused',
-    test: 'user_endpoints › an access token works until the second it expires',
+    test: 'http › user_endpoints › an access token works until the second it expires',
   },
   { section: '4', level: 'MUST', requirement: 'errors are those of RFC 6750', test: badToken },
   { section: '4', level: 'MUST', requirement: 'a token that is not good is invalid_token', test: badToken },
@@ -158,7 +163,7 @@ export const rfc9068: readonly Row[] = [
     section: '4',
     level: 'SHOULD',
     requirement: 'claims about authorization are used',
-    test: 'openid › UserInfo by *: without openid it is 403 insufficient_scope with a challenge (RFC 6750 §3.1)',
+    test: 'oauth › openid › UserInfo by *: without openid it is 403 insufficient_scope with a challenge (RFC 6750 §3.1)',
   },
   { section: '5', level: 'MUST', requirement: 'different resources are different audiences', test: ofClients },
   { section: '6', level: 'MUST NOT', requirement: 'clients look into access tokens', why: bindsClients },

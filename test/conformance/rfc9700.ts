@@ -4,13 +4,13 @@ import { bindsClients, bindsResourceServers, noAuthorizationEndpoint, type Row, 
 const noRedirect =
   'conformance › rfc9700 › no answer is a redirect, whatever address a request names (RFC 9700 §2.1, §4.11.2, §4.12)'
 const reuse =
-  'refresh_token › reusing a superseded refresh token revokes the session, current token and access token too (RFC 9700 §4.14.2)'
-const ofResource = 'resource › *: one is a string (RFC 8707 §2)'
+  'oauth › refresh_token › reusing a superseded refresh token revokes the session, current token and access token too (RFC 9700 §4.14.2)'
+const ofResource = 'oauth › resource › *: one is a string (RFC 8707 §2)'
 const noSender =
   'access tokens are bearer tokens: they live for minutes and are for one audience, and their session can be ended at once'
 const clientNames =
   'conformance › rfc9068 › no client id can be taken for the sub of a user (RFC 9068 §5, RFC 9700 §4.15.1)'
-const noFraming = 'headers › a page has every header that Helmet sets, and each is Helmet’s or stricter'
+const noFraming = 'http › headers › a page has every header that Helmet sets, and each is Helmet’s or stricter'
 const noMessages = 'nothing is sent by postMessage'
 
 export const rfc9700: readonly Row[] = [
@@ -59,7 +59,7 @@ export const rfc9700: readonly Row[] = [
     section: '2.3',
     level: 'SHOULD',
     requirement: 'a token can do no more than it has to',
-    test: 'token_endpoint › the scope granted for "read" is read (RFC 6749 §3.3)',
+    test: 'oauth › token_endpoint › the scope granted for "read" is read (RFC 6749 §3.3)',
   },
   {
     section: '2.3',
@@ -77,7 +77,7 @@ export const rfc9700: readonly Row[] = [
     section: '2.3',
     level: 'SHOULD',
     requirement: 'access tokens are for certain resources and actions',
-    test: 'refresh_token › a wider scope than was granted at sign-in is invalid_scope and does not use the token up (RFC 6749 §6)',
+    test: 'oauth › refresh_token › a wider scope than was granted at sign-in is invalid_scope and does not use the token up (RFC 6749 §6)',
   },
   {
     section: '2.4',
@@ -96,7 +96,7 @@ export const rfc9700: readonly Row[] = [
     section: '2.5',
     level: 'RECOMMENDED',
     requirement: 'clients authenticate by keys',
-    test: 'client_assertion › * authenticates, whether or not the assertion and the key have a kid (RFC 7515 §4.1.4)',
+    test: 'clients › client_assertion › * authenticates, whether or not the assertion and the key have a kid (RFC 7515 §4.1.4)',
   },
   {
     section: '2.6',
@@ -141,7 +141,7 @@ export const rfc9700: readonly Row[] = [
     section: '4.3.2',
     level: 'MUST NOT',
     requirement: 'access tokens in a query',
-    test: 'user_endpoints › * * with the token in the query string is invalid_request (RFC 6750 §2.3, §5.3)',
+    test: 'http › user_endpoints › * * with the token in the query string is invalid_request (RFC 6750 §2.3, §5.3)',
   },
   { section: '4.4.2', level: 'MUST', requirement: 'clients prevent mix-up', why: bindsClients },
   { section: '4.4.2.1', level: 'MUST', requirement: 'clients compare the issuer', why: bindsClients },
@@ -208,7 +208,7 @@ export const rfc9700: readonly Row[] = [
     section: '4.13',
     level: 'MUST',
     requirement: 'headers that a proxy sets cannot come from elsewhere',
-    test: 'caller › X-Forwarded-For of a peer that is not among the proxies is ignored and logged',
+    test: 'http › caller › X-Forwarded-For of a peer that is not among the proxies is ignored and logged',
   },
   {
     section: '4.13',
@@ -220,13 +220,13 @@ export const rfc9700: readonly Row[] = [
     section: '4.14.2',
     level: 'MUST',
     requirement: 'who gets refresh tokens is decided for each client',
-    test: 'token_endpoint › a client without the refresh_token grant gets no refresh token, and its session ends with the access token',
+    test: 'oauth › token_endpoint › a client without the refresh_token grant gets no refresh token, and its session ends with the access token',
   },
   {
     section: '4.14.2',
     level: 'MUST',
     requirement: 'refresh tokens are bound to scope and resources',
-    test: 'resource › a sign-in narrows the session: no refresh goes beyond it (RFC 8707 §2.2)',
+    test: 'oauth › resource › a sign-in narrows the session: no refresh goes beyond it (RFC 8707 §2.2)',
   },
   {
     section: '4.14.2',
@@ -238,13 +238,13 @@ export const rfc9700: readonly Row[] = [
     section: '4.14.2',
     level: 'MUST',
     requirement: 'a refresh token that says what it belongs to cannot be changed',
-    test: 'refresh_token_codec › property: any changed, added or removed character is refused',
+    test: 'sessions › refresh_token_codec › property: any changed, added or removed character is refused',
   },
   {
     section: '4.14.2',
     level: 'SHOULD',
     requirement: 'refresh tokens expire that are not used',
-    test: 'refresh_token › a session that is not refreshed for the idle lifetime ends; each refresh begins it anew',
+    test: 'oauth › refresh_token › a session that is not refreshed for the idle lifetime ends; each refresh begins it anew',
   },
   {
     section: '4.15.1',
@@ -256,7 +256,7 @@ export const rfc9700: readonly Row[] = [
     section: '4.15.1',
     level: 'MUST',
     requirement: 'tokens of clients and of users are told apart',
-    test: 'client_credentials › its access token has the client as sub, and no sid, auth_time or amr (RFC 9068 §2.2)',
+    test: 'oauth › client_credentials › its access token has the client as sub, and no sid, auth_time or amr (RFC 9068 §2.2)',
   },
   { section: '4.16', level: 'MUST', requirement: 'clickjacking is prevented', test: noFraming },
   { section: '4.16', level: 'SHOULD', requirement: 'Content Security Policy', test: noFraming },
