@@ -26,12 +26,12 @@ export type ClosedConnections = { stalled: number; unread: number; idle: number;
 /** Descriptors for the database, the log and what is read or fetched now and then. */
 const reservedFiles = 64
 /** More than a machine should have to hold in memory for one process: some 10 KB each. */
-const mostConnections = 16_384
+const maxConnections = 16_384
 
 export function connectionLimits(): ConnectionLimits {
   const files = openFilesLimit()
   return {
-    connections: Math.min(mostConnections, Math.max(files - reservedFiles, files / 2)),
+    connections: Math.min(maxConnections, Math.max(files - reservedFiles, files / 2)),
     stall: 30_000,
     unread: 64 * 1024 * 1024,
     pipelined: 32,
