@@ -112,7 +112,7 @@ export function writeSecretFile(path: string, secrets: readonly string[]): void 
 }
 
 /** A rename is on disk when its folder is. */
-export function syncFolder(folder: string): void {
+function syncFolder(folder: string): void {
   const descriptor = openSync(folder, 'r')
   fsyncSync(descriptor)
   closeSync(descriptor)

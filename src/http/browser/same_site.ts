@@ -8,7 +8,7 @@ import type { Context } from '../context.ts'
 import { wantsPage } from './pages.ts'
 
 /** True as well for what is no browser: it sends neither header, and no cookie but its own. */
-export function isFromHere(ctx: Context, issuer: string): boolean {
+function isFromHere(ctx: Context, issuer: string): boolean {
   const site = ctx.get('Sec-Fetch-Site')
   if (site !== '') return site === 'same-origin' || site === 'none'
   const origin = ctx.get('Origin')
