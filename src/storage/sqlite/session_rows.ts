@@ -19,8 +19,17 @@ export function createSessionRows(db: Orm) {
     insert: (session: Session) => writes.insert.run(sessionRow(session)),
     /** @param before as the row is; undefined where that is not known */
     update(session: Session, before: Session | undefined) {
-      const isOrdinary = before !== undefined && differsByRefreshOnly(before, session)
-      return (isOrdinary ? writes.updateRefreshed : writes.update).run(sessionRow(session))
+      if (before === undefined || !differsByRefreshOnly(before, session)) return writes.update.run(sessionRow(session))
+      return writes.updateRefreshed.run({
+        id: session.id,
+        generation: session.generation,
+        parentGeneration: session.parentGeneration,
+        rotatedAt: session.rotatedAt,
+        lastSeenAt: session.lastSeenAt,
+        idleExpiresAt: session.idleExpiresAt,
+        revokedAt: session.revokedAt ?? null,
+        revokedReason: session.revokedReason ?? null,
+      })
     },
     /** Unless it was seen meanwhile. @returns how many were removed */
     remove: (session: Pick<Session, 'id' | 'lastSeenAt'>) => writes.remove.run(session).changes,
