@@ -103,7 +103,7 @@ test('a database that is replaced by a backup is used without a restart, and nob
   await until(() => server.log.some(({ why }) => why === 'the file was replaced'))
 
   t.is(await isReady(), 200)
-  // Sign-ins and logouts after the backup are lost, as the README says. Those who were signed in before have newer tokens now.
+  // Sign-ins and logouts after the backup are lost, as docs/operating.md says. Those who were signed in before have newer tokens now.
   const living = sessionsOf(file, fleet.promisedAt().living)
   t.true(living.length > 0)
   t.deepEqual(await refusedRefreshes(server.url, living), [])
