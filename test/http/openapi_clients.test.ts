@@ -18,18 +18,18 @@ const generators: [name: string, args: readonly string[], send: string][] = [
   [
     'swagger-typescript-api',
     ['swagger-typescript-api/dist/cli.mjs', 'generate', '-p', 'openapi.json', '-o', 'client', '-n', 'api.ts'],
-    "import { Api } from '../client/api.ts'\nconst send = new Api().token.token",
+    "import { Api } from './client/api.ts'\nconst send = new Api().token.token",
   ],
-  ['oazapfts', ['oazapfts/dist/cli.js', 'openapi.json', 'client.ts'], "import { token as send } from '../client.ts'"],
+  ['oazapfts', ['oazapfts/dist/cli.js', 'openapi.json', 'client.ts'], "import { token as send } from './client.ts'"],
   [
     'openapi-typescript-codegen',
     ['openapi-typescript-codegen/bin/index.js', '--input', 'openapi.json', '--output', 'client', '--useUnionTypes'],
-    "import { TokensService } from '../client/index.ts'\nconst send = TokensService.token",
+    "import { TokensService } from './client/index.ts'\nconst send = TokensService.token",
   ],
   [
     'ng-openapi-gen',
     ['ng-openapi-gen/lib/index.js', '--input', 'openapi.json', '--output', 'client'],
-    "import type { Token$Params } from '../client/fn/tokens/token.ts'\nconst send = (_: Token$Params['body']) => {}",
+    "import type { Token$Params } from './client/fn/tokens/token.ts'\nconst send = (_: Token$Params['body']) => {}",
   ],
 ]
 
