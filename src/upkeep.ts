@@ -8,6 +8,7 @@ import { addSigningKey } from './keys/rotation.ts'
 import { keyState, publicationLead } from './keys/signing_key.ts'
 import type { Deps } from './oauth/deps.ts'
 import { openKeys } from './secret_file.ts'
+import { endCrowdedOut } from './sessions/end.ts'
 import type { Session } from './sessions/session.ts'
 import { crowdedOut } from './sessions/session_limit.ts'
 import { importTimeout } from './users/storage.ts'
@@ -145,10 +146,7 @@ async function endCrowd({ storage, config, now }: CrowdDeps, userId: string) {
     const following = page.length < crowdBatch ? [] : await read(page.at(-1)!.id)
     const all = [...kept, ...page]
     const { ended, forgotten } = crowdedOut(all, config.sessionLimit, now())
-    for (const [clientId, ofClient] of Map.groupBy(ended, session => session.clientId)) {
-      const about = { userId, clientId, detail: 'session_limit' }
-      await storage.removeSessions(ofClient, auditEvent('session.revoked', now(), {}, about))
-    }
+    await endCrowdedOut({ storage, now }, ended)
     await storage.removeSessions(forgotten)
     const gone = new Set([...ended, ...forgotten])
     kept = all.filter(session => !gone.has(session))

@@ -175,6 +175,13 @@ test('a circle would be found', t => {
   )
 })
 
+test('one place begins a session, whatever the way in was, and one place ends sessions', t => {
+  t.deepEqual(filesWith(/\bstorage\.createSession\(/), ['src/sessions/begin.ts'])
+  t.deepEqual(filesWith(/\bstorage\.revokeSessions\(/), ['src/sessions/end.ts'])
+  const worded = filesWith(/auditEvent\(\s*'session\./)
+  t.deepEqual(worded, ['src/sessions/begin.ts', 'src/sessions/end.ts'])
+})
+
 test('only the settings read the environment; the command line looks whether to show stack traces', t => {
   t.deepEqual(filesWith(/\bprocess\.env\b/).toSorted(), ['src/cli.ts', 'src/config.ts'])
 })
