@@ -18,7 +18,7 @@ const username = 'admin'
  */
 export async function bootstrap(
   { storage, passwords, now, randomBytes }: Pick<Deps, 'storage' | 'passwords' | 'now' | 'randomBytes'>,
-  { databaseFile }: Pick<Config, 'databaseFile'>,
+  { database }: Pick<Config, 'database'>,
   url: string,
   terminal: { write: (text: string) => void } | undefined,
 ): Promise<string | undefined> {
@@ -48,7 +48,7 @@ export async function bootstrap(
     return undefined
   }
   // Before the user exists: a crash between the two leaves a file without a user, never a user without a password.
-  const file = firstSignInFile(databaseFile)
+  const file = firstSignInFile(database)
   writeWhole(file, text)
   return (await storage.bootstrap(client, user, event)) ? file : undefined
 }

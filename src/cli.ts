@@ -12,7 +12,7 @@ import { sessionCommand } from './cli/session.ts'
 import { userCommand } from './cli/user.ts'
 import { ConfigError, readConfig, readEnvironment } from './config.ts'
 import { printableLines } from './printable.ts'
-import { openSqliteStorage } from './storage/sqlite/sqlite.ts'
+import { openStorage } from './storage/open.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 
@@ -43,8 +43,7 @@ program
   .description('bring the database up to date; serving does so by itself')
   .option('--json', 'print one JSON document')
   .action(async (options: { json?: true }) => {
-    const { databaseFile } = readConfig(readEnvironment())
-    const { storage, migrated } = openSqliteStorage(databaseFile)
+    const { storage, migrated } = await openStorage(readConfig(readEnvironment()).database)
     await storage.close()
     output(options, { migrated }, migrated === 0 ? 'the database is up to date' : `${migrated} migrations applied`)
   })

@@ -12,13 +12,14 @@ import type { OAuthConfig } from './oauth/deps.ts'
 import { isAudience } from './oauth/resource.ts'
 import { printableBrief } from './printable.ts'
 import { readSmallFile } from './small_file.ts'
+import type { DatabaseSetting } from './storage/open.ts'
 import { type ThrottleSettings, throttleSettings } from './throttle/settings.ts'
 import type { PasswordHashing } from './users/password.ts'
 
 export type Config = Readonly<{
   host: string
   port: number
-  databaseFile: string
+  database: DatabaseSetting
   secret: MasterSecretSource
   bootstrap: boolean
   corsOrigins: readonly string[]
@@ -84,7 +85,7 @@ export const settings = {
     takes: 'file:PATH',
     // A PostgreSQL URL can hold a password, and operators may try one here.
     secret: true,
-    parse: text => /^file:(?:\/\/(?=\/))?((?!:|\/\/)[^?#]+)$/.exec(text)?.[1],
+    parse: parseDatabase,
   }),
   LATCHKEY_SECRET: defineSetting({
     default: '',
@@ -252,12 +253,12 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   }
   const optional = <N extends SettingName>(name: N): SettingValue<N> | undefined => read(name)
 
-  const databaseFile = read('LATCHKEY_DATABASE_URL')
+  const database = read('LATCHKEY_DATABASE_URL')
   const config: Config = {
     host: read('LATCHKEY_HOST'),
     port: read('LATCHKEY_PORT'),
-    databaseFile,
-    secret: secretSource(optional('LATCHKEY_SECRET'), optional('LATCHKEY_SECRET_FILE'), databaseFile),
+    database,
+    secret: secretSource(optional('LATCHKEY_SECRET'), optional('LATCHKEY_SECRET_FILE'), database),
     bootstrap: read('LATCHKEY_BOOTSTRAP') === 'on',
     corsOrigins: optional('LATCHKEY_CORS_ORIGINS') ?? [],
     signingAlg: read('LATCHKEY_SIGNING_ALG'),
@@ -323,10 +324,15 @@ export function readEnvironment(): Record<string, string | undefined> {
   return { ...readEnvFile(), ...process.env }
 }
 
-function secretSource(value: string | undefined, file: string | undefined, databaseFile: string): MasterSecretSource {
+/** @param database undefined where its setting cannot be used */
+function secretSource(
+  value: string | undefined,
+  file: string | undefined,
+  database: DatabaseSetting | undefined,
+): MasterSecretSource {
   if (value !== undefined) return { kind: 'value', text: value }
   if (file !== undefined) return { kind: 'file', path: file }
-  return { kind: 'beside_database', path: join(dirname(databaseFile ?? '.'), 'secret') }
+  return { kind: 'beside_database', path: join(dirname(database?.path ?? '.'), 'secret') }
 }
 
 function isFixed(name: string): name is keyof typeof fixed {
@@ -337,6 +343,11 @@ function suggestion(name: string): string {
   const words = name.split('_').slice(1)
   const near = Object.keys(settings).filter(known => words.length > 0 && words.every(word => known.includes(word)))
   return near.length > 0 ? `; did you mean ${near.join(' or ')}?` : ''
+}
+
+function parseDatabase(text: string): DatabaseSetting | undefined {
+  const path = /^file:(?:\/\/(?=\/))?((?!:|\/\/)[^?#]+)$/.exec(text)?.[1]
+  return path === undefined ? undefined : { kind: 'file', path }
 }
 
 function parseInteger(text: string, min: number, max: number): number | undefined {

@@ -12,7 +12,7 @@ import { type ClosedConnections, connectionLimits, serveWithin } from './http/co
 import { createLog } from './log.ts'
 import { looseFiles, openKeys, openSigningKeys, privateFiles, readMasterSecrets } from './secret_file.ts'
 import { createSink } from './sink.ts'
-import { openSqliteStorage } from './storage/sqlite/sqlite.ts'
+import { openStorage } from './storage/open.ts'
 import { lowerPoolPriority, now, randomBytes } from './system.ts'
 import { createThrottle } from './throttle/throttle.ts'
 import { learnHashKinds, noteMasterSecret, startUpkeep } from './upkeep.ts'
@@ -43,9 +43,7 @@ const lastLinesLimit = 1000
  */
 export async function serve(config: Config, isOrphan?: () => boolean): Promise<void> {
   const { log, flush } = createLog(config.logLevel)
-  const { storage, migrated } = openSqliteStorage(config.databaseFile, why =>
-    log.warn({ why }, 'database opened again'),
-  )
+  const { storage, migrated } = await openStorage(config.database, why => log.warn({ why }, 'database opened again'))
   if (migrated > 0) log.info({ migrated }, 'database migrated')
   const stop = waitForSignals(isOrphan)
   const server = createServer(httpLimits)

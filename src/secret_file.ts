@@ -18,6 +18,7 @@ import { createMasterSecret, type MasterSecrets, parseMasterSecrets } from './ke
 import { addSigningKey } from './keys/rotation.ts'
 import { keyState, newAlgLead, type SigningAlg, type SigningKey } from './keys/signing_key.ts'
 import { readSmallFile } from './small_file.ts'
+import type { DatabaseSetting } from './storage/open.ts'
 import type { Storage } from './storage/storage.ts'
 import { now, randomBytes } from './system.ts'
 
@@ -127,15 +128,15 @@ export function looseFiles(paths: readonly string[]): { file: string; mode: stri
 }
 
 /** The files of a deployment that hold what is nobody else's business. */
-export function privateFiles({ databaseFile, secret }: Pick<Config, 'databaseFile' | 'secret'>): string[] {
-  const files = ['', '-wal', '-shm'].map(suffix => databaseFile + suffix)
+export function privateFiles({ database, secret }: Pick<Config, 'database' | 'secret'>): string[] {
+  const files = ['', '-wal', '-shm'].map(suffix => database.path + suffix)
   if (readEnvFile().LATCHKEY_SECRET !== undefined) files.push(envFile)
-  return [...files, ...(secret.kind === 'value' ? [] : [secret.path]), firstSignInFile(databaseFile)]
+  return [...files, ...(secret.kind === 'value' ? [] : [secret.path]), firstSignInFile(database)]
 }
 
 /** Where the first start writes the first password when nobody watches. */
-export function firstSignInFile(databaseFile: string): string {
-  return join(dirname(databaseFile), 'first-sign-in')
+export function firstSignInFile(database: DatabaseSetting): string {
+  return join(dirname(database.path), 'first-sign-in')
 }
 
 function readSecretFile(path: string): string | undefined {

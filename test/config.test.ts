@@ -21,7 +21,7 @@ test('an empty environment gives the defaults', t => {
   t.deepEqual(config, {
     host: '127.0.0.1',
     port: 3000,
-    databaseFile: 'data/latchkey.db',
+    database: { kind: 'file', path: 'data/latchkey.db' },
     secret: { kind: 'beside_database', path: 'data/secret' },
     bootstrap: true,
     corsOrigins: [],
@@ -77,8 +77,8 @@ const good: [Environment, Partial<Config>][] = [
   [{ LATCHKEY_HOST: '::1' }, { host: '::1' }],
   [{ LATCHKEY_PORT: '0' }, { port: 0 }],
   [{ LATCHKEY_PORT: '65535' }, { port: 65_535 }],
-  [{ LATCHKEY_DATABASE_URL: 'file:/srv/latchkey.db' }, { databaseFile: '/srv/latchkey.db' }],
-  [{ LATCHKEY_DATABASE_URL: 'file:///srv/latchkey.db' }, { databaseFile: '/srv/latchkey.db' }],
+  [{ LATCHKEY_DATABASE_URL: 'file:/srv/latchkey.db' }, { database: { kind: 'file', path: '/srv/latchkey.db' } }],
+  [{ LATCHKEY_DATABASE_URL: 'file:///srv/latchkey.db' }, { database: { kind: 'file', path: '/srv/latchkey.db' } }],
   [{ LATCHKEY_BOOTSTRAP: 'off' }, { bootstrap: false }],
   [{ LATCHKEY_BOOTSTRAP: 'on' }, { bootstrap: true }],
   [

@@ -3,8 +3,7 @@ import { Command } from 'commander'
 import { actorEvent } from '../admin/deps.ts'
 import { readConfig, readEnvironment } from '../config.ts'
 import { printable } from '../printable.ts'
-import { backupSqlite } from '../storage/sqlite/file.ts'
-import { openSqliteStorage } from '../storage/sqlite/sqlite.ts'
+import { openStorage } from '../storage/open.ts'
 import { now } from '../system.ts'
 import { operator, output } from './run.ts'
 
@@ -16,9 +15,10 @@ export function backupCommand(): Command {
     )
     .option('--json', 'print one JSON document')
     .action(async (file: string, options: { json?: true }) => {
-      const { databaseFile } = readConfig(readEnvironment())
-      const bytes = await backupSqlite(databaseFile, file)
-      const { storage } = openSqliteStorage(databaseFile)
+      const { database } = readConfig(readEnvironment())
+      const { backupSqlite } = await import('../storage/sqlite/file.ts')
+      const bytes = await backupSqlite(database.path, file)
+      const { storage } = await openStorage(database)
       try {
         await storage.addAuditEvents([actorEvent(operator(), 'backup.created', now(), { detail: file })])
       } finally {

@@ -1,5 +1,5 @@
 /** `latchkey doctor`: looks at everything that a deployment needs, changes nothing, and says what to do. */
-import { existsSync, statfsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Command } from 'commander'
 import { masterSecretOfDigest } from '../clients/client_secret.ts'
@@ -8,27 +8,14 @@ import { openSigningKey } from '../keys/jws.ts'
 import type { MasterSecrets } from '../keys/master_secret.ts'
 import { keyState } from '../keys/signing_key.ts'
 import { firstSignInFile, looseFiles, needsNoSecret, privateFiles, readMasterSecrets } from '../secret_file.ts'
-import { inspectSqlite } from '../storage/sqlite/file.ts'
-import { openSqliteStorage } from '../storage/sqlite/sqlite.ts'
+import { openStorage } from '../storage/open.ts'
 import type { Storage } from '../storage/storage.ts'
 import { now } from '../system.ts'
+import { type Finding, failed, ok, warning } from './findings.ts'
 import { formatTime, output, table } from './run.ts'
-
-type Finding = Readonly<{
-  check: string
-  /** `warning`: works, and should not stay so. */
-  state: 'ok' | 'warning' | 'failed'
-  found: string
-  /** What to do about it. */
-  advice?: string
-}>
 
 /** Seconds: what clocks of one network differ by at most. */
 const clockTolerance = 60
-/** Bytes that a disk should have left. */
-const minSpace = 256 * 2 ** 20
-/** Bytes. SQLite keeps its journal near 4 MiB where nobody holds an old snapshot. */
-const maxJournal = 256 * 2 ** 20
 
 export function doctorCommand(): Command {
   return new Command('doctor')
@@ -48,51 +35,17 @@ export function doctorCommand(): Command {
 }
 
 async function examine(config: Config): Promise<Finding[]> {
-  const { databaseFile: file } = config
-  if (!existsSync(file)) {
-    return [failed('database', `there is no ${file}`, 'start the server once, or set LATCHKEY_DATABASE_URL')]
-  }
-  if (!statSync(file).isFile()) return [failed('database', `${file} is no file`, 'set LATCHKEY_DATABASE_URL to one')]
-  const database = examineDatabase(file)
-  const files = [...examineFiles(config), ...examineSpace(file)]
+  const { examineFile } = await import('./doctor_file.ts')
+  const { database, place } = examineFile(config.database.path)
+  const files = [...examineFiles(config), ...place]
   // What cannot be read, or is of another version, has nothing more to tell.
   if (database.some(({ state }) => state !== 'ok')) return [...database, ...files]
-  const { storage } = openSqliteStorage(file)
+  const { storage } = await openStorage(config.database)
   try {
     return [...database, ...(await examineSecrets(config, storage)), ...files, await examineClock(storage)]
   } finally {
     await storage.close()
   }
-}
-
-function examineDatabase(file: string): Finding[] {
-  try {
-    const { damage, pending, isNewer } = inspectSqlite(file)
-    const integrity =
-      damage.length === 0
-        ? ok('database', file)
-        : failed(
-            'database',
-            `damaged: ${damage[0]}${damage.length > 1 ? `, and ${damage.length - 1} more` : ''}`,
-            'stop the server, keep a copy of the file, restore the last backup',
-          )
-    if (isNewer) return [integrity, failed('migrations', 'of a newer latchkey', 'run that version')]
-    if (pending > 0) {
-      const found = `${pending} ${pending === 1 ? 'is' : 'are'} missing`
-      return [integrity, warning('migrations', found, 'run latchkey migrate, or start the server, which does it')]
-    }
-    return [integrity, ok('migrations', 'up to date')]
-  } catch (error) {
-    const { message, code } = error as Error & { code?: string }
-    return [failed('database', message, adviceOn(code))]
-  }
-}
-
-/** @param code of SQLite, for a file that it could not look into */
-function adviceOn(code = ''): string {
-  if (/^SQLITE_(?:NOTADB|CORRUPT)/.test(code)) return 'restore the last backup'
-  if (code.startsWith('SQLITE_BUSY')) return 'another program holds it: end that one and ask again'
-  return 'look at the owners and modes of the file and its folder'
 }
 
 async function examineSecrets(config: Config, storage: Storage): Promise<Finding[]> {
@@ -116,9 +69,9 @@ async function examineSecrets(config: Config, storage: Storage): Promise<Finding
   ]
 }
 
-function examineSecret({ secret: source, databaseFile }: Config, secrets: MasterSecrets): Finding {
+function examineSecret({ secret: source, database }: Config, secrets: MasterSecrets): Finding {
   const names = secrets.map(({ name }) => name).join(', ')
-  if (source.kind !== 'value' && dirname(resolve(source.path)) === dirname(resolve(databaseFile))) {
+  if (source.kind !== 'value' && dirname(resolve(source.path)) === dirname(resolve(database.path))) {
     const found = `${names} is in the folder of the database`
     return warning(
       'master secret',
@@ -174,28 +127,10 @@ function examineFiles(config: Config): Finding[] {
           loose.map(({ file, mode }) => `${file} has ${mode}`).join(', '),
           `chmod 600 ${loose.map(({ file }) => file).join(' ')}`,
         )
-  const firstSignIn = firstSignInFile(config.databaseFile)
+  const firstSignIn = firstSignInFile(config.database)
   if (!existsSync(firstSignIn)) return [modes]
   const advice = 'sign in, change the password and remove the file'
   return [modes, warning('first password', `it is still in ${firstSignIn}`, advice)]
-}
-
-function examineSpace(file: string): Finding[] {
-  const { bavail, bsize } = statfsSync(dirname(resolve(file)))
-  const free = bavail * bsize
-  const journal = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0
-  const space =
-    free < minSpace
-      ? warning(
-          'disk',
-          `${toMegabytes(free)} MB are free`,
-          'a full disk is 503 for every sign-in and refresh; make room',
-        )
-      : ok('disk', `${toMegabytes(free)} MB are free`)
-  if (journal <= maxJournal) return [space]
-  const advice =
-    'something reads the database without an end, or a backup runs; it shrinks when the server is restarted'
-  return [space, warning('journal', `${toMegabytes(journal)} MB`, advice)]
 }
 
 /** A clock that is ahead cannot be told from here; one that was set back can. */
@@ -207,9 +142,3 @@ async function examineClock(storage: Storage): Promise<Finding> {
   const found = `it is ${formatTime(now())}, and the database has something of ${formatTime(latest)}`
   return warning('clock', found, 'set the clock by NTP; sessions live on, tokens are off by the difference')
 }
-
-const toMegabytes = (bytes: number) => Math.floor(bytes / 1e6)
-
-const ok = (check: string, found: string): Finding => ({ check, state: 'ok', found })
-const warning = (check: string, found: string, advice: string): Finding => ({ check, state: 'warning', found, advice })
-const failed = (check: string, found: string, advice: string): Finding => ({ check, state: 'failed', found, advice })

@@ -12,7 +12,7 @@ import { type Config, readConfig, readEnvironment } from '../config.ts'
 import { formatJson, printable, printableBrief, printableLines } from '../printable.ts'
 import { readMasterSecrets } from '../secret_file.ts'
 import { isFile } from '../sink.ts'
-import { openSqliteStorage } from '../storage/sqlite/sqlite.ts'
+import { openStorage } from '../storage/open.ts'
 import { now, randomBytes } from '../system.ts'
 import { isTypeable } from '../text.ts'
 import { createPasswords } from '../users/password.ts'
@@ -34,7 +34,7 @@ export class OutputError extends Error {
 /** Opens the database that the settings name, runs, closes it. */
 export async function withAdmin(run: (deps: AdminDeps, config: Config) => Promise<void>): Promise<void> {
   const config = readConfig(readEnvironment())
-  const { storage } = openSqliteStorage(config.databaseFile)
+  const { storage } = await openStorage(config.database)
   const deps: AdminDeps = {
     storage,
     secrets: () => readMasterSecrets(config.secret, storage),
