@@ -7,6 +7,13 @@ import { usernameFold, usernameKey } from '../text.ts'
 import type { User } from '../users/user.ts'
 import type { auditEvents, clients, sessions, signingKeys, users } from './sqlite/schema.ts'
 
+/** A row of a table. What only one dialect has may be missing. */
+type Row<Table extends { $inferSelect: object }, Own extends keyof Table['$inferSelect']> = Omit<
+  Table['$inferSelect'],
+  Own
+> &
+  Partial<Pick<Table['$inferSelect'], Own>>
+
 export function optional<Row, T>(row: Row | undefined, convert: (row: Row) => T): T | undefined {
   return row === undefined ? undefined : convert(row)
 }
@@ -16,7 +23,7 @@ export function userFromRow({
   usernameFold: __,
   importId: ___,
   ...row
-}: typeof users.$inferSelect): User {
+}: Row<typeof users, 'importId'>): User {
   return {
     ...row,
     email: row.email ?? undefined,
@@ -36,7 +43,6 @@ export function userRow(user: User) {
     fullName: user.fullName ?? null,
     passwordHash: user.passwordHash ?? '',
     disabledAt: user.disabledAt ?? null,
-    importId: null as number | null,
   }
 }
 

@@ -1,7 +1,7 @@
 /** What every part of the storage works with: one connection, its writes, and the audit trail. */
 import type Database from 'better-sqlite3'
 import type { AuditEvent } from '../../audit/audit.ts'
-import type { drizzle } from '../drizzle.ts'
+import type { drizzle } from './drizzle.ts'
 
 /** The query builder on its connection. */
 export type Orm = ReturnType<typeof drizzle> & { $client: Database.Database }

@@ -2,7 +2,8 @@
  * The tables in SQLite. Instants and durations are integer seconds. Column names are the same in every dialect.
  * What is nullable here is `null` in a row and absent in the records of `oauth/`.
  */
-import { index, integer, isNotNull, primaryKey, sqliteTable, text } from '../drizzle.ts'
+import { isNotNull } from '../drizzle.ts'
+import { index, integer, primaryKey, sqliteTable, text } from './drizzle.ts'
 
 export const users = sqliteTable(
   'users',

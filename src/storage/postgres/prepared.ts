@@ -1,0 +1,51 @@
+/**
+ * Statements that drizzle writes once and any client runs, without a name: behind a pooler that hands a connection from transaction
+ * to transaction, a name is another client's, or nobody's. Building a query costs the node ten times what sending it does.
+ */
+import { is, Param, Placeholder } from '../drizzle.ts'
+import type { Db } from './connection.ts'
+import { drizzle } from './drizzle.ts'
+
+/** What drizzle's query builders have in common. Every value is a placeholder or stays as it is; columns are texts and whole numbers. */
+type Query = Readonly<{ toSQL: () => { sql: string; params: unknown[] } }>
+type Values = Readonly<Record<string, unknown>>
+type Client = Pick<Db, '$client'>
+
+type Select<Row> = Query & Readonly<{ _: { selectedFields: object }; execute: () => Promise<Row[]> }>
+
+/** Builds queries, and runs none. */
+export const builder = drizzle.mock()
+
+export function prepareSelect<Row>(query: Select<Row>): {
+  get: (db: Client, values: Values) => Promise<Row | undefined>
+  all: (db: Client, values: Values) => Promise<Row[]>
+} {
+  const { text, bind } = compile(query)
+  const names = Object.keys(query._.selectedFields)
+  const toRow = (cells: readonly unknown[]) => {
+    const row: Record<string, unknown> = {}
+    for (let i = 0; i < names.length; i++) row[names[i]!] = cells[i]
+    return row as Row
+  }
+  const all = async ({ $client }: Client, values: Values) => {
+    const { rows } = await $client.query<unknown[]>({ text, values: bind(values), rowMode: 'array' })
+    return rows.map(toRow)
+  }
+  return { all, get: async (db, values) => (await all(db, values))[0] }
+}
+
+/** Of an insert, update or delete: answers how many rows it changed. */
+export function prepareRun(query: Query): { run: (db: Client, values: Values) => Promise<number> } {
+  const { text, bind } = compile(query)
+  return { run: async ({ $client }, values) => (await $client.query({ text, values: bind(values) })).rowCount ?? 0 }
+}
+
+function compile(query: Query): { text: string; bind: (values: Values) => unknown[] } {
+  const { sql, params } = query.toSQL()
+  const given = params.map(param => (is(param, Param) ? param.value : param))
+  const names = given.map(value => (is(value, Placeholder) ? value.name : undefined))
+  return {
+    text: sql,
+    bind: values => given.map((value, i) => (names[i] === undefined ? value : values[names[i]])),
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * The tables in PostgreSQL: the columns of SQLite's, with the same names, and rows of the same types. Instants and durations are
+ * whole seconds. What is looked up or put in order by its bytes, as in SQLite, is `COLLATE "C"`: the order is the same on every
+ * machine, and no index breaks when a system brings other rules for a language.
+ */
+import { isNotNull } from '../drizzle.ts'
+import { bigint, customType, index, integer, pgTable, primaryKey, text } from './drizzle.ts'
+
+const key = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' })
+/** Seconds, or a number that counts up: both go beyond 32 bits some day. */
+const whole = (name: string) => bigint(name, { mode: 'number' })
+
+export const users = pgTable(
+  'users',
+  {
+    id: key('id').primaryKey(),
+    username: text('username').notNull(),
+    /** The form in which usernames are looked up: NFC, without case. */
+    usernameKey: key('username_key').notNull().unique('users_username_key'),
+    email: text('email'),
+    fullName: text('full_name'),
+    /** '' for a user without a password. */
+    passwordHash: text('password_hash').notNull(),
+    /** Raised by everything that invalidates a verified password: a new password, disabling. */
+    credentialVersion: integer('credential_version').notNull(),
+    createdAt: whole('created_at').notNull(),
+    disabledAt: whole('disabled_at'),
+    /** The form in which a new username must be free, where it is another: NFKC, without case and what nobody sees. Not unique: older names were not compared in it. */
+    usernameFold: key('username_fold'),
+  },
+  table => [index('users_username_fold').on(table.usernameFold).where(isNotNull(table.usernameFold))],
+)
+
+export const clients = pgTable('clients', {
+  id: key('id').primaryKey(),
+  /** Space-separated; every method that the client may use. */
+  authenticationMethods: text('authentication_methods').notNull(),
+  /** Space-separated, newest first; null for a client without a secret. */
+  secretDigests: text('secret_digest'),
+  /** JWK Set, JSON. */
+  jwks: text('jwks'),
+  jwksUri: text('jwks_uri'),
+  /** Space-separated grant types. */
+  grantTypes: text('grant_types').notNull(),
+  /** Space-separated scope values that the client may be granted. */
+  scope: text('scope').notNull(),
+  /** Space-separated; null for the server's own. */
+  audience: text('audience'),
+  /** Space-separated; null for all. */
+  resources: text('resources'),
+  accessTokenLifetime: whole('access_token_lifetime'),
+  refreshIdleLifetime: whole('refresh_idle_lifetime'),
+  refreshAbsoluteLifetime: whole('refresh_absolute_lifetime'),
+  /** Space-separated. */
+  corsOrigins: text('cors_origins'),
+  createdAt: whole('created_at').notNull(),
+  disabledAt: whole('disabled_at'),
+})
+
+/**
+ * A fifth of each page stays free (`fillfactor`, in a migration), and nothing that changes at a rotation is in an index: a rotated
+ * row finds room in its page, and no index grows.
+ */
+export const sessions = pgTable(
+  'sessions',
+  {
+    id: key('id').primaryKey(),
+    userId: key('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    clientId: key('client_id')
+      .notNull()
+      .references(() => clients.id, { onDelete: 'cascade' }),
+    scope: text('scope').notNull(),
+    /** Space-separated; empty for the server's own. */
+    audience: text('audience').notNull(),
+    generation: whole('generation').notNull(),
+    parentGeneration: whole('parent_generation').notNull(),
+    rotatedAt: whole('rotated_at').notNull(),
+    createdAt: whole('created_at').notNull(),
+    authTime: whole('auth_time').notNull(),
+    /** Space-separated, RFC 8176. */
+    amr: text('amr').notNull(),
+    lastSeenAt: whole('last_seen_at').notNull(),
+    idleExpiresAt: whole('idle_expires_at').notNull(),
+    expiresAt: whole('expires_at').notNull(),
+    revokedAt: whole('revoked_at'),
+    revokedReason: text('revoked_reason'),
+    device: text('device'),
+    ip: text('ip'),
+    userAgent: text('user_agent'),
+    seenBeforeAt: whole('seen_before_at'),
+    /** null where it is the same. */
+    ipBefore: text('ip_before'),
+    userAgentBefore: text('user_agent_before'),
+    retriedElsewhereAt: whole('retried_elsewhere_at'),
+    oldestGeneration: whole('oldest_generation'),
+  },
+  table => [
+    // In the order of a user's sign-ins.
+    index('sessions_user_id').on(table.userId, table.createdAt, table.id),
+    index('sessions_client_id').on(table.clientId),
+  ],
+)
+
+export const signingKeys = pgTable('signing_keys', {
+  /** RFC 7638 thumbprint. */
+  kid: key('kid').primaryKey(),
+  alg: text('alg').notNull(),
+  /** JWK Set member, JSON, public members only. */
+  publicJwk: text('public_jwk').notNull(),
+  /** Compact JWE of the private JWK, under a key derived from the master secret. */
+  privateJwe: text('private_jwe').notNull(),
+  createdAt: whole('created_at').notNull(),
+  activatesAt: whole('activates_at').notNull(),
+})
+
+/** Since when servers make tokens under a master secret, by its name. */
+export const masterSecrets = pgTable('master_secrets', {
+  name: key('name').primaryKey(),
+  usedSince: whole('used_since').notNull(),
+})
+
+/** Consumed identifiers of what counts once, until they expire anyway: those of client assertions, those of revoked access tokens. */
+export const consumedIds = pgTable(
+  'remembered_ids',
+  {
+    id: key('id').primaryKey(),
+    expiresAt: whole('expires_at').notNull(),
+  },
+  table => [index('remembered_ids_expires_at').on(table.expiresAt)],
+)
+
+/** Failed attempts that are not forgotten yet. `id` is a digest under the master secret: no name that was typed is here. */
+export const attemptCounters = pgTable(
+  'attempt_counters',
+  {
+    id: key('id').primaryKey(),
+    emptyAt: whole('empty_at').notNull(),
+    readyAt: whole('ready_at').notNull(),
+    /** The later of the two: when the row means nothing any more. */
+    expiresAt: whole('expires_at').notNull(),
+  },
+  table => [index('attempt_counters_expires_at').on(table.expiresAt)],
+)
+
+/** From where users and clients were let in before; digests under the master secret. */
+export const knownNetworks = pgTable(
+  'known_networks',
+  {
+    who: key('who').notNull(),
+    network: key('network').notNull(),
+    expiresAt: whole('expires_at').notNull(),
+  },
+  table => [
+    primaryKey({ columns: [table.who, table.network] }),
+    index('known_networks_expires_at').on(table.expiresAt),
+  ],
+)
+
+/** Append-only by triggers in a migration: a row can't be changed, and only the oldest ones can go. */
+export const auditEvents = pgTable('audit_events', {
+  id: whole('id').primaryKey().generatedByDefaultAsIdentity(),
+  at: whole('at').notNull(),
+  type: key('type').notNull(),
+  userId: text('user_id'),
+  clientId: text('client_id'),
+  sessionId: text('session_id'),
+  ip: text('ip'),
+  requestId: text('request_id'),
+  detail: text('detail'),
+  /** null for one. */
+  count: whole('count'),
+})
