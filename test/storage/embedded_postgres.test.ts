@@ -1,0 +1,61 @@
+/** The PostgreSQL that the tests bring along: true to production where that matters, and gone with the run. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
+import test from 'ava'
+import pg from 'pg'
+import { asSuperuser, emptyDatabase } from '../_postgres.ts'
+import { root } from '../_process.ts'
+
+async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client(url)
+  await client.connect()
+  try {
+    return (await client.query(text)).rows
+  } finally {
+    await client.end()
+  }
+}
+
+test('an embedded PostgreSQL loses nothing that it has answered, as in production', async t => {
+  const url = await emptyDatabase(t)
+  const settings = ['fsync', 'synchronous_commit', 'full_page_writes', 'server_encoding']
+  const columns = settings.map(name => `current_setting('${name}') AS ${name}`)
+  const [row] = await query(url, `SELECT ${columns.join()}`)
+  t.deepEqual(row, { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on', server_encoding: 'UTF8' })
+})
+
+test('each test has a database of its own, and is no superuser there unless it asks', async t => {
+  const [one, other] = [await emptyDatabase(t), await emptyDatabase(t)]
+  const superuser = `SELECT current_database() AS name, usesuper FROM pg_user WHERE usename = current_user`
+  await query(one, 'CREATE TABLE things (id int)')
+  await query(other, 'CREATE TABLE things (id int)')
+  const [[owner], [admin]] = [await query(one, superuser), await query(await asSuperuser(one), superuser)]
+  t.is(owner!.name, admin!.name)
+  t.deepEqual([owner!.usesuper, admin!.usesuper], [false, true])
+})
+
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGKILL'] as const) {
+  test(`an embedded PostgreSQL and its files go when who started it ends by ${signal}`, async t => {
+    const worker = join(root, 'test/_postgres_worker.ts')
+    const program = `const { startHost } = await import(${JSON.stringify(worker)})
+      console.log((await startHost()).url)
+      setInterval(() => {}, 1000)`
+    const owner = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const [url] = (await once(createInterface({ input: owner.stdout }), 'line')) as [string]
+    const [row] = await query(`${url}/postgres`, `SELECT current_setting('data_directory') AS folder`)
+    const folder = row!.folder as string
+    t.true(existsSync(folder))
+
+    owner.kill(signal)
+
+    for (let i = 0; i < 300 && existsSync(folder); i++) await setTimeout(100)
+    t.false(existsSync(folder))
+    await t.throwsAsync(query(`${url}/postgres`, 'SELECT 1'), { code: 'ECONNREFUSED' })
+  })
+}
