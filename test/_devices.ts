@@ -18,12 +18,27 @@ export type Account = Readonly<{ username: string; password: string }>
 
 export type Fleet = ReturnType<typeof createFleet>
 
-/** @param mark what to note beside each entry of the history, growing */
-export function createFleet(size: number, account: Account, mark: () => number = () => 0) {
+type FleetOptions = Partial<{
+  /** What to note beside each entry of the history, growing. */
+  mark: () => number
+  /** Milliseconds between two requests of one device. */
+  pace: number
+  /** A network error is tried again, instead of ending the run of its device. */
+  isPatient: boolean
+}>
+
+export function createFleet(
+  size: number,
+  account: Account,
+  { mark = () => 0, pace = 0, isPatient = false }: FleetOptions = {},
+) {
   const history: Entry[] = []
   /** What must not happen: a device that followed the rule and was signed out. */
   const signedOut: string[] = []
   const unavailable: number[] = []
+  /** Those of them that do not say when to come again (RFC 9110 §10.2.3). */
+  const withoutRetryAfter: number[] = []
+  let unanswered = 0
   let sessions = 0
   let stopping = false
   let onAnswer = () => {}
@@ -38,24 +53,27 @@ export function createFleet(size: number, account: Account, mark: () => number =
     /** One request. Throws when there was no answer. */
     async function step(url: string): Promise<void> {
       if (session === undefined) {
-        const { status, body } = await post(`${url}/token`, { ...account, grant_type: 'password', client_id: 'app' })
-        if (status >= 500) return again(status)
+        const answer = await post(`${url}/token`, { ...account, grant_type: 'password', client_id: 'app' })
+        const { status, body } = answer
+        if (status >= 500) return again(answer)
         if (status !== 200) throw new Error(`a sign-in was answered with ${status}`)
         session = { id: sessions++, tokens: tokensOf(body), isEnding: false }
         note('signed in')
       } else if (session.isEnding || (refreshes > 0 && refreshes % 5 === 0)) {
         if (!session.isEnding) note('asks to end')
         session.isEnding = true
-        const { status } = await post(`${url}/logout`, {}, session.tokens.accessToken)
-        if (status >= 500) return again(status)
+        const answer = await post(`${url}/logout`, {}, session.tokens.accessToken)
+        const { status } = answer
+        if (status >= 500) return again(answer)
         if (status === 401 && (await refreshToEnd(url))) return
         note('ended')
         session = undefined
         refreshes = 0
       } else {
         const { refreshToken } = session.tokens
-        const { status, body } = await post(`${url}/token`, refreshForm(refreshToken))
-        if (status >= 500) return again(status)
+        const answer = await post(`${url}/token`, refreshForm(refreshToken))
+        const { status, body } = answer
+        if (status >= 500) return again(answer)
         if (status !== 200) {
           signedOut.push(`session ${session.id} after ${refreshes} refreshes: ${status} ${JSON.stringify(body)}`)
           session = undefined
@@ -70,14 +88,16 @@ export function createFleet(size: number, account: Account, mark: () => number =
 
     /** Either the session has ended, by a logout whose answer was lost, or the access token is too old to end it. */
     async function refreshToEnd(url: string): Promise<boolean> {
-      const { status, body } = await post(`${url}/token`, refreshForm(session!.tokens.refreshToken))
-      if (status >= 500) await again(status)
+      const answer = await post(`${url}/token`, refreshForm(session!.tokens.refreshToken))
+      const { status, body } = answer
+      if (status >= 500) await again(answer)
       if (status === 200) session!.tokens = tokensOf(body)
       return status !== 400
     }
 
-    async function again(status: number) {
+    async function again({ status, headers }: Awaited<ReturnType<typeof post>>) {
       unavailable.push(status)
+      if (!/^[1-9]\d?$/.test(headers.get('retry-after') ?? '')) withoutRetryAfter.push(status)
       await delay(20)
     }
 
@@ -87,9 +107,11 @@ export function createFleet(size: number, account: Account, mark: () => number =
           await step(url)
         } catch (error) {
           if (!isNetworkError(error)) throw error
-          return
+          if (!isPatient) return
+          unanswered++
         }
         onAnswer()
+        if (pace > 0) await delay(pace)
       }
     }
   })
@@ -99,7 +121,10 @@ export function createFleet(size: number, account: Account, mark: () => number =
     signedOut,
     /** The 5xx answers. */
     unavailable,
-    /** Runs every device until it finds no server, or until {@link stop}. */
+    withoutRetryAfter,
+    /** How many requests met a network error. */
+    unanswered: () => unanswered,
+    /** Runs every device until it finds no server, unless it is patient, or until {@link stop}. */
     async run(url: string, answered: () => void = () => {}): Promise<void> {
       stopping = false
       onAnswer = answered
@@ -173,7 +198,8 @@ async function post(url: string, form: Record<string, string>, accessToken?: str
     body: new URLSearchParams(form),
     headers: accessToken === undefined ? {} : { authorization: `Bearer ${accessToken}` },
   })
-  return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+  const body = (await response.json()) as Record<string, unknown>
+  return { status: response.status, headers: response.headers, body }
 }
 
 /** fetch throws a TypeError for whatever happens to a connection. */
