@@ -113,9 +113,17 @@ export function readLabel(given: string | undefined, longest: number): string | 
   return usernameFold(label) === '' ? undefined : label
 }
 
+/**
+ * Whether every database keeps a text as it is: without NUL, which no text of PostgreSQL has, and without halves of characters, all of
+ * which UTF-8 makes one and the same (RFC 3629 §3, RFC 8259 §8.2). Whatever comes in and is stored or looked up is asked this first.
+ */
+export function isStorable(text: string): boolean {
+  return text.isWellFormed() && !text.includes('\0')
+}
+
 /** A secret that somebody may choose: a form or a terminal can send it, and it did not come in mutilated. */
 export function isTypeable(secret: string): boolean {
-  return secret.isWellFormed() && !/[\0\r\n\ufffd]/.test(secret)
+  return isStorable(secret) && !/[\r\n\ufffd]/.test(secret)
 }
 
 /** Costs memory and more than a cut: made when something is too long for the first time. */

@@ -12,7 +12,7 @@ import { maxAccessTokenLifetime } from '../keys/signing_key.ts'
 import { grants } from '../oauth/grants/index.ts'
 import { isAudience } from '../oauth/resource.ts'
 import { parseScope } from '../oauth/scope.ts'
-import { isTypeable } from '../text.ts'
+import { isStorable, isTypeable } from '../text.ts'
 import { InvalidMember } from './error.ts'
 
 /** What is absent stays as it is, or as it is by default; null is what the server's settings say. Durations are seconds. */
@@ -135,7 +135,8 @@ function readJwks(document: unknown): NonNullable<Client['jwks']> {
 function readJwksUri(text: string): string {
   const url = URL.parse(text)
   const fits = url !== null && /^https?:$/.test(url.protocol) && url.hash === '' && !url.username && !url.password
-  if (!fits) throw new InvalidMember('jwks_uri', 'it takes an https URL', text)
+  // The address is kept as it was given, and reading it forgives a NUL.
+  if (!fits || !isStorable(text)) throw new InvalidMember('jwks_uri', 'it takes an https URL', text)
   return text
 }
 

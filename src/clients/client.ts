@@ -2,6 +2,7 @@
 import { createPublicKey } from 'node:crypto'
 import type { JSONWebKeySet, JWK } from 'jose'
 import type { AuditEvent } from '../audit/audit.ts'
+import { isStorable } from '../text.ts'
 import { userIdPrefix } from '../users/user.ts'
 
 /** The names of the registry of RFC 7591 §4.2. */
@@ -117,11 +118,15 @@ function isPublicSigningKey(jwk: JWK): boolean {
 /**
  * Reads a client's JWK Set, RFC 7517 §5.
  *
- * @returns the set, or undefined when it is none, is empty, or has a key that is private, weak or cannot sign
+ * @returns the set, or undefined when it is none, is empty, or has a key that is private, weak or cannot sign, or a
+ *          text that not every database keeps
  */
 export function parseClientJwks(text: string): JSONWebKeySet | undefined {
   try {
-    const { keys } = JSON.parse(text)
+    const { keys } = JSON.parse(text, (name, value) => {
+      if (!isStorable(name) || (typeof value === 'string' && !isStorable(value))) throw new Error('not storable')
+      return value
+    })
     return keys.length > 0 && keys.every(isPublicSigningKey) ? { keys } : undefined
   } catch {
     return undefined

@@ -10,6 +10,7 @@ import {
   jwtVerify,
 } from 'jose'
 import type { OnceStorage } from '../keys/storage.ts'
+import { isStorable } from '../text.ts'
 import type { Client } from './client.ts'
 import type { ClientStorage } from './storage.ts'
 
@@ -42,7 +43,7 @@ export type AssertionDeps = Readonly<{
 export function claimedClientId(assertion: string): string | undefined {
   try {
     const { sub } = decodeJwt(assertion)
-    return typeof sub === 'string' ? sub : undefined
+    return typeof sub === 'string' && isStorable(sub) ? sub : undefined
   } catch {
     return undefined
   }
@@ -98,7 +99,8 @@ async function verify(deps: AssertionDeps, client: Client, assertion: string): P
   const { jti, exp = 0, iat = now, aud } = payload
   // One that is also for another server could be passed on by that server, or be asked for by it under our name (CVE-2025-27370).
   if (![aud].flat().every(one => audience.includes(one!))) throw new AssertionError('it is for another server as well')
-  if (typeof jti !== 'string' || jti === '' || jti.length > maxJti) throw new AssertionError('its jti is unusable')
+  if (typeof jti !== 'string' || jti === '' || jti.length > maxJti || !isStorable(jti))
+    throw new AssertionError('its jti is unusable')
   if (exp > now + maxLifetime + clockTolerance) throw new AssertionError('it lives too long')
   if (iat > now + clockTolerance) throw new AssertionError('it was issued in the future')
   return { jti, exp }

@@ -6,6 +6,7 @@ import { auditEvent, type Caller } from '../audit/audit.ts'
 import { isRefusal, type Refusals } from '../audit/refusals.ts'
 import { OAuthError } from '../error.ts'
 import type { MasterSecrets } from '../keys/master_secret.ts'
+import { isStorable } from '../text.ts'
 import type { Throttle } from '../throttle/throttle.ts'
 import { type Client, type ClientAuthenticationMethod, clientUpdate, type Params } from './client.ts'
 import { type AssertionDeps, AssertionError, claimedClientId, verifyClientAssertion } from './client_assertion.ts'
@@ -180,14 +181,15 @@ function parseBasic(authorization: string): { id: string; secret: string } | und
   if (encoded === undefined) return undefined
   const text = Buffer.from(encoded, 'base64').toString('utf8')
   const colon = text.indexOf(':')
-  if (colon < 1 || text.includes('\0') || text.includes('\ufffd')) return undefined
+  if (colon < 1 || !isStorable(text) || text.includes('\ufffd')) return undefined
   return { id: text.slice(0, colon), secret: text.slice(colon + 1) }
 }
 
-/** RFC 6749 Appendix B. @returns undefined when the percent-encoding is broken */
+/** RFC 6749 Appendix B. @returns undefined when the percent-encoding is broken, or of what no client has */
 function decodeFormText(text: string): string | undefined {
   try {
-    return decodeURIComponent(text.replaceAll('+', ' '))
+    const decoded = decodeURIComponent(text.replaceAll('+', ' '))
+    return isStorable(decoded) ? decoded : undefined
   } catch {
     return undefined
   }

@@ -7,6 +7,7 @@ import type { Context as KoaContext } from 'koa'
 import bodyParser from 'koa-bodyparser'
 import type { TokenParams } from '../clients/client.ts'
 import { OAuthError, quoted } from '../error.ts'
+import { isStorable } from '../text.ts'
 import type { Context } from './context.ts'
 import type { BodyReader } from './endpoint.ts'
 import { formType, jsonType } from './media_types.ts'
@@ -139,12 +140,12 @@ function parseJson(text: string): TokenParams['params'] {
   }
   const params: Partial<Record<string, string>> = Object.create(null)
   for (const [name, member] of Object.entries(value)) {
-    if (typeof member !== 'string' || member.includes('\0')) {
+    if (typeof member !== 'string') {
       throw new OAuthError('invalid_request', 'a member of the JSON object is not a text')
     }
-    // "\ud800", half a character, which JSON can write and UTF-8 cannot: two of them would become one and the same.
-    if (!name.isWellFormed() || !member.isWellFormed()) {
-      throw new OAuthError('invalid_request', 'a member of the JSON object is not Unicode')
+    // "\u0000" and "\ud800", which JSON can write.
+    if (!isStorable(name) || !isStorable(member)) {
+      throw new OAuthError('invalid_request', 'a member of the JSON object has a NUL or half a character')
     }
     if (member !== '') params[name] = member
   }
@@ -212,7 +213,7 @@ function decode(text: string): string {
   } catch {
     throw new OAuthError('invalid_request', 'the body has broken percent-encoding')
   }
-  if (decoded.includes('\0')) throw new OAuthError('invalid_request', 'a parameter has a NUL character')
+  if (!isStorable(decoded)) throw new OAuthError('invalid_request', 'a parameter has a NUL character')
   return decoded
 }
 

@@ -3,6 +3,7 @@
  * time by the square of their number.
  */
 import { OAuthError } from '../error.ts'
+import { isStorable } from '../text.ts'
 import type { Context } from './context.ts'
 
 /** Pairs of a query string, or of a form: several times what any request has. */
@@ -17,7 +18,7 @@ const noQuery: Query = Object.freeze(Object.create(null))
  * Reads the query string of a request, as the URL standard decodes it.
  *
  * @returns an object without prototype
- * @throws OAuthError `invalid_request` for more than {@link maxPairs} pairs
+ * @throws OAuthError `invalid_request` for more than {@link maxPairs} pairs, and for a NUL
  */
 export function readQuery(ctx: Context): Query {
   const { querystring } = ctx
@@ -25,6 +26,8 @@ export function readQuery(ctx: Context): Query {
   insistOnFewPairs(querystring)
   const query: Record<string, string | readonly string[]> = Object.create(null)
   for (const [name, value] of new URLSearchParams(querystring)) {
+    if (!isStorable(name) || !isStorable(value))
+      throw new OAuthError('invalid_request', 'a parameter has a NUL character')
     const before = query[name]
     query[name] = before === undefined ? value : [before, value].flat()
   }

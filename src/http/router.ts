@@ -3,6 +3,7 @@
  * handler, and the refusal.
  */
 import { OAuthError } from '../error.ts'
+import { isStorable } from '../text.ts'
 import { Router } from './commonjs.ts'
 import type { Context, Middleware, Refusal } from './context.ts'
 import type { AllowOrigins } from './cors.ts'
@@ -44,6 +45,7 @@ export function routeRequests(
     if (endpoint === undefined) return answerOthers(ctx, place)
     if (endpoint.hasPages) ctx.vary('Accept')
     try {
+      if (params !== noParams) insistOnReadablePath(ctx.path)
       if (endpoint.body !== undefined) await endpoint.body.read(ctx)
       const refused = await endpoint.handle(ctx, params)
       return refused ? refusalOf(ctx, refused.failure, endpoint, refused.page) : undefined
@@ -79,6 +81,14 @@ export function routeRequests(
     const found = find(ctx)
     return found instanceof Promise ? found.then(answerAt) : answerAt(found)
   }
+}
+
+/** The router decodes a NUL, and leaves as it came what is not UTF-8. */
+function insistOnReadablePath(path: string): void {
+  try {
+    if (isStorable(decodeURIComponent(path))) return
+  } catch {}
+  throw new OAuthError('invalid_request', 'the path has broken percent-encoding or a NUL character')
 }
 
 function placesOf(endpoints: readonly Endpoint[]): Place[] {

@@ -3,6 +3,7 @@
  * kept as it came; the functions are in password_functions.ts.
  */
 import { createCipheriv, createHash, createHmac } from 'node:crypto'
+import { isStorable } from '../text.ts'
 import {
   openArgon2,
   openBcrypt,
@@ -276,6 +277,8 @@ export function openPasswordHash(text: string): PasswordHash | undefined {
 
 /** Why text cannot be taken as a stored hash, as what comes after "hashed_password: "; undefined when it can be. */
 export function passwordHashProblem(text: string): string | undefined {
+  // Some programs take salts of any characters.
+  if (!isStorable(text)) return 'has a NUL or half a character in it'
   const opened = read(text)
   return typeof opened === 'string' ? opened : undefined
 }

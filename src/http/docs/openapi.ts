@@ -32,11 +32,12 @@ export function describeEndpoints(endpoints: readonly Endpoint[]): readonly Desc
 }
 
 /** The refusals that follow from what the record says. */
-function errorsOf({ caller, body }: Endpoint): Errors {
+function errorsOf({ path, caller, body }: Endpoint): Errors {
   return {
     server_error: 'something went wrong here',
     uri_too_long: `the URL has more than ${maxUrl} characters`,
     ...callerErrors[caller],
+    ...(path.includes('{') && { invalid_request: 'the path has broken percent-encoding or a NUL character' }),
     ...(body !== undefined && {
       ...busy,
       length_required: 'a compressed body must say how long it is',
