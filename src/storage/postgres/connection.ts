@@ -23,7 +23,7 @@ export type Connection = Readonly<{
   /** Within a write: writes an event, or counts it where it is part of a flood. */
   record: (tx: Db, event: AuditEvent) => Promise<void>
   /** Runs a change in a transaction and, when it changed a row, records the event. @returns how many it changed */
-  change: (event: AuditEvent, run: (tx: Db) => Promise<{ rowCount: number | null }>) => Promise<number>
+  change: (event: AuditEvent, run: (tx: Db) => Promise<number>) => Promise<number>
 }>
 
 /** Rows looked at by one pruning step: few milliseconds, so that no request waits for it. */

@@ -2,9 +2,10 @@
 import type { Client } from '../../clients/client.ts'
 import type { ClientStorage } from '../../clients/storage.ts'
 import { asc, eq, sql } from '../drizzle.ts'
+import { oncePerTurn } from '../once_per_turn.ts'
 import { clientFromRow, clientRow, optional } from '../rows.ts'
 import type { Connection, Orm } from './connection.ts'
-import { oncePerTurn, read } from './group_commit.ts'
+import { read } from './group_commit.ts'
 import { createPreparing } from './prepared.ts'
 import { clients } from './schema.ts'
 

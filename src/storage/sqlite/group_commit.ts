@@ -108,22 +108,6 @@ export function createGroupCommit(database: Database.Database, confirm: () => vo
   }
 }
 
-/**
- * Answers what is asked again in the same turn of the event loop without another query: requests that arrive together are
- * mostly of one client, and a read outside a transaction takes and gives back a lock.
- */
-export function oncePerTurn<T>(query: (key: string) => Promise<T>): (key: string) => Promise<T> {
-  const answers = new Map<string, Promise<T>>()
-  return key => {
-    const known = answers.get(key)
-    if (known !== undefined) return known
-    if (answers.size === 0) setImmediate(() => answers.clear())
-    const answer = query(key)
-    answers.set(key, answer)
-    return answer
-  }
-}
-
 /** Runs a query; what goes wrong with the file or the disk becomes `temporarily_unavailable`. */
 export async function read<T>(query: () => T): Promise<T> {
   try {
