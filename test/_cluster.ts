@@ -27,7 +27,9 @@ const pgbouncer = '/usr/sbin/pgbouncer'
 const setpriv = '/usr/bin/setpriv'
 
 export const database = 'latchkey'
-const owner = 'latchkey'
+/** Owns the database, and may no more than an operator would let it. */
+export const role = 'latchkey'
+const superuser = 'postgres'
 
 type Teardown = Pick<ExecutionContext, 'teardown'>
 
@@ -119,7 +121,7 @@ export async function startPrimary(t: Teardown, settings: PostgresSettings = {})
     '-D',
     files,
     '-U',
-    owner,
+    superuser,
     '--auth=trust',
     '-E',
     'UTF8',
@@ -128,14 +130,15 @@ export async function startPrimary(t: Teardown, settings: PostgresSettings = {})
     '--no-instructions',
   ])
   const primary = await startPostgres(t, folder, settings)
-  await primary.query(`CREATE DATABASE ${database}`, [], 'postgres')
+  await primary.query(`CREATE ROLE ${role} LOGIN`, [], 'postgres')
+  await primary.createDatabase(database)
   return primary
 }
 
 /** A copy that follows its primary; it takes no writes until it is promoted. */
 export async function startStandby(t: Teardown, primary: Postgres, settings: PostgresSettings = {}) {
   const folder = createOwnFolder(t)
-  const source = ['-h', '127.0.0.1', '-p', String(primary.port), '-U', owner]
+  const source = ['-h', '127.0.0.1', '-p', String(primary.port), '-U', superuser]
   const slot = `standby_${primary.nextStandby()}`
   runTool('pg_basebackup', [...source, '-D', join(folder, 'data'), '-R', '-C', '-S', slot, '-c', 'fast', '--no-sync'])
   return startPostgres(t, folder, { cluster_name: slot, ...settings })
@@ -174,9 +177,9 @@ async function startPostgres(t: Teardown, folder: string, settings: PostgresSett
       .join(''),
   )
 
-  /** Rows of one statement, on a connection of its own. */
+  /** Rows of one statement as the superuser, on a connection of its own. */
   async function query<Row extends QueryResultRow>(sql: string, values: unknown[] = [], on = database): Promise<Row[]> {
-    const client = new Client({ host: '127.0.0.1', port, user: owner, database: on })
+    const client = new Client({ host: '127.0.0.1', port, user: superuser, database: on })
     client.on('error', () => {})
     await client.connect()
     try {
@@ -212,7 +215,7 @@ async function startPostgres(t: Teardown, folder: string, settings: PostgresSett
     port,
     /** `host:port`, as it stands in a URL with several hosts. */
     address: `127.0.0.1:${port}`,
-    url: `postgres://${owner}@127.0.0.1:${port}/${database}`,
+    url: `postgres://${role}@127.0.0.1:${port}/${database}`,
     query,
     start,
     /** As an administrator does it: what runs is ended with 57P01, what is committed is written. */
@@ -228,8 +231,8 @@ async function startPostgres(t: Teardown, folder: string, settings: PostgresSett
     },
     /** An empty database of its own on the same server. @returns its URL */
     async createDatabase(name: string): Promise<string> {
-      await query(`CREATE DATABASE ${name}`, [], 'postgres')
-      return `postgres://${owner}@127.0.0.1:${port}/${name}`
+      await query(`CREATE DATABASE ${name} OWNER ${role}`, [], 'postgres')
+      return `postgres://${role}@127.0.0.1:${port}/${name}`
     },
     nextStandby: () => ++standbys,
     log: () => readFileSync(log, 'utf8'),
@@ -238,7 +241,7 @@ async function startPostgres(t: Teardown, folder: string, settings: PostgresSett
 
 /** The URL of one database that may be at several addresses. */
 export function urlOf(...addresses: readonly string[]): string {
-  return `postgres://${owner}@${addresses.join(',')}/${database}`
+  return `postgres://${role}@${addresses.join(',')}/${database}`
 }
 
 /** Debian's pgbouncer in transaction mode, with the settings that it comes with otherwise. */
@@ -248,7 +251,7 @@ export async function startPgbouncer(t: Teardown, target: { port: number }, sett
   const users = join(folder, 'users')
   const file = join(folder, 'pgbouncer.ini')
   const log = join(folder, 'log')
-  writeFileSync(users, `"${owner}" ""\n`, { mode: 0o644 })
+  writeFileSync(users, `"${role}" ""\n"postgres" ""\n`, { mode: 0o644 })
   const given = {
     listen_addr: '127.0.0.1',
     listen_port: port,
@@ -261,7 +264,7 @@ export async function startPgbouncer(t: Teardown, target: { port: number }, sett
   const lines = Object.entries(given).map(([name, value]) => `${name} = ${value}`)
   writeFileSync(file, `[databases]\n* = host=127.0.0.1 port=${target.port}\n[pgbouncer]\n${lines.join('\n')}\n`)
   const child = spawnOwned(t, [pgbouncer, file], log)
-  const url = `postgres://${owner}@127.0.0.1:${port}/${database}`
+  const url = `postgres://${role}@127.0.0.1:${port}/${database}`
   await until(`pgbouncer on port ${port}`, async () => {
     if (child.exitCode !== null) throw new Error(`pgbouncer ended: ${readFileSync(log, 'utf8')}`)
     const client = new Client({ connectionString: url })
