@@ -3,6 +3,7 @@
  * with the thread that started it if that is killed. Where the programs are missing the tests are skipped and say so, but in CI they fail.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import {
   appendFileSync,
@@ -135,6 +136,19 @@ export async function startPrimary(t: Teardown, settings: PostgresSettings = {})
   return primary
 }
 
+/** One for all tests of a file, each of which takes a database of its own; to be called at its top. Started when first asked for. */
+export function sharedPrimary(settings: PostgresSettings = {}): () => Promise<Postgres> {
+  const ends: (() => unknown)[] = []
+  let started: Promise<Postgres> | undefined
+  test.after.always(async () => {
+    for (const end of ends.reverse()) await end()
+  })
+  return () => {
+    started ??= startPrimary({ teardown: end => ends.push(end) }, settings)
+    return started
+  }
+}
+
 /** A copy that follows its primary; it takes no writes until it is promoted. */
 export async function startStandby(t: Teardown, primary: Postgres, settings: PostgresSettings = {}) {
   const folder = createOwnFolder(t)
@@ -218,6 +232,11 @@ async function startPostgres(t: Teardown, folder: string, settings: PostgresSett
     url: `postgres://${role}@127.0.0.1:${port}/${database}`,
     query,
     start,
+    /** One that was stopped: now it only reads, and follows nobody. */
+    startAsStandby() {
+      writeFileSync(join(files, 'standby.signal'), '')
+      return start()
+    },
     /** As an administrator does it: what runs is ended with 57P01, what is committed is written. */
     stop: () => stop('SIGINT'),
     /** As a power cut does it to the program: nobody is told anything. */
@@ -229,8 +248,8 @@ async function startPostgres(t: Teardown, folder: string, settings: PostgresSett
         return !row!.standby
       })
     },
-    /** An empty database of its own on the same server. @returns its URL */
-    async createDatabase(name: string): Promise<string> {
+    /** An empty database on the same server. @returns its URL */
+    async createDatabase(name = `test_${randomBytes(8).toString('hex')}`): Promise<string> {
       await query(`CREATE DATABASE ${name} OWNER ${role}`, [], 'postgres')
       return `postgres://${role}@127.0.0.1:${port}/${name}`
     },
