@@ -39,7 +39,7 @@ const rooms: readonly (readonly [room: string, packages: RegExp])[] = [
   ['http', /^(?:node:|koa$|@koa\/router$|koa-bodyparser$|pino$|zod$)/],
   ['admin', /^node:crypto$/],
   ['oauth', /^(?:node:crypto|zod$)/],
-  ['storage', /^(?:node:|drizzle-orm(?:\/.*)?$|better-sqlite3$)/],
+  ['storage', /^(?:node:|drizzle-orm(?:\/.*)?$|better-sqlite3$|pg$)/],
   ['sessions', /^node:crypto$/],
   // A client's keys are fetched from where it publishes them.
   ['clients', /^(?:node:(?:crypto|http|https)|jose|request-filtering-agent)$/],

@@ -36,9 +36,9 @@ type Environment = Readonly<Record<string, string | undefined>>
 const maxLength = 4096
 const maxHosts = 16
 const defaultPort = 5432
-/** Seconds: a host that swallows packets must not hold up the search for the one that takes writes. */
+/** Seconds: a host that swallows packets must not hold up the search for the one that takes writes, nor a request. */
 const defaultConnectTimeout = 3
-const maxConnectTimeout = 60
+const maxConnectTimeout = 10
 
 const parameters = [
   'host',

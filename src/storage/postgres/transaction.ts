@@ -1,0 +1,118 @@
+/**
+ * Reads and transactions. A transaction that others stood in the way of is run anew; one of which nobody knows whether it was
+ * committed is `temporarily_unavailable`, never a refusal.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { randomBytes } from '../../system.ts'
+import type { Connection, Db } from './connection.ts'
+import { ConnectionError, isCollision, meansLostServer, translate } from './failure.ts'
+import { type Lease, type Pool, within } from './pool.ts'
+import { maxStatement } from './primary.ts'
+
+/** How often a transaction is run that others stand in the way of, and the milliseconds between. */
+const maxTries = 5
+const [minPause, maxPause] = [5, 50]
+/** Milliseconds. It gives way to others five times within the patience of a client. */
+const maxLockWait = 2000
+/** Milliseconds that a transaction may wait for this program: a node that is gone must not keep its locks. */
+const maxIdleInTransaction = 10_000
+/** Milliseconds that undoing a transaction may take before its connection is closed, which does the same. */
+const maxRollback = 1000
+/** Milliseconds that a connection is kept of which nobody knows whether its transaction was committed. */
+const maxCommit = 60_000
+
+/**
+ * In words, whatever the database's default is: at a higher level PostgreSQL refuses half of what may happen at once. The settings end with the
+ * transaction, so a pooler hands none of them on. A statement ends at the server shortly before this side gives it up.
+ */
+const begin = [
+  'BEGIN ISOLATION LEVEL READ COMMITTED',
+  `SET LOCAL lock_timeout = ${maxLockWait}`,
+  `SET LOCAL statement_timeout = ${maxStatement - 1000}`,
+  `SET LOCAL idle_in_transaction_session_timeout = ${maxIdleInTransaction}`,
+].join('; ')
+
+export function createTransactions(pool: Pool): Pick<Connection, 'read' | 'write'> {
+  async function readOnce<T>(run: (db: Db) => Promise<T>): Promise<T> {
+    const lease = await pool.lease()
+    try {
+      const result = await run(lease.db)
+      lease.release()
+      return result
+    } catch (error) {
+      // Whatever went wrong, a new connection is known to be in order.
+      lease.release(error)
+      throw error
+    }
+  }
+
+  async function writeOnce<T>(run: (tx: Db) => Promise<T>): Promise<T> {
+    const lease = await pool.lease()
+    let result: T
+    try {
+      await lease.client.query(begin)
+      result = await run(lease.db)
+    } catch (error) {
+      await rollBack(lease, error)
+      throw error
+    }
+    await commit(lease)
+    return result
+  }
+
+  return {
+    read: run => untilItRuns(() => readOnce(run)),
+    write: run => untilItRuns(() => writeOnce(run)),
+  }
+}
+
+async function untilItRuns<T>(run: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await run()
+    } catch (error) {
+      if (!isCollision(error) || tries === maxTries) throw translate(error)
+      await delay(minPause + ((maxPause - minPause) * randomBytes(1)[0]!) / 255)
+    }
+  }
+}
+
+async function rollBack({ client, release }: Lease, error: unknown): Promise<void> {
+  if (meansLostServer(error)) return release(error)
+  try {
+    const query = { text: 'ROLLBACK', query_timeout: maxRollback }
+    await client.query(query)
+    release()
+  } catch {
+    release(error)
+  }
+}
+
+/** @throws what leaves nobody knowing whether it was committed, among the rest */
+async function commit({ client, suspect, release }: Lease): Promise<void> {
+  const warnings: string[] = []
+  const onNotice = ({ code, message }: { code: string | undefined; message: string | undefined }) => {
+    // 01000: no standby has confirmed it. It is committed here, and would be lost with this server.
+    if (code === '01000') warnings.push(message ?? '')
+  }
+  client.on('notice', onNotice)
+  const query = { text: 'COMMIT', query_timeout: maxCommit }
+  const answer = client.query(query)
+  let command: string
+  try {
+    command = (await within(maxStatement, answer)).command
+  } catch (error) {
+    if (!(error instanceof ConnectionError)) {
+      release(error)
+      throw error
+    }
+    // It still waits for a standby, or is out of reach. As long as that is open it counts as a connection: new ones would fill the server.
+    suspect(error)
+    void answer.catch(() => {}).then(() => release(error))
+    throw error
+  }
+  client.off('notice', onNotice)
+  release()
+  if (command !== 'COMMIT') throw new Error('a statement of the transaction had failed, and its error was caught')
+  if (warnings.length > 0) throw new ConnectionError(warnings.join('; '))
+}

@@ -1,0 +1,224 @@
+/** Reads and transactions of PostgreSQL: isolation, what is run anew, and what an error means, on a real server and a network that fails. */
+import { setTimeout as delay } from 'node:timers/promises'
+import test from 'ava'
+import { OAuthError } from '../../src/error.ts'
+import type { Db } from '../../src/storage/postgres/connection.ts'
+import { openPool } from '../../src/storage/postgres/pool.ts'
+import { createTransactions } from '../../src/storage/postgres/transaction.ts'
+import { type DatabaseUrl, parseDatabaseUrl } from '../../src/storage/postgres/url.ts'
+import { startFaultyProxy } from '../_faulty_proxy.ts'
+import { asSuperuser, emptyDatabase } from '../_postgres.ts'
+import type { TestContext } from '../_server.ts'
+
+async function open(t: TestContext, database?: string) {
+  const text = database ?? (await emptyDatabase(t))
+  const url = parseDatabaseUrl(text, {}) as DatabaseUrl
+  const changes: string[] = []
+  const pool = await openPool(url, why => changes.push(why))
+  t.teardown(() => pool.close())
+  const { read, write } = createTransactions(pool)
+  return { text, url, pool, read, write, changes }
+}
+
+const query = async ({ $client }: Db, text: string, values: unknown[] = []) => (await $client.query(text, values)).rows
+
+/** With a table of one counter. */
+async function openCounter(t: TestContext) {
+  const opened = await open(t)
+  await opened.write(tx => query(tx, 'CREATE TABLE counters (id integer PRIMARY KEY, n integer NOT NULL)'))
+  await opened.write(tx => query(tx, 'INSERT INTO counters SELECT i, 0 FROM generate_series(1, 10) i'))
+  const count = async () => (await opened.read(db => query(db, 'SELECT n FROM counters WHERE id = 1')))[0].n as number
+  return { ...opened, count }
+}
+
+const isUnavailable = (error: unknown) =>
+  error instanceof OAuthError && error.code === 'temporarily_unavailable' && error.retryAfter === 1
+
+test('a write is one transaction in READ COMMITTED, whatever the defaults of the database are', async t => {
+  const { text, url } = await open(t)
+  const { write: alter } = await open(t, await asSuperuser(text))
+  await alter(tx => query(tx, `ALTER DATABASE ${url.database} SET default_transaction_isolation = 'serializable'`))
+  const { write } = await open(t, text)
+  t.deepEqual(await write(tx => query(tx, 'SHOW transaction_isolation')), [{ transaction_isolation: 'read committed' }])
+})
+
+test('a 64-bit number comes as a number, and only to our own clients', async t => {
+  const { read } = await open(t)
+  t.deepEqual(await read(db => query(db, 'SELECT 4503599627370496::bigint AS n')), [{ n: 2 ** 52 }])
+})
+
+test('an error of the caller rolls back and is thrown as it is', async t => {
+  const { write, count } = await openCounter(t)
+  const mistake = new TypeError('a mistake')
+  const refusal = new OAuthError('invalid_grant', 'no')
+  for (const thrown of [mistake, refusal]) {
+    const error = await t.throwsAsync(
+      write(async tx => {
+        await query(tx, 'UPDATE counters SET n = 9')
+        throw thrown
+      }),
+    )
+    t.is<unknown, unknown>(error, thrown)
+  }
+  t.is(await count(), 0)
+})
+
+test('a mistake in a statement is no trouble of the database', async t => {
+  const { write, read, count } = await openCounter(t)
+  await t.throwsAsync(
+    write(tx => query(tx, 'SELECT nonsense')),
+    { message: /nonsense/, name: 'error' },
+  )
+  await t.throwsAsync(
+    read(db => query(db, 'SELECT nonsense')),
+    { message: /nonsense/ },
+  )
+  t.is(await count(), 0)
+})
+
+test('an error that the caller caught does not let the transaction pass for committed', async t => {
+  const { write, count } = await openCounter(t)
+  await t.throwsAsync(
+    write(async tx => {
+      await query(tx, 'UPDATE counters SET n = 9')
+      await query(tx, 'SELECT nonsense').catch(() => {})
+    }),
+    { message: /had failed/ },
+  )
+  t.is(await count(), 0)
+})
+
+test('a deadlock is run anew as a whole, and both sides come through', async t => {
+  const { write, read } = await openCounter(t)
+  let runs = 0
+  let arrived = 0
+  const bothAreThere = Promise.withResolvers<void>()
+  const addBoth = (first: number, second: number) =>
+    write(async tx => {
+      runs++
+      await query(tx, 'UPDATE counters SET n = n + 1 WHERE id = $1', [first])
+      if (++arrived === 2) bothAreThere.resolve()
+      await bothAreThere.promise
+      await query(tx, 'UPDATE counters SET n = n + 1 WHERE id = $1', [second])
+    })
+  await Promise.all([addBoth(1, 2), addBoth(2, 1)])
+  t.true(runs > 2)
+  t.deepEqual(await read(db => query(db, 'SELECT n FROM counters WHERE id <= 2')), [{ n: 2 }, { n: 2 }])
+})
+
+test('a lock that nobody gives back is temporarily_unavailable, not an endless wait', async t => {
+  const { write, text } = await openCounter(t)
+  const other = await open(t, text)
+  const done = Promise.withResolvers<void>()
+  const locked = Promise.withResolvers<void>()
+  const holding = other.write(async tx => {
+    await query(tx, 'UPDATE counters SET n = 1 WHERE id = 1')
+    locked.resolve()
+    await done.promise
+  })
+  await locked.promise
+  const waiting = write(async tx => {
+    await query(tx, "SET LOCAL lock_timeout = '20ms'")
+    await query(tx, 'UPDATE counters SET n = 2 WHERE id = 1')
+  })
+  t.true(isUnavailable(await t.throwsAsync(waiting)))
+  done.resolve()
+  await holding
+})
+
+test('20 writes at once on one row: each counts once', async t => {
+  const { write, count } = await openCounter(t)
+  await Promise.all(
+    Array.from({ length: 20 }, () => write(tx => query(tx, 'UPDATE counters SET n = n + 1 WHERE id = 1'))),
+  )
+  t.is(await count(), 20)
+})
+
+test('a thousand reads wait for ten connections; what comes beyond that is refused at once', async t => {
+  const { read } = await open(t)
+  const all = await Promise.allSettled(Array.from({ length: 1200 }, () => read(db => query(db, 'SELECT 1 AS one'))))
+  const refused = all.filter(one => one.status === 'rejected')
+  t.is(refused.length, 1200 - 1000 - 10)
+  t.true(refused.every(({ reason }) => isUnavailable(reason)))
+  t.deepEqual(await read(db => query(db, 'SELECT 1 AS one')), [{ one: 1 }])
+})
+
+/** Through a network that fails on command. */
+async function openThroughProxy(t: TestContext) {
+  const direct = await openCounter(t)
+  const proxy = await startFaultyProxy(t, { port: direct.url.hosts[0]!.port })
+  const through = new URL(direct.text)
+  through.port = String(proxy.port)
+  return { direct, proxy, ...(await open(t, through.href)) }
+}
+
+test('the answer to a COMMIT is lost: nobody knows, so it is temporarily_unavailable, and it has happened', async t => {
+  const { direct, proxy, write } = await openThroughProxy(t)
+  const lost = proxy.loseCommitAnswer()
+  const failed = write(tx => query(tx, 'UPDATE counters SET n = n + 1 WHERE id = 1'))
+  t.true(isUnavailable(await t.throwsAsync(failed)))
+  await lost
+  t.is(await direct.count(), 1)
+  // The next one has a connection of its own.
+  await write(tx => query(tx, 'UPDATE counters SET n = n + 1 WHERE id = 1'))
+  t.is(await direct.count(), 2)
+})
+
+test('a COMMIT that is lost on its way is temporarily_unavailable too, and nothing has happened', async t => {
+  const { direct, proxy, write } = await openThroughProxy(t)
+  const lost = proxy.loseCommit()
+  const failed = write(tx => query(tx, 'UPDATE counters SET n = n + 1 WHERE id = 1'))
+  t.true(isUnavailable(await t.throwsAsync(failed)))
+  await lost
+  t.is(await direct.count(), 0)
+})
+
+test('connections that are cut are 503 for who has them, and end no process; the next request has new ones', async t => {
+  const { proxy, read, changes } = await openThroughProxy(t)
+  const busy = Array.from({ length: 5 }, () => read(db => query(db, 'SELECT pg_sleep(5)')))
+  const all = Promise.allSettled(busy)
+  while (proxy.connections() < 5) await delay(10)
+  await delay(100)
+  proxy.cut()
+  for (const one of await all) t.true(one.status === 'rejected' && isUnavailable(one.reason))
+  t.deepEqual(await read(db => query(db, 'SELECT 1 AS one')), [{ one: 1 }])
+  t.is(changes.length, 1)
+})
+
+test('while there is no server requests are refused without waiting, by one search; afterwards all is well by itself', async t => {
+  const { proxy, read } = await openThroughProxy(t)
+  proxy.refuse()
+  const all = await Promise.allSettled(Array.from({ length: 100 }, () => read(db => query(db, 'SELECT 1'))))
+  t.true(all.every(one => one.status === 'rejected' && isUnavailable(one.reason)))
+  await proxy.pass()
+  let answer: unknown
+  while (answer === undefined) {
+    await delay(50)
+    answer = await read(db => query(db, 'SELECT 1 AS one')).catch(() => undefined)
+  }
+  t.deepEqual(answer, [{ one: 1 }])
+})
+
+test('a WARNING 01000 at COMMIT is no success: a standby did not confirm it', async t => {
+  const { write, count } = await openCounter(t)
+  await write(tx =>
+    query(
+      tx,
+      `CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'not replicated'; RETURN NULL; END $$`,
+    ),
+  )
+  await write(tx =>
+    query(
+      tx,
+      'CREATE CONSTRAINT TRIGGER warn AFTER UPDATE ON counters INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION warn()',
+    ),
+  )
+  const error = await t.throwsAsync(write(tx => query(tx, 'UPDATE counters SET n = 1 WHERE id = 1')))
+  t.true(isUnavailable(error))
+  t.regex(String((error!.cause as Error).message), /not replicated/)
+  t.is(await count(), 1)
+  await t.notThrowsAsync(
+    write(tx => query(tx, 'INSERT INTO counters VALUES (11, 0)')),
+    'the connection is in order',
+  )
+})
