@@ -109,5 +109,5 @@ CREATE INDEX "attempt_counters_expires_at" ON "attempt_counters" USING btree ("e
 CREATE INDEX "remembered_ids_expires_at" ON "remembered_ids" USING btree ("expires_at");--> statement-breakpoint
 CREATE INDEX "known_networks_expires_at" ON "known_networks" USING btree ("expires_at");--> statement-breakpoint
 CREATE INDEX "sessions_user_id" ON "sessions" USING btree ("user_id","created_at","id");--> statement-breakpoint
-CREATE INDEX "sessions_client_id" ON "sessions" USING btree ("client_id");--> statement-breakpoint
+CREATE INDEX "sessions_client_id" ON "sessions" USING btree ("client_id","id");--> statement-breakpoint
 CREATE INDEX "users_username_fold" ON "users" USING btree ("username_fold") WHERE "users"."username_fold" is not null;

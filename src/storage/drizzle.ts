@@ -6,8 +6,26 @@ import { createRequire } from 'node:module'
 
 const require = createRequire(import.meta.url)
 
-export const { and, asc, desc, eq, gt, gte, inArray, is, isNotNull, isNull, lt, lte, ne, or, Param, Placeholder, sql } =
-  require('drizzle-orm') as typeof import('drizzle-orm')
+export const {
+  and,
+  asc,
+  desc,
+  eq,
+  getTableColumns,
+  gt,
+  gte,
+  inArray,
+  is,
+  isNotNull,
+  isNull,
+  lt,
+  lte,
+  ne,
+  or,
+  Param,
+  Placeholder,
+  sql,
+} = require('drizzle-orm') as typeof import('drizzle-orm')
 export const { readMigrationFiles } = require('drizzle-orm/migrator') as typeof import('drizzle-orm/migrator')
 
 export type { Column, SQL } from 'drizzle-orm'

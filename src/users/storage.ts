@@ -17,19 +17,20 @@ export type UserStorage = Readonly<{
    */
   samplePasswordHashes(after: string, limit: number): Promise<{ hashes: string[]; next: string }>
   /**
-   * Creates all of the users or none, in one transaction: for few. A name of a pending import is free, and that import fails.
+   * Creates all of the users or none, in one transaction: for few. A name of an import that has not ended is free, and that import
+   * fails; for one that is just ending it waits, seconds at most.
    *
    * @returns what {@link Storage.findTakenUsers} finds; empty when all were created
    */
   createUsers(users: readonly User[], event: AuditEvent): Promise<User[]>
   /**
    * Creates all of the users or none, however many, in batches beside which others write. Nobody sees any of them before all are
-   * there. What a process that ended leaves is never seen, and removed by {@link Storage.pruneImports}.
+   * there. What a process that ended leaves is never seen, and removed by the database itself or by {@link Storage.pruneImports}.
    *
    * @param event written once, with their number
    * @param now   seconds since the epoch, while it goes on
    * @returns what {@link Storage.findTakenUsers} finds, at the end; empty when all were created
-   * @throws Error when another import has taken names of this one
+   * @throws Error when another import has taken names of this one and is not ended itself
    */
   importUsers(users: readonly User[], event: AuditEvent, now: () => number): Promise<User[]>
   /** Those whose id or username, as `usernameFold` compares it, is taken, by stored users or by one another. */

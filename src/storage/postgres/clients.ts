@@ -1,16 +1,16 @@
 /** Clients. */
 import type { Client } from '../../clients/client.ts'
 import type { ClientStorage } from '../../clients/storage.ts'
-import { asc, eq, sql } from '../drizzle.ts'
+import { and, asc, eq, gt, sql } from '../drizzle.ts'
 import { oncePerTurn } from '../once_per_turn.ts'
 import { clientFromRow, clientRow, optional } from '../rows.ts'
 import { takeLock } from './advisory_lock.ts'
 import type { Connection, Db } from './connection.ts'
 import { builder, prepareRun, prepareSelect } from './prepared.ts'
 import { clients, sessions } from './schema.ts'
-import { prepareLockSessionsOf } from './session_locks.ts'
 
-const isIt = eq(clients.id, sql.placeholder('id'))
+const value = sql.placeholder
+const isIt = eq(clients.id, value('id'))
 const one = () => builder.select().from(clients).where(isIt)
 
 const find = prepareSelect(one())
@@ -19,7 +19,19 @@ const findForUpdate = prepareSelect(one().for('update'))
 const findAny = prepareSelect(builder.select({ id: clients.id }).from(clients).limit(1))
 const listAll = prepareSelect(builder.select().from(clients).orderBy(asc(clients.id)))
 const remove = prepareRun(builder.delete(clients).where(isIt))
-const lockSessions = prepareLockSessionsOf(sessions.clientId)
+
+/** Sessions that one statement removes: a client may have millions, and a statement has some seconds. */
+const sessionsPerStatement = 5000
+const lockSessions = prepareSelect(
+  builder
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(and(eq(sessions.clientId, value('id')), gt(sessions.id, value('after'))))
+    .orderBy(asc(sessions.id))
+    .limit(sessionsPerStatement)
+    .for('update'),
+)
+const removeSessions = prepareRun(builder.delete(sessions).where(sql`${sessions.id} = any(${value('ids')})`))
 
 /** Rows of clients, for whoever reads or writes them within a transaction: after those of users, before those of sessions. */
 export const clientRows = {
@@ -55,10 +67,19 @@ export function createClientStorage({ read, write, record, change }: Connection)
     removeClient: async (id, event) => {
       const removed = await change(event, async tx => {
         if ((await clientRows.findForUpdate(tx, id)) === undefined) return 0
-        await lockSessions(tx, { owner: id })
+        await removeSessionsOf(tx, id)
         return remove.run(tx, { id })
       })
       return removed > 0
     },
+  }
+}
+
+/** Of a client that is locked. In the order of ids: a cascade locks in any. */
+async function removeSessionsOf(tx: Db, id: string): Promise<void> {
+  for (let after: string | undefined = ''; after !== undefined; ) {
+    const ids: string[] = (await lockSessions.all(tx, { id, after })).map(session => session.id)
+    await removeSessions.run(tx, { ids })
+    after = ids.length < sessionsPerStatement ? undefined : ids.at(-1)
   }
 }

@@ -2,7 +2,7 @@
  * Statements that drizzle writes once and any client runs, without a name: behind a pooler that hands a connection from transaction
  * to transaction, a name is another client's, or nobody's. Building a query costs the node ten times what sending it does.
  */
-import { is, Param, Placeholder } from '../drizzle.ts'
+import { type Column, is, Param, Placeholder } from '../drizzle.ts'
 import type { Db } from './connection.ts'
 import { drizzle } from './drizzle.ts'
 
@@ -38,6 +38,29 @@ export function prepareSelect<Row>(query: Select<Row>): {
 export function prepareRun(query: Query): { run: (db: Client, values: Values) => Promise<number> } {
   const { text, bind } = compile(query)
   return { run: async ({ $client }, values) => (await $client.query({ text, values: bind(values) })).rowCount ?? 0 }
+}
+
+/**
+ * Inserts many rows by one statement, in their order. Its text is the same for any number of them: a list per column travels, and no
+ * parameter of its own for each value.
+ *
+ * @param columns of the table, by the names that they have in a row; those that are missing get their default
+ */
+export function prepareInsertRows<Name extends string>(
+  table: string,
+  columns: Readonly<Record<Name, Column>>,
+): { run: (db: Client, rows: readonly Readonly<Record<Name, string | number | null>>[]) => Promise<number> } {
+  const names = Object.keys(columns) as Name[]
+  const own = names.map(name => columns[name])
+  // A list has the type alone, without the order in which the column puts its texts.
+  const lists = own.map((column, i) => `$${i + 1}::${column.getSQLType().split(' ')[0]}[]`)
+  const text = `insert into "${table}" (${own.map(({ name }) => `"${name}"`)}) select * from unnest(${lists})`
+  return {
+    async run({ $client }, rows) {
+      const values = names.map(name => rows.map(row => row[name]))
+      return (await $client.query({ text, values })).rowCount ?? 0
+    },
+  }
 }
 
 function compile(query: Query): { text: string; bind: (values: Values) => unknown[] } {

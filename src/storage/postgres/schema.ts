@@ -99,7 +99,8 @@ export const sessions = pgTable(
   table => [
     // In the order of a user's sign-ins.
     index('sessions_user_id').on(table.userId, table.createdAt, table.id),
-    index('sessions_client_id').on(table.clientId),
+    // In the order in which they are locked when a client is removed.
+    index('sessions_client_id').on(table.clientId, table.id),
   ],
 )
 

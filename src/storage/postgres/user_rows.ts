@@ -1,13 +1,12 @@
 /** Rows of users, for whoever reads or writes them within a transaction: before those of clients and sessions. */
 import { usernameFold, usernameKey } from '../../text.ts'
-import { meantBy, type User } from '../../users/user.ts'
-import { asc, eq, gt, sql } from '../drizzle.ts'
+import { meantBy, takenAmong, type User } from '../../users/user.ts'
+import { asc, eq, getTableColumns, gt, sql } from '../drizzle.ts'
 import { optional, userFromRow, userRow } from '../rows.ts'
 import type { Db } from './connection.ts'
 import { unionAll } from './drizzle.ts'
-import { builder, prepareRun, prepareSelect } from './prepared.ts'
+import { builder, prepareInsertRows, prepareRun, prepareSelect } from './prepared.ts'
 import { sessions, users } from './schema.ts'
-import { prepareLockSessionsOf } from './session_locks.ts'
 
 const value = sql.placeholder
 const isIt = eq(users.id, value('id'))
@@ -49,7 +48,19 @@ const update = prepareRun(
     .where(isIt),
 )
 const remove = prepareRun(builder.delete(users).where(isIt))
-const lockSessions = prepareLockSessionsOf(sessions.userId)
+// A cascade locks in any order.
+const lockSessions = prepareSelect(
+  builder
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(eq(sessions.userId, value('id')))
+    .orderBy(asc(sessions.id))
+    .for('update'),
+)
+const insert = prepareInsertRows('users', getTableColumns(users))
+
+/** Users that one statement looks for or sends: some 200 kB. */
+const usersPerStatement = 1000
 
 export const userRows = {
   find: async (db: Db, id: string) => optional(await find.get(db, { id }), userFromRow),
@@ -62,14 +73,42 @@ export const userRows = {
     const alike = rows.filter(row => row.usernameFold === fold)
     return optional(meantBy(called(key), called(fold), alike), userFromRow)
   },
+  /** Under the lock of newcomers, when no name is taken. */
+  async insert(tx: Db, newUsers: readonly User[]): Promise<void> {
+    for (const some of inSteps(newUsers)) await insert.run(tx, some.map(userRow))
+  },
   isEmpty: async (db: Db) => (await findAny.get(db, {})) === undefined,
   /** What of a user may change. */
   update: (tx: Db, user: User) => update.run(tx, userRow(user)),
   /** With all sessions. @returns how many users */
   async remove(tx: Db, id: string): Promise<number> {
     if ((await lockForRemoval.get(tx, { id })) === undefined) return 0
-    await lockSessions(tx, { owner: id })
+    await lockSessions.all(tx, { id })
     return remove.run(tx, { id })
   },
   passwordHashes: (db: Db, after: string, limit: number) => passwordHashes.all(db, { after, limit }),
+}
+
+/** Those of new users whose id or name is taken, by users who are there or by one another. */
+export async function findTakenUsers(db: Db, newUsers: readonly User[]): Promise<User[]> {
+  const taken = new Set<User>()
+  for (const some of inSteps(newUsers)) {
+    const found = await db.$client.query<[number]>({
+      text: `select n from unnest($1::text[], $2::text[], $3::text[]) with ordinality as new (id, key, fold, n)
+        where exists (select from users where id = new.id or username_key in (key, fold) or username_fold = fold)`,
+      values: [
+        some.map(({ id }) => id),
+        some.map(({ username }) => usernameKey(username)),
+        some.map(({ username }) => usernameFold(username)),
+      ],
+      rowMode: 'array',
+    })
+    for (const [n] of found.rows) taken.add(some[n - 1]!)
+  }
+  return takenAmong(newUsers, user => taken.has(user))
+}
+
+/** So many as one statement sends. */
+export function* inSteps(newUsers: readonly User[]): Generator<readonly User[]> {
+  for (let at = 0; at < newUsers.length; at += usersPerStatement) yield newUsers.slice(at, at + usersPerStatement)
 }

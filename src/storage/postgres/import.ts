@@ -1,0 +1,76 @@
+/**
+ * Imports of many users in one transaction, beside which others write. Their rows first go to a table that only this transaction sees.
+ * When all are at the server, they become users at once: only for that, seconds for hundreds of thousands, other new users and clients
+ * have to wait, and never for a network or a program.
+ */
+import type { AuditEvent } from '../../audit/audit.ts'
+import type { UserStorage } from '../../users/storage.ts'
+import type { User } from '../../users/user.ts'
+import { getTableColumns } from '../drizzle.ts'
+import { userRow } from '../rows.ts'
+import { takeLock } from './advisory_lock.ts'
+import type { Connection, Db } from './connection.ts'
+import { prepareInsertRows } from './prepared.ts'
+import { users } from './schema.ts'
+import { findTakenUsers, inSteps } from './user_rows.ts'
+
+const columns = getTableColumns(users)
+const names = Object.values(columns).map(({ name }) => name)
+const insertStaged = prepareInsertRows('newcomers', columns)
+
+/** Milliseconds that it waits for another import at its end. Nobody waits for this one yet. */
+const maxWait = 8000
+/** Rows of which one statement makes users: well below the time that a statement has. */
+const step = 10_000
+
+/** A name or an id was taken after it was found free. */
+class Taken extends Error {}
+
+/** @param insertEvent writes an event within a write, whatever else there is of its kind */
+export function createImport(
+  { read, write }: Pick<Connection, 'read' | 'write'>,
+  insertEvent: (tx: Db, event: AuditEvent) => Promise<void>,
+): UserStorage['importUsers'] {
+  return async (newUsers, event) => {
+    const findTaken = () => read(db => findTakenUsers(db, newUsers))
+    const taken = await findTaken()
+    if (taken.length > 0) return taken
+    try {
+      await write(async tx => {
+        await stage(tx, newUsers)
+        await tx.$client.query(`set local lock_timeout = ${maxWait}`)
+        await takeLock(tx, 'newcomers')
+        await publish(tx, newUsers.length)
+        await insertEvent(tx, { ...event, count: newUsers.length })
+      })
+    } catch (error) {
+      if (!(error instanceof Taken)) throw error
+      return findTaken()
+    }
+    return []
+  }
+}
+
+async function stage(tx: Db, newUsers: readonly User[]): Promise<void> {
+  await tx.$client.query(
+    'create temp table newcomers (like users, n bigint generated always as identity primary key) on commit drop',
+  )
+  for (const some of inSteps(newUsers)) await insertStaged.run(tx, some.map(userRow))
+}
+
+/** Under the lock of newcomers. Ids and names as they are looked up are unique by their indexes; it is the other form that has to be compared. */
+async function publish(tx: Db, count: number): Promise<void> {
+  const { rowCount } = await tx.$client.query(`select from newcomers
+    where exists (select from users where users.username_fold = coalesce(newcomers.username_fold, newcomers.username_key))
+      or newcomers.username_fold is not null
+        and exists (select from users where users.username_key = newcomers.username_fold)
+    limit 1`)
+  if (rowCount !== 0) throw new Taken()
+  for (let from = 0; from < count; from += step) {
+    const inserted = await tx.$client.query({
+      text: `insert into users (${names}) select ${names} from newcomers where n > $1 and n <= $2 on conflict do nothing`,
+      values: [from, from + step],
+    })
+    if (inserted.rowCount !== Math.min(step, count - from)) throw new Taken()
+  }
+}

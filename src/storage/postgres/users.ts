@@ -1,0 +1,45 @@
+/** Users. How one changes is in `sessions.ts`, because that ends sessions. */
+import { usernameKey } from '../../text.ts'
+import type { UserStorage } from '../../users/storage.ts'
+import { asc, gt } from '../drizzle.ts'
+import { userFromRow } from '../rows.ts'
+import { takeLock } from './advisory_lock.ts'
+import type { Connection } from './connection.ts'
+import { users } from './schema.ts'
+import { findTakenUsers, userRows } from './user_rows.ts'
+
+export function createUserStorage(
+  { read, write, record, change }: Connection,
+  importUsers: UserStorage['importUsers'],
+): UserStorage {
+  return {
+    findUser: id => read(db => userRows.find(db, id)),
+    findUserByUsername: username => read(db => userRows.findByUsername(db, username)),
+    listUsers: page =>
+      read(async db => {
+        const after = page?.after === undefined ? undefined : gt(users.usernameKey, usernameKey(page.after))
+        const query = db.select().from(users).where(after).orderBy(asc(users.usernameKey)).$dynamic()
+        return (await (page === undefined ? query : query.limit(page.limit))).map(userFromRow)
+      }),
+    samplePasswordHashes: (after, limit) =>
+      read(async db => {
+        const page = await userRows.passwordHashes(db, after, limit)
+        const hashes = page.filter(row => row.passwordHash !== '').map(row => row.passwordHash)
+        return { hashes, next: page.length < limit ? '' : page.at(-1)!.id }
+      }),
+    findTakenUsers: newUsers => read(db => findTakenUsers(db, newUsers)),
+    createUsers: (newUsers, event) =>
+      write(async tx => {
+        await takeLock(tx, 'newcomers')
+        const taken = await findTakenUsers(tx, newUsers)
+        if (taken.length > 0) return taken
+        await userRows.insert(tx, newUsers)
+        for (const { id } of newUsers) await record(tx, { ...event, userId: id })
+        return []
+      }),
+    importUsers,
+    // An import is one transaction: nothing is left of one that did not end.
+    pruneImports: async () => false,
+    removeUser: async (userId, event) => (await change(event, tx => userRows.remove(tx, userId))) > 0,
+  }
+}
