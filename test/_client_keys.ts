@@ -1,12 +1,9 @@
 /** Clients that have keys: making them, signing assertions, and a server whose database shows every write. */
 import { createHmac } from 'node:crypto'
-import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
-import Database from 'better-sqlite3'
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import type { Client } from '../src/clients/client.ts'
-import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
-import { createFolder } from './_process.ts'
+import { createDatabase } from './_databases.ts'
 import { type Answer, issuer, refusal, refused, type ServerOptions, startServer, startTime } from './_server.ts'
 
 export const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
@@ -59,18 +56,14 @@ export function withAssertion(assertion: string): Record<string, string> {
 
 export type WatchedServer = Awaited<ReturnType<typeof startWatchedServer>>
 
-/** A server on a file, with an eye on that file. */
+/** A server with an eye on its database. */
 export async function startWatchedServer(t: ExecutionContext, options: ServerOptions = {}) {
-  const file = join(createFolder(t), 'latchkey.db')
-  const { storage } = openSqliteStorage(file)
-  t.teardown(() => storage.close())
-  const watcher = new Database(file, { readonly: true })
-  t.teardown(() => watcher.close())
-  const server = await startServer(t, { ...options, storage })
+  const { open, version } = await createDatabase(t)
+  const server = await startServer(t, { ...options, storage: await open() })
   return {
     ...server,
     /** Another number after every write of the server. */
-    version: () => watcher.pragma('data_version', { simple: true }) as number,
+    version,
     /** Creates a client that authenticates by its keys and acts for itself. */
     addKeyClient: (client: Partial<Client> & { id: string }) =>
       server.addClient({
@@ -93,12 +86,12 @@ export async function assertRefused(
   [status, error]: [number, string] = [400, 'invalid_client'],
   rule?: string,
 ): Promise<void> {
-  const before = server.version()
+  const before = await server.version()
   const answer = await send()
   t.deepEqual(refusal(answer), refused(status, error), rule)
   // RFC 9110 §15.5.2: a 401 says how to authenticate.
   t.is(answer.headers.get('www-authenticate'), status === 401 ? challenge : null, rule)
-  t.is(server.version(), before, `${rule ?? 'a refusal'} writes nothing`)
+  t.deepEqual(await server.version(), before, `${rule ?? 'a refusal'} writes nothing`)
 }
 
 /** Insists on a token. */

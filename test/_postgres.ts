@@ -3,24 +3,64 @@
  * machine needs none of its own.
  */
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { registerSharedWorker } from 'ava/plugin'
+import { readMigrationFiles } from 'drizzle-orm/migrator'
 import pg from 'pg'
+import type { Storage } from '../src/storage/storage.ts'
 import type { PostgresHost } from './_postgres_host.ts'
 import type { TestContext } from './_server.ts'
+
+const postgresModule = new URL('../src/storage/postgres/postgres.ts', import.meta.url).href
 
 /** Owns the databases, and may no more than an operator would let it. */
 const role = 'latchkey'
 const rolePassword = 'latchkey'
+/** Migrated once a run, and copied for each test. */
+const template = 'migrated'
 
 let started: ReturnType<typeof start> | undefined
 
+let migrated: Promise<void> | undefined
+
 /** An empty database of UTF8 for this test alone. @returns its URL, for its owner, who is no superuser */
 export async function emptyDatabase(t: TestContext): Promise<string> {
+  return createDatabase(t, 'template0')
+}
+
+/** A database with all tables and no rows for this test alone. @returns its URL, for its owner */
+export async function migratedDatabase(t: TestContext): Promise<string> {
+  migrated ??= server().then(({ admin, url }) => exclusively(admin, client => migrateTemplate(client, url)))
+  await migrated
+  return createDatabase(t, template)
+}
+
+async function createDatabase(t: TestContext, from: string): Promise<string> {
   const { admin, url } = await server()
   const name = `test_${randomBytes(8).toString('hex')}`
-  await admin.query(`CREATE DATABASE ${name} OWNER ${role} TEMPLATE template0`)
+  await admin.query(`CREATE DATABASE ${name} OWNER ${role} TEMPLATE ${from} STRATEGY file_copy`)
   t.teardown(() => admin.query(`DROP DATABASE ${name} WITH (FORCE)`))
-  return Object.assign(new URL(`${url}/${name}`), { username: role, password: rolePassword }).href
+  return ownersUrl(url, name)
+}
+
+const ownersUrl = (url: string, database: string) =>
+  Object.assign(new URL(`${url}/${database}`), { username: role, password: rolePassword }).href
+
+/** One more storage on a database, as another node has. Closes with the test. */
+export async function openOn(t: TestContext, url: string): Promise<Storage> {
+  const { openPostgresStorage } = await import(postgresModule)
+  const { storage } = await openPostgresStorage(url)
+  t.teardown(() => storage.close())
+  return storage
+}
+
+/** A client of the database beside all storages. Closes with the test. */
+export async function openClient(t: TestContext, url: string): Promise<pg.Client> {
+  const client = new pg.Client(url)
+  await client.connect()
+  t.teardown(() => client.end())
+  return client
 }
 
 /** The same database for a superuser. */
@@ -67,4 +107,29 @@ async function exclusively(admin: pg.Pool, run: (client: pg.ClientBase) => Promi
 async function createRole(client: pg.ClientBase): Promise<void> {
   const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [role])
   if (rowCount === 0) await client.query(`CREATE ROLE ${role} LOGIN PASSWORD '${rolePassword}'`)
+}
+
+async function migrateTemplate(client: pg.ClientBase, url: string): Promise<void> {
+  const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [template])
+  if (rowCount !== 0) return
+  // It gets its name when it is whole.
+  await client.query('DROP DATABASE IF EXISTS migrating WITH (FORCE)')
+  await client.query(`CREATE DATABASE migrating OWNER ${role} TEMPLATE template0`)
+  const database = ownersUrl(url, 'migrating')
+  if (existsSync(new URL(postgresModule)))
+    await (await import(postgresModule))
+      .openPostgresStorage(database)
+      .then(({ storage }: { storage: Storage }) => storage.close())
+  else await runMigrations(database)
+  await client.query(`ALTER DATABASE migrating RENAME TO ${template}`)
+}
+
+async function runMigrations(database: string): Promise<void> {
+  const client = new pg.Client(database)
+  await client.connect()
+  const migrations = readMigrationFiles({
+    migrationsFolder: fileURLToPath(new URL('../migrations/postgres', import.meta.url)),
+  })
+  for (const { sql } of migrations) await client.query(sql.join(''))
+  await client.end()
 }

@@ -10,6 +10,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
 import type { CommandAnswer, CommandRequest } from './_command_host.ts'
+import type { TestContext } from './_server.ts'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
 export const launcher = join(root, 'bin/latchkey.js')
@@ -29,7 +30,7 @@ export type RunningServer = {
 }
 
 /** A folder that goes away with the test. */
-export function createFolder(t: ExecutionContext): string {
+export function createFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   return folder

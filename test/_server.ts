@@ -1,5 +1,5 @@
 /**
- * A whole server for one test: real HTTP on a free port, in-memory SQLite, clock and randomness in hand. Closes itself. Every
+ * A whole server for one test: real HTTP on a free port, a database of its own, clock and randomness in hand. Closes itself. Every
  * answer is held to what `/openapi.json` says of it.
  */
 import { createHash } from 'node:crypto'
@@ -17,13 +17,13 @@ import { openSigningKey } from '../src/keys/jws.ts'
 import { type MasterSecrets, parseMasterSecrets } from '../src/keys/master_secret.ts'
 import { createSigningKey, type SigningAlg } from '../src/keys/signing_key.ts'
 import type { OAuthConfig } from '../src/oauth/deps.ts'
-import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import type { Storage } from '../src/storage/storage.ts'
 import type { ThrottleSettings } from '../src/throttle/settings.ts'
 import { createThrottle } from '../src/throttle/throttle.ts'
 import { createPasswords, type PasswordHashing, type Passwords } from '../src/users/password.ts'
 import { createUserId } from '../src/users/user.ts'
 import { createAnswerCheck } from './_api.ts'
+import { openTestStorage } from './_storages.ts'
 
 export const issuer = 'https://auth.example.com'
 export const startTime = 1_800_000_000
@@ -100,7 +100,7 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
   const clock = options.clock ?? createClock()
   const randomBytes = createTestRandom(t.title)
   const secrets = options.secrets ?? createTestSecrets()
-  const storage = options.storage ?? openSqliteStorage(':memory:').storage
+  const storage = options.storage ?? (await openTestStorage(t))
   const signingAlg = options.signingAlg ?? 'ES256'
   const key = await createSigningKey(signingAlg, secrets, clock.now(), clock.now())
   await storage.addSigningKey(key, undefined, auditEvent('key.created', clock.now(), {}))
@@ -127,7 +127,6 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
   t.teardown(async () => {
     server.closeAllConnections()
     await new Promise(resolve => server.close(resolve))
-    if (options.storage === undefined) await storage.close()
   })
   const checkAnswer = createAnswerCheck(endpoints)
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`

@@ -1,6 +1,6 @@
 /** The audit trail: who did what, when, from where; append-only, aggregated under attack. ASVS 5 V16.2, V16.3. */
 import { join } from 'node:path'
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import Database from 'better-sqlite3'
 import { type AuditEvent, auditEvent } from '../../src/audit/audit.ts'
 import { createRefusals } from '../../src/audit/refusals.ts'
@@ -8,6 +8,7 @@ import { OAuthError } from '../../src/error.ts'
 import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
 import { createFolder, deployment, runCommand } from '../_process.ts'
 import { createClock, password, startServerWithAlice, startTime, type TestServer } from '../_server.ts'
+import { openTestStorage } from '../_storages.ts'
 
 /** Oldest first, without what the set-up wrote. */
 async function eventsOf(server: TestServer, types: RegExp = /refused$/) {
@@ -93,9 +94,9 @@ test('a request that is wrong, or meets a server that is busy, is no refusal', a
 
 const refused = (cause: string) => new OAuthError('invalid_grant', 'no', { cause })
 
-function createTrail() {
+async function createTrail(t: ExecutionContext) {
   const clock = createClock()
-  const { storage } = openSqliteStorage(':memory:')
+  const storage = await openTestStorage(t)
   const refusals = createRefusals(storage, clock.now)
   const add = (userId: string | undefined, ip: string, cause = 'wrong password') =>
     refusals.add('sign_in.refused', refused(cause), { ip, requestId: `r ${ip}` }, { userId })
@@ -105,7 +106,7 @@ function createTrail() {
 const timesOf = (events: readonly AuditEvent[]) => events.reduce((sum, { count = 1 }) => sum + count, 0)
 
 test('the first refusal of a kind is written at once, the same again once a minute with its number', async t => {
-  const { clock, refusals, add, events } = createTrail()
+  const { clock, refusals, add, events } = await createTrail(t)
   add('usr_a', '192.0.2.1')
   await refusals.flush()
   t.deepEqual(
@@ -129,7 +130,7 @@ test('the first refusal of a kind is written at once, the same again once a minu
 })
 
 test('what is counted is written when the server stops', async t => {
-  const { refusals, add, events } = createTrail()
+  const { refusals, add, events } = await createTrail(t)
   add('usr_a', '192.0.2.1')
   await refusals.flush()
   add('usr_a', '192.0.2.1')
@@ -141,7 +142,7 @@ test('what is counted is written when the server stops', async t => {
 })
 
 test('a flood from ever new addresses adds a bounded number of rows, and all of it is counted', async t => {
-  const { clock, refusals, add, events } = createTrail()
+  const { clock, refusals, add, events } = await createTrail(t)
   let sent = 0
   for (let second = 0; second < 60; second++) {
     for (let i = 0; i < 2000; i++) add(`usr_${i % 7}`, `10.${second}.${i >> 8}.${i & 255}`, `reason ${sent++ % 3}`)
@@ -158,7 +159,7 @@ test('a flood from ever new addresses adds a bounded number of rows, and all of 
 })
 
 test('refusals that could not be written are written later', async t => {
-  const { storage, clock } = createTrail()
+  const { storage, clock } = await createTrail(t)
   let isBroken = true
   const refusals = createRefusals(
     {
@@ -195,7 +196,7 @@ test('the trail is append-only: no event can be changed, none can go but the old
 })
 
 test('a clock that was set back for a while makes no younger event go', async t => {
-  const { storage } = createTrail()
+  const { storage } = await createTrail(t)
   for (const at of [10, 500, 20, 600]) await storage.addAuditEvents([auditEvent('key.created', at, {})])
   await storage.pruneAuditEvents(100)
   t.deepEqual(

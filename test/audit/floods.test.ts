@@ -3,10 +3,10 @@ import test from 'ava'
 import fc from 'fast-check'
 import type { AuditEvent } from '../../src/audit/audit.ts'
 import { createFloods } from '../../src/audit/floods.ts'
-import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
 import { pruneAll } from '../../src/upkeep.ts'
-import { createFolder } from '../_process.ts'
+import { createDatabase } from '../_databases.ts'
 import { startServer, startServerWithAlice, startTime, type TestServer } from '../_server.ts'
+import { openTestStorage } from '../_storages.ts'
 
 const timesOf = (events: readonly AuditEvent[]) => events.reduce((sum, { count = 1 }) => sum + count, 0)
 
@@ -67,20 +67,18 @@ test('a user who signs in and out without end adds few rows; no event of another
 })
 
 test('what is counted is written when the server stops', async t => {
-  const file = `${createFolder(t)}/latchkey.db`
-  const { storage } = openSqliteStorage(file)
+  const { open } = await createDatabase(t)
+  const storage = await open()
   const server = await startServer(t, { storage })
   await server.addClient({ id: 'worker', secret: 'lks_worker', grantTypes: ['client_credentials'] })
   await revokeOwnTokens(server, 70)
   await storage.close()
-  const { storage: reopened } = openSqliteStorage(file)
-  t.teardown(() => reopened.close())
+  const reopened = await open()
   t.is(timesOf(await reopened.listAuditEvents(1000, { type: 'token.revoked' })), 70)
 })
 
 test('what expired is pruned faster than it is made', async t => {
-  const { storage } = openSqliteStorage(':memory:')
-  t.teardown(() => storage.close())
+  const storage = await openTestStorage(t)
   const ids = Array.from({ length: 3000 }, (_, i) => `${i}`)
   await Promise.all(ids.map(id => storage.consumeOnce(id, id === '7' ? startTime + 1 : startTime)))
   await pruneAll(() => storage.pruneConsumed(startTime))

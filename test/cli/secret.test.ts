@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import pino from 'pino'
 import { clientUpdate } from '../../src/clients/client.ts'
 import { digestClientSecret, masterSecretOfDigest } from '../../src/clients/client_secret.ts'
@@ -109,11 +109,7 @@ test('since when a master secret is used is noted once', async t => {
 const refresh = (server: RunningServer, token: unknown) =>
   postForm(`${server.url}/token`, { grant_type: 'refresh_token', client_id: 'app', refresh_token: String(token) })
 
-async function startWithUser(
-  t: Parameters<typeof createFolder>[0],
-  folder: string,
-  extra: Record<string, string> = {},
-) {
+async function startWithUser(t: ExecutionContext, folder: string, extra: Record<string, string> = {}) {
   const environment = deployment(folder, { LATCHKEY_BOOTSTRAP: 'off', ...extra })
   await runCommand(['user', 'add', 'alice', '--password-stdin'], environment, password)
   await runCommand(['client', 'add', 'app', '--public', '--grant', 'password', '--grant', 'refresh_token'], environment)

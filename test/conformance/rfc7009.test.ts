@@ -1,11 +1,10 @@
 /** What RFC 7009 asks and no other test shows. */
 import test from 'ava'
-import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
+import { openTestStorage } from '../_storages.ts'
 import { changed, startServerWithWeb } from './_clients.ts'
 
 test('a guessed token costs no write, and a forged refresh token not even a look (RFC 7009 §5)', async t => {
-  const { storage } = openSqliteStorage(':memory:')
-  t.teardown(() => storage.close())
+  const storage = await openTestStorage(t)
   const calls: string[] = []
   const counted = new Proxy(storage, {
     get(target, name: keyof typeof storage) {

@@ -3,19 +3,15 @@
  * parameters of the endpoint, some left out, repeated, swapped or replaced by nonsense. Each answer must be one that
  * `/openapi.json` has for the endpoint; a refusal changes nothing; nothing secret is in a refusal or a log line.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import type { z } from 'zod'
 import type { Described } from '../../src/http/docs/openapi.ts'
 import { formType, jsonType } from '../../src/http/media_types.ts'
-import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
 import { describedEndpoints } from '../_api.ts'
 import { createClientKey, signAssertion, withAssertion } from '../_client_keys.ts'
 import { signInByCookie, withCookie } from '../_cookies.ts'
-import { type Answer, issuer, password, startServerWithAlice, type TestServer } from '../_server.ts'
+import { createDatabase, type Row, type TestDatabase } from '../_databases.ts'
+import { type Answer, issuer, password, startServerWithAlice, type TestContext, type TestServer } from '../_server.ts'
 
 export const endpoints = describedEndpoints(issuer, true)
 
@@ -318,26 +314,23 @@ type Exceptions = Readonly<{
   assertion: boolean
 }>
 
-type Row = Readonly<Record<string, unknown>>
+/** Every row of every table, but for what a refusal may change. */
+async function stateOf(database: TestDatabase, exceptions: Exceptions): Promise<string> {
+  const contents: Record<string, Row[]> = {}
+  for (const table of await database.tables())
+    contents[table] = heldRows(table, await database.query(`SELECT * FROM "${table}" ORDER BY 1`), exceptions)
+  return JSON.stringify(contents)
+}
 
-/** Every row of every table. */
-function stateOf(database: Database.Database, { session, lastSeen, assertion }: Exceptions): string {
-  const tables = database
-    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-    .pluck()
-    .all() as string[]
-  const contents = tables.map(table => {
-    const rows = database.prepare(`SELECT * FROM "${table}"`).all() as Row[]
-    if (table === 'sessions') {
-      return rows
-        .filter(({ id }) => id !== session)
-        .map(row => (lastSeen ? { ...row, last_seen_at: 0, idle_expires_at: 0 } : row))
-    }
-    if (table === 'remembered_ids' && assertion) return []
-    if (table !== 'audit_events') return rows
-    return rows.filter(row => session === undefined || row.session_id !== session || row.type !== 'session.reused')
-  })
-  return JSON.stringify([tables, contents])
+function heldRows(table: string, rows: Row[], { session, lastSeen, assertion }: Exceptions): Row[] {
+  if (table === 'sessions') {
+    return rows
+      .filter(({ id }) => id !== session)
+      .map(row => (lastSeen ? { ...row, last_seen_at: 0, idle_expires_at: 0 } : row))
+  }
+  if (table === 'remembered_ids' && assertion) return []
+  if (table !== 'audit_events') return rows
+  return rows.filter(row => session === undefined || row.session_id !== session || row.type !== 'session.reused')
 }
 
 function problemOf({ status, headers, body }: Answer, sent: Sent, secrets: readonly string[]): string | undefined {
@@ -364,18 +357,13 @@ function problemOf({ status, headers, body }: Answer, sent: Sent, secrets: reado
 async function run(steps: readonly Step[], tally: Tally): Promise<void> {
   const closing: (() => unknown)[] = []
   const log: string[] = []
-  // On a file, so that another connection sees what is in it.
-  const folder = mkdtempSync(join(tmpdir(), 'latchkey-fuzz-'))
-  closing.unshift(() => rmSync(folder, { recursive: true }))
-  const file = join(folder, 'latchkey.db')
-  const { storage } = openSqliteStorage(file)
-  const database = new Database(file, { readonly: true })
-  closing.unshift(() => storage.close())
-  closing.unshift(() => database.close())
-  const server = await startServerWithAlice(
-    { title: 'fuzz', teardown: work => closing.unshift(work) },
-    { storage, onLog: line => log.push(line), http: { corsOrigins: ['https://app.example.com'] } },
-  )
+  const context: TestContext = { title: 'fuzz', teardown: work => void closing.unshift(work) }
+  const database = await createDatabase(context)
+  const server = await startServerWithAlice(context, {
+    storage: await database.open(),
+    onLog: line => log.push(line),
+    http: { corsOrigins: ['https://app.example.com'] },
+  })
   try {
     const world = await createWorld(server)
     const { accessTokens, refreshTokens, cookies, superseded, assertions } = world
@@ -398,13 +386,13 @@ async function run(steps: readonly Step[], tally: Tally): Promise<void> {
         lastSeen: sent.headers.has('cookie'),
         assertion: assertions.some(one => describe(sent).includes(one)),
       }
-      const before = stateOf(database, exceptions)
+      const before = await stateOf(database, exceptions)
       const answer = await server.request(sent.path, { ...sent, signal: AbortSignal.timeout(10_000) })
       const name = `${endpoints[step.endpoint]!.path} ${answer.status}`
       tally.set(name, (tally.get(name) ?? 0) + 1)
       const problem =
         problemOf(answer, sent, secrets) ??
-        (answer.status >= 400 && before !== stateOf(database, exceptions)
+        (answer.status >= 400 && before !== (await stateOf(database, exceptions))
           ? 'a refusal that changed something'
           : undefined)
       if (problem !== undefined) {

@@ -2,10 +2,10 @@
 import test, { type ExecutionContext } from 'ava'
 import { auditEvent } from '../../src/audit/audit.ts'
 import { clientUpdate } from '../../src/clients/client.ts'
-import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
 import { appOrigin, corsEndpoints, preflightHeaders } from '../_cors.ts'
 
 import { password, type ServerOptions, startServerWithAlice, startTime, type TestServer } from '../_server.ts'
+import { openTestStorage } from '../_storages.ts'
 
 const phoneOrigin = 'https://phone.example.com'
 const webOrigin = 'https://web.example.com'
@@ -242,7 +242,7 @@ test('CORS: with the storage broken, the 503 and the preflight before it reach t
 })
 
 test("CORS: when the storage breaks under a request, the 503 reaches the client's app", async t => {
-  const { storage } = openSqliteStorage(':memory:')
+  const storage = await openTestStorage(t)
   // The client is known by then, and its record cannot be read again.
   const changeSession: typeof storage.changeSession = async (...decision) => {
     await storage.close()
@@ -264,8 +264,7 @@ test("CORS: when the storage breaks under a request, the 503 reaches the client'
 
 // Bug: who asks while the origins are read for the first time is answered from the empty set.
 test('CORS: the first preflights after a start are answered alike when they come together', async t => {
-  const { storage } = openSqliteStorage(':memory:')
-  t.teardown(() => storage.close())
+  const storage = await openTestStorage(t)
   const reading = Promise.withResolvers<void>()
   // A storage that takes its time, as one behind a network does.
   const listClients = async () => {

@@ -4,7 +4,6 @@ import fc from 'fast-check'
 import { auditEvent } from '../../src/audit/audit.ts'
 import { formatRefreshToken, parseRefreshToken } from '../../src/sessions/refresh_token.ts'
 import { disabledUpdate, passwordUpdate } from '../../src/sessions/user_change.ts'
-import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
 import {
   createTestSecrets,
   oauthConfig,
@@ -15,7 +14,7 @@ import {
   startTime,
   type TestServer,
 } from '../_server.ts'
-import { findSession } from '../_storages.ts'
+import { findSession, openTestStorage } from '../_storages.ts'
 
 const invalidGrant = refused(400, 'invalid_grant')
 const { idleLifetime, absoluteLifetime, retryWindow } = oauthConfig.refresh
@@ -343,8 +342,7 @@ test('a removed user and a removed client have no sessions', async t => {
 })
 
 test('refresh tokens of another master secret are refused', async t => {
-  const { storage } = openSqliteStorage(':memory:')
-  t.teardown(() => storage.close())
+  const storage = await openTestStorage(t)
   const server = await startServerWithAlice(t, { storage })
   const { refresh_token } = await server.signIn()
   const foreign = formatRefreshToken(

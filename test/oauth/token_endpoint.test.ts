@@ -22,6 +22,7 @@ import {
   startTime,
   type TestServer,
 } from '../_server.ts'
+import { openTestStorage } from '../_storages.ts'
 
 const formType = 'application/x-www-form-urlencoded'
 const signInForm = 'grant_type=password&client_id=app&username=alice&password=correct+horse+battery+staple'
@@ -475,7 +476,7 @@ test('promise 8: a sign-in beyond the password queue is 503 with Retry-After, an
 })
 
 test('promise 8: a closed storage is 503 with Retry-After, never a wrong password or invalid_grant', async t => {
-  const { storage } = openSqliteStorage(':memory:')
+  const storage = await openTestStorage(t)
   const server = await startServerWithAlice(t, { storage })
   const { refresh_token, access_token } = await server.signIn()
 

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import test from 'ava'
 import pg from 'pg'
-import { asSuperuser, emptyDatabase } from '../_postgres.ts'
+import { asSuperuser, emptyDatabase, migratedDatabase } from '../_postgres.ts'
 import { root } from '../_process.ts'
 
 async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
@@ -36,6 +36,14 @@ test('each test has a database of its own, and is no superuser there unless it a
   const [[owner], [admin]] = [await query(one, superuser), await query(await asSuperuser(one), superuser)]
   t.is(owner!.name, admin!.name)
   t.deepEqual([owner!.usesuper, admin!.usesuper], [false, true])
+})
+
+test('a migrated database has every table and no row', async t => {
+  const url = await migratedDatabase(t)
+  t.deepEqual(await query(url, 'SELECT * FROM users'), [])
+  t.deepEqual(await query(url, 'SELECT * FROM audit_events'), [])
+  const [other] = await query(await migratedDatabase(t), 'SELECT count(*) AS sessions FROM sessions')
+  t.deepEqual(other, { sessions: '0' })
 })
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGKILL'] as const) {

@@ -1,16 +1,14 @@
 /** Guessing is hopeless and lockout is not a weapon: throttling over HTTP, with the clock in hand. */
-import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { readConfig } from '../../src/config.ts'
 import { OAuthError } from '../../src/error.ts'
-import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { throttleSettings } from '../../src/throttle/settings.ts'
 import { createThrottle } from '../../src/throttle/throttle.ts'
 import { createPasswords, type Passwords } from '../../src/users/password.ts'
 import { refuseSignIn } from '../../src/users/user.ts'
-import { createFolder } from '../_process.ts'
+import { createDatabase } from '../_databases.ts'
 import {
   type Answer,
   cheapHashing,
@@ -23,6 +21,7 @@ import {
   type ServerOptions,
   startServer,
 } from '../_server.ts'
+import { openTestStorage } from '../_storages.ts'
 
 const home = '203.0.113.7'
 const secret = 'a client secret of somebody'
@@ -519,9 +518,8 @@ test('the sign-in page and the page to change a password say when to try again (
 
 test('a restart forgets neither failures nor known networks', async t => {
   const clock = createClock()
-  const file = join(createFolder(t), 'latchkey.db')
-  const open = () => openSqliteStorage(file).storage
-  const first = await start(t, { clock, storage: open() })
+  const { open } = await createDatabase(t)
+  const first = await start(t, { clock, storage: await open() })
   t.is((await first.signInFrom(home)).status, 200)
   await exhaustElsewhere(first)
   const { judged } = await first.guessUntilThrottled('192.0.2.1', 'bob')
@@ -529,8 +527,7 @@ test('a restart forgets neither failures nor known networks', async t => {
   await first.deps.throttle.flush()
   await first.deps.storage.close()
 
-  const storage = open()
-  t.teardown(() => storage.close())
+  const storage = await open()
   const options = { http: { trustProxy: readConfig({ LATCHKEY_TRUST_PROXY: '127.0.0.1' }).trustProxy } }
   const passwords = await createPasswords(cheapHashing, createTestRandom('second'))
   const patient = { ...passwords, patience: () => 500 }
@@ -560,8 +557,7 @@ function counting(storage: Storage): { storage: Storage; writes: () => number; r
 }
 
 test('a flood of throttled attempts writes nothing, and one batch holds all that failed in a second', async t => {
-  const { storage, writes, rows } = counting(openSqliteStorage(':memory:').storage)
-  t.teardown(() => storage.close())
+  const { storage, writes, rows } = counting(await openTestStorage(t))
   const { guess, deps } = await start(t, { storage })
   for (let i = 0; i < 11; i++) await guess(home)
   await deps.throttle.flush()
@@ -574,8 +570,7 @@ test('a flood of throttled attempts writes nothing, and one batch holds all that
 })
 
 test('state is bounded: never more counters than set, in memory and in the database, and all of it is forgotten in time', async t => {
-  const storage = openSqliteStorage(':memory:').storage
-  t.teardown(() => storage.close())
+  const storage = await openTestStorage(t)
   const server = await start(t, { storage, throttle: { entries: 1000 } })
   const stored = async () => (await storage.listCounters(0, 1_000_000)).length
   const ask = (i: number) =>
@@ -606,8 +601,7 @@ test('state is bounded: never more counters than set, in memory and in the datab
 /** Two servers on one database, that know nothing of each other, and what they count of one session. */
 async function twoThrottles(t: ExecutionContext) {
   const clock = createClock()
-  const storage = openSqliteStorage(':memory:').storage
-  t.teardown(() => storage.close())
+  const storage = await openTestStorage(t)
   const settings = throttleSettings({ enabled: true, account: 10, network: 30, maxDelay: 120 })
   const deps = { storage, secrets: createTestSecrets(), now: clock.now, randomBytes: createTestRandom(t.title) }
   const open = async () => {
@@ -665,8 +659,7 @@ test('a success erases what its own process has counted, written or not', async 
 })
 
 test('a batch that could not be written is written with the next one', async t => {
-  const real = openSqliteStorage(':memory:').storage
-  t.teardown(() => real.close())
+  const real = await openTestStorage(t)
   let isFull = true
   const saveCounters: Storage['saveCounters'] = async (...batch) => {
     if (isFull) throw new Error('disk full')
@@ -687,8 +680,7 @@ test('a batch that could not be written is written with the next one', async t =
 
 test('no log line and no row has a name or a password that was typed', async t => {
   const lines: string[] = []
-  const storage = openSqliteStorage(':memory:').storage
-  t.teardown(() => storage.close())
+  const storage = await openTestStorage(t)
   const { signInFrom, deps } = await start(t, { storage, onLog: line => lines.push(line) })
   for (let i = 0; i < 20; i++) await signInFrom(home, 'my-secret-typed-as-name', `my-guess-${i}`)
   await deps.throttle.flush()
@@ -716,7 +708,7 @@ test('whatever strangers do, the owner is let in at home at once and anywhere ne
   )
   await fc.assert(
     fc.asyncProperty(strangers, strangers, async (before, meanwhile) => {
-      const storage = openSqliteStorage(':memory:').storage
+      const storage = await openTestStorage(t)
       const clock = createClock()
       const randomBytes = createTestRandom(t.title)
       const deps = { storage, secrets: createTestSecrets(), now: clock.now, randomBytes }

@@ -21,15 +21,10 @@ export function prepareSelect<Row>(query: Select<Row>): {
   all: (db: Client, values: Values) => Promise<Row[]>
 } {
   const { text, bind } = compile(query)
-  const names = Object.keys(query._.selectedFields)
-  const toRow = (cells: readonly unknown[]) => {
-    const row: Record<string, unknown> = {}
-    for (let i = 0; i < names.length; i++) row[names[i]!] = cells[i]
-    return row as Row
-  }
+  const toRow = prepareRow(query._.selectedFields)
   const all = async ({ $client }: Client, values: Values) => {
     const { rows } = await $client.query<unknown[]>({ text, values: bind(values), rowMode: 'array' })
-    return rows.map(toRow)
+    return rows.map(cells => toRow(cells) as Row)
   }
   return { all, get: async (db, values) => (await all(db, values))[0] }
 }
@@ -60,6 +55,24 @@ export function prepareInsertRows<Name extends string>(
       const values = names.map(name => rows.map(row => row[name]))
       return (await $client.query({ text, values })).rowCount ?? 0
     },
+  }
+}
+
+/** @param fields columns by their names, or plain records of them where several tables are joined */
+function prepareRow(fields: object): (cells: readonly unknown[], first?: number) => object {
+  const names = Object.keys(fields)
+  const tables = Object.values(fields).map(field =>
+    field.constructor === Object ? { toRow: prepareRow(field), width: Object.keys(field).length } : undefined,
+  )
+  return (cells, first = 0) => {
+    const row: Record<string, unknown> = {}
+    let at = first
+    for (let i = 0; i < names.length; i++) {
+      const table = tables[i]
+      row[names[i]!] = table === undefined ? cells[at] : table.toRow(cells, at)
+      at += table?.width ?? 1
+    }
+    return row
   }
 }
 

@@ -1,0 +1,161 @@
+/** Sessions, and what a change of a user does to them. */
+import type { AuditEvent } from '../../audit/audit.ts'
+import { countedEvent } from '../../sessions/end.ts'
+import { isLive, mayOpenSession, type RevokedReason, type Session, type SessionChange } from '../../sessions/session.ts'
+import { makeRoomFor, sessionsToLookAt } from '../../sessions/session_limit.ts'
+import type { SessionFilter, SessionStorage } from '../../sessions/storage.ts'
+import { fits, isSeenBefore, liveAt } from '../conditions.ts'
+import { and, asc, desc, eq, inArray, lte, sql } from '../drizzle.ts'
+import { audienceFromText, sessionFromRow } from '../rows.ts'
+import { clientRows } from './clients.ts'
+import { type Connection, type Db, pruneBatch } from './connection.ts'
+import { builder, prepareSelect } from './prepared.ts'
+import { sessions } from './schema.ts'
+import { sessionRows, usersPerStep } from './session_rows.ts'
+import { userRows } from './user_rows.ts'
+
+type Changes = 'createSession' | 'changeSession' | 'changeUser' | 'removeSessions' | 'revokeSessions' | 'pruneSessions'
+
+export function createSessionStorage(connection: Connection): SessionStorage {
+  return { ...createChanges(connection), ...createQueries(connection) }
+}
+
+function createChanges({ read, write, record }: Connection): Pick<SessionStorage, Changes> {
+  /** The user is locked: nobody else begins a session of the user meanwhile. */
+  async function makeRoom(tx: Db, session: Session, limit: number, event: AuditEvent) {
+    const others = (await sessionRows.listOf(tx, session.userId, sessionsToLookAt(limit))) ?? []
+    const { ended, forgotten } = makeRoomFor(session, others, limit, event.at)
+    if (ended.length > 0) {
+      const ids = ended.map(({ id }) => id)
+      const count = await sessionRows.revoke(tx, inArray(sessions.id, ids), 'session_limit', event.at)
+      const sessionId = ids.length === 1 ? ids[0] : undefined
+      if (count > 0)
+        await record(tx, countedEvent({ ...event, type: 'session.revoked', sessionId }, count, 'session_limit'))
+    }
+    if (forgotten.length > 0) await sessionRows.remove(tx, forgotten.slice(0, pruneBatch))
+  }
+
+  const changeSession: SessionStorage['changeSession'] = (sessionId, decide) =>
+    write(async tx => {
+      const { outcome, session, events } = decide(await sessionRows.findForUpdate(tx, sessionId))
+      if (session !== undefined) await sessionRows.update(tx, session)
+      if (events !== undefined) for (const event of events) await record(tx, event)
+      return outcome
+    })
+
+  return {
+    createSession: (session, { version, passwordHash }, event, limit) =>
+      write(async tx => {
+        // Sign-ins of one user take turns, so that they count one another.
+        const user = await userRows.findForUpdate(tx, session.userId)
+        const client = await clientRows.findForShare(tx, session.clientId)
+        if (!mayOpenSession(user, client, version)) return false
+        if (passwordHash !== undefined) await userRows.update(tx, { ...user!, passwordHash })
+        if (limit !== undefined) await makeRoom(tx, session, limit, event)
+        await sessionRows.insert(tx, session)
+        await record(tx, event)
+        return true
+      }),
+    changeSession,
+    changeUser: (userId, decide, sessionId) =>
+      write(async tx => {
+        const before = await userRows.findForUpdate(tx, userId)
+        // What is decided about the one may end the others, and all of them are locked in one order.
+        const open = sessionId === undefined ? undefined : await sessionRows.lockOpenOf(tx, userId, sessionId)
+        const { outcome, user, endSessions, session, event } = decide(before, open)
+        if (user !== undefined) await userRows.update(tx, user)
+        if (endSessions !== undefined) {
+          const { exceptId, reason, at } = endSessions
+          await sessionRows.revoke(tx, fits(sessions, { userId, exceptId }), reason, at)
+        }
+        if (session !== undefined) await sessionRows.update(tx, session)
+        if (event !== undefined) await record(tx, event)
+        return outcome
+      }),
+    removeSessions: (which, event) =>
+      write(async tx => {
+        const removed = await sessionRows.remove(tx, which)
+        if (removed > 0 && event !== undefined) await record(tx, countedEvent(event, removed))
+        return removed
+      }),
+    revokeSessions: (which, reason, event) => {
+      if (which.id !== undefined) return changeSession(which.id, session => endedBy(which, session, reason, event))
+      return write(async tx => {
+        const ended = await sessionRows.revoke(tx, fits(sessions, which), reason, event.at)
+        if (ended > 0) await record(tx, countedEvent(event, ended, reason))
+        return ended
+      })
+    },
+    pruneSessions: (after, before) => read(async db => (await sessionRows.prune(db, after, before)) ?? ''),
+  }
+}
+
+/** What {@link SessionStorage.revokeSessions} comes to for one session: a logout shares its statement with refreshes. */
+function endedBy(
+  { exceptId, userId, clientId }: SessionFilter,
+  session: Session | undefined,
+  reason: RevokedReason,
+  event: AuditEvent,
+): SessionChange<number> {
+  if (session === undefined || !isLive(session, event.at) || session.id === exceptId) return { outcome: 0 }
+  if ((userId ?? session.userId) !== session.userId || (clientId ?? session.clientId) !== session.clientId)
+    return { outcome: 0 }
+  const ofUser = { ...event, userId: event.userId ?? session.userId }
+  return {
+    outcome: 1,
+    session: { ...session, revokedAt: event.at, revokedReason: reason },
+    events: [countedEvent(ofUser, 1, reason)],
+  }
+}
+
+function createQueries({ read }: Connection): Omit<SessionStorage, Changes> {
+  return {
+    findLiveSession: (id, now) =>
+      read(async db => {
+        const found = await sessionRows.findWithUser(db, id)
+        return found !== undefined && isLive(found.session, now) ? found : undefined
+      }),
+    listLiveSessions: (which, now, limit, after) => {
+      const query = builder
+        .select()
+        .from(sessions)
+        .where(and(liveAt(sessions, now), fits(sessions, which), after && isSeenBefore(sessions, after)))
+        .orderBy(desc(sessions.lastSeenAt), asc(sessions.id))
+        .limit(limit)
+      return read(async db => (await prepareSelect(query).all(db, {})).map(sessionFromRow))
+    },
+    listSessionsOf: (userId, { after, limit }) => read(db => sessionRows.listOf(db, userId, limit, after)),
+    findCrowd: (after, most) =>
+      read(async db => {
+        const counts = await sessionRows.countByUser(db, after)
+        const crowd = counts.find(({ count }) => count > most)
+        return crowd === undefined
+          ? { next: counts.length < usersPerStep ? '' : counts.at(-1)!.userId }
+          : { userId: crowd.userId, next: crowd.userId }
+      }),
+    countLiveSessionsByGrant: (clientId, now) => {
+      const query = builder
+        .select({
+          scope: sessions.scope,
+          audience: sessions.audience,
+          count: sql<number>`count(*)`.as('count'),
+        })
+        .from(sessions)
+        .where(and(liveAt(sessions, now), eq(sessions.clientId, clientId)))
+        .groupBy(sessions.scope, sessions.audience)
+      return read(async db =>
+        (await prepareSelect(query).all(db, {})).map(({ audience, ...row }) => ({
+          ...row,
+          audience: audienceFromText(audience),
+        })),
+      )
+    },
+    countSessionsNotSeenSince: (at, now) => {
+      const query = builder
+        .select({ count: sql<number>`count(*)`.as('count') })
+        .from(sessions)
+        .where(and(liveAt(sessions, now), lte(sessions.lastSeenAt, at)))
+      return read(async db => (await prepareSelect(query).get(db, {}))!.count)
+    },
+  }
+}
