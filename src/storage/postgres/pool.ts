@@ -7,7 +7,7 @@ import type { PoolClient } from 'pg'
 import type { Db } from './connection.ts'
 import { drizzle } from './drizzle.ts'
 import { ConnectionError, meansLostServer, unavailable } from './failure.ts'
-import { findPrimary, type Primary } from './primary.ts'
+import { findPrimary, type Primary, type SeenLineage } from './primary.ts'
 import { type DatabaseUrl, formatHost } from './url.ts'
 
 /**
@@ -50,6 +50,7 @@ export async function openPool(url: DatabaseUrl, onChange: (why: string) => void
   const lost = new WeakSet<PoolClient>()
   /** What ends when its connections have been given back. */
   const retired = new Set<Promise<void>>()
+  const seen: SeenLineage = {}
   let primary: Primary | undefined
   let search: Promise<Primary> | undefined
   /** Why there is no server, and since when. */
@@ -81,7 +82,7 @@ export async function openPool(url: DatabaseUrl, onChange: (why: string) => void
   async function lookAgain(): Promise<Primary> {
     try {
       const why = failure
-      const found = keep(await findPrimary(url, maxConnections))
+      const found = keep(await findPrimary(url, maxConnections, seen))
       if (isClosed) retire(found, undefined)
       else onChange(`${messageOf(why)}; now ${formatHost(found.host)}`)
       return found
@@ -113,7 +114,7 @@ export async function openPool(url: DatabaseUrl, onChange: (why: string) => void
     }
   }
 
-  keep(await findPrimary(url, maxConnections))
+  keep(await findPrimary(url, maxConnections, seen))
   return {
     async lease() {
       if (isClosed) throw unavailable(new ConnectionError('the database is closed'))

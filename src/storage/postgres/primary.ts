@@ -2,7 +2,7 @@
 import pg from 'pg'
 import { ConnectionError, sqlState } from './failure.ts'
 import { passwordFromFile } from './password_file.ts'
-import { checkServer } from './server_checks.ts'
+import { checkServer, type Lineage, lineageOf } from './server_checks.ts'
 import { tlsOptions } from './tls.ts'
 import { type DatabaseUrl, formatDatabaseUrl, formatHost, type Host } from './url.ts'
 
@@ -14,6 +14,9 @@ const maxLifetime = 300
 const maxIdle = 60_000
 /** Milliseconds without a packet after which the system asks whether the other side is still there. */
 const keepAliveDelay = 10_000
+
+/** The latest copy of the database that this program has seen. */
+export type SeenLineage = { newest?: Lineage | undefined }
 
 /** The driver's pool of connections to one server, which has passed the checks. */
 export type Primary = Readonly<{ host: Host; isEncrypted: boolean; clients: pg.Pool }>
@@ -28,14 +31,15 @@ const types = {
 /**
  * Tries the hosts in their order.
  *
+ * @param seen is kept up to date. A server that was replaced may come back as it was, and take writes: it is not used again
  * @throws ConnectionError in one line: why each of them cannot be used
  */
-export async function findPrimary(url: DatabaseUrl, max: number): Promise<Primary> {
+export async function findPrimary(url: DatabaseUrl, max: number, seen: SeenLineage = {}): Promise<Primary> {
   const problems: string[] = []
   let cause: unknown
   for (const host of url.hosts) {
     try {
-      return await connect(url, host, max)
+      return await connect(url, host, max, seen)
     } catch (error) {
       cause = error
       const problem = explain(error, url)
@@ -45,24 +49,30 @@ export async function findPrimary(url: DatabaseUrl, max: number): Promise<Primar
   throw new ConnectionError(`cannot use the database ${formatDatabaseUrl(url)}: ${problems.join('; ')}`, { cause })
 }
 
-async function connect(url: DatabaseUrl, host: Host, max: number): Promise<Primary> {
+async function connect(url: DatabaseUrl, host: Host, max: number, seen: SeenLineage): Promise<Primary> {
   const ssl = tlsOptions(url, host)
   try {
-    return await open(url, host, ssl, max)
+    return await open(url, host, ssl, max, seen)
   } catch (error) {
     // What `prefer` is: in the clear where the server has nothing else.
     if (ssl === false || url.sslMode !== 'prefer' || !/does not support SSL/.test((error as Error).message)) throw error
-    return await open(url, host, false, max)
+    return await open(url, host, false, max, seen)
   }
 }
 
-async function open(url: DatabaseUrl, host: Host, ssl: pg.ClientConfig['ssl'] & {}, max: number): Promise<Primary> {
+async function open(
+  url: DatabaseUrl,
+  host: Host,
+  ssl: pg.ClientConfig['ssl'] & {},
+  max: number,
+  seen: SeenLineage,
+): Promise<Primary> {
   const clients = new pg.Pool({
     ...clientConfig(url, host, ssl),
     max,
     idleTimeoutMillis: maxIdle,
     maxLifetimeSeconds: maxLifetime,
-    verify: (client, done) => void verify(client, url).then(done),
+    verify: (client, done) => void verify(client, url, seen).then(done),
   })
   // Until somebody watches it: without a listener an error would end the process.
   clients.on('error', () => {})
@@ -100,11 +110,18 @@ export function clientConfig(url: DatabaseUrl, host: Host, ssl: pg.ClientConfig[
 }
 
 /** Of every new connection: behind a name or a pooler may be another server than before. */
-async function verify(client: pg.ClientBase, url: DatabaseUrl): Promise<Error | undefined> {
+async function verify(client: pg.ClientBase, url: DatabaseUrl, seen: SeenLineage): Promise<Error | undefined> {
   try {
-    const checks = await checkServer(client, url.connectTimeout * 1000)
+    const maxTime = url.connectTimeout * 1000
+    const checks = await checkServer(client, maxTime)
     const problems = checks.flatMap(({ problem }) => (problem === undefined ? [] : [`it ${problem}`]))
-    return problems.length === 0 ? undefined : new ConnectionError(problems.join(', '))
+    if (problems.length > 0) return new ConnectionError(problems.join(', '))
+    const { newest } = seen
+    const found = await lineageOf(client, maxTime)
+    if (found !== undefined && found.system === newest?.system && found.timeline < newest.timeline)
+      return new ConnectionError('it has been replaced: another server was promoted since')
+    seen.newest = found ?? newest
+    return undefined
   } catch (error) {
     return error as Error
   }

@@ -1,5 +1,5 @@
 /** What a server has to be, so that what was answered is not lost and texts stay what they are: asked of every new connection. */
-import type { ClientBase } from 'pg'
+import pg, { type ClientBase } from 'pg'
 
 export type ServerCheck = Readonly<{
   check: string
@@ -55,4 +55,21 @@ function judge(settings: Settings): ServerCheck[] {
         `has synchronous_commit ${synchronousCommit}: what was answered could be lost`,
     ),
   ]
+}
+
+/** Which copy of a database a server has: of two with the same `system`, the one with the later timeline was promoted when the other was lost. */
+export type Lineage = Readonly<{ system: string; timeline: number }>
+
+/** @returns undefined where the server does not say, as some that are rented do not */
+export async function lineageOf(client: ClientBase, maxTime: number): Promise<Lineage | undefined> {
+  const text = `SELECT system_identifier::text AS system, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline
+    FROM pg_control_system()`
+  try {
+    const query = { text, query_timeout: maxTime }
+    const { rows } = await client.query<{ system: string; timeline: string }>(query)
+    return { system: rows[0]!.system, timeline: Number.parseInt(rows[0]!.timeline, 16) }
+  } catch (error) {
+    if (error instanceof pg.DatabaseError) return undefined
+    throw error
+  }
 }
