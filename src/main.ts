@@ -58,7 +58,15 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     ])
     // The first hash has started the pool.
     lowerPoolPriority()
-    const throttle = await createThrottle(config.throttle, { storage, secrets, now, randomBytes })
+    const throttle = await createThrottle(config.throttle, {
+      storage,
+      get secrets() {
+        return secrets
+      },
+      now,
+      followsDatabaseClock: true,
+      randomBytes,
+    })
     await noteMasterSecret({ storage, secrets, now })
     const learning = learnHashKinds({ storage, passwords }, '').catch(error =>
       log.warn({ err: error }, 'how long some stored password hashes take is not known'),

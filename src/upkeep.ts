@@ -29,6 +29,8 @@ const pruneImportSteps = 20
 const keepEndedSessions = 7 * 86_400
 /** Seconds that a consumed identifier is kept after it has expired: a clock set forward makes no assertion work twice. */
 const keepConsumed = 86_400
+/** Seconds that counters are kept when they are empty: longer than a turn is, and than clocks of nodes are apart. */
+const keepCounters = 3600
 
 /** Sessions read, and at most removed, in one go, some milliseconds; those that a step removes; users that it looks at in vain. */
 const crowdBatch = 250
@@ -75,7 +77,7 @@ export function startUpkeep(
       position = await storage.pruneSessions(position, now() - keepEndedSessions)
       crowdPosition = await endCrowds(deps, crowdPosition)
       await pruneAll(() => storage.pruneConsumed(now() - keepConsumed))
-      await pruneAll(() => storage.pruneCounters(now()))
+      await pruneAll(() => storage.pruneCounters(now() - keepCounters))
       await pruneAll(() => storage.pruneAuditEvents(now() - config.auditLifetime))
       for (let i = 0; i < pruneImportSteps; i++) if (!(await storage.pruneImports(now() - importTimeout))) break
     }),

@@ -38,6 +38,8 @@ export type Attempt = Plan &
     counted: readonly Readonly<{ scope: Scope; id: string; limit: Limit }>[]
     ownId: string | undefined
     turnId: string | undefined
+    /** Ids of all counters that it is judged by, but for that of the password. */
+    stored: readonly string[]
     arrivedAt: number
   }>
 

@@ -1,5 +1,5 @@
 /**
- * What failed attempts do to the next ones: one counter as a pure function of its state and the clock. `attempts.ts` says what
+ * What failed attempts do to the next ones: one counter as a pure function of its state and the clock. `failures.ts` says what
  * is counted; here is how.
  *
  * A counter is a bucket: each failure fills it by one, and one is forgotten every {@link Limit.forget} seconds. Up to the
@@ -60,6 +60,11 @@ export function countFailure(counter: Counter, limit: Limit, now: number, maxDel
   const beyond = failures({ ...counter, emptyAt }, limit, now) - limit.allowance
   const delay = beyond <= 0 ? 0 : Math.min(maxDelay, 2 ** (beyond - 1))
   return { emptyAt, readyAt: delay === 0 ? 0 : now + delay }
+}
+
+/** When a counter means nothing any more. */
+export function forgottenAt({ emptyAt, readyAt }: Counter): number {
+  return Math.max(emptyAt, readyAt)
 }
 
 /** Seconds that a counter is remembered longer for what was counted now. */

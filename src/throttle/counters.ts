@@ -1,6 +1,6 @@
 /** Counters of failed attempts, by id: never more than a bound, and what changed is handed out to be written in batches. */
 
-import { type Counter, emptyCounter, type Limit, maxRemembered, secondsAdded } from './counter.ts'
+import { type Counter, emptyCounter, forgottenAt, type Limit, maxRemembered, secondsAdded } from './counter.ts'
 import type { CountedCounter, ForgottenCounter, StoredCounter } from './storage.ts'
 
 /** By which limit, and when, something was counted. */
@@ -11,8 +11,6 @@ export type Counters = Readonly<{
   /** @param counted of what a restart is to find again */
   set: (id: string, counter: Counter, counted?: Counted) => void
   forget: (id: string) => void
-  /** Whether the very same was tried here before; notes it. A few are recognised, until the counter is forgotten. */
-  isRepeated: (id: string, guess: string) => boolean
   /** Forgets what ended before an instant. */
   prune: (before: number) => void
   /** Takes out what is to be written or deleted, of at most so many rows. */
@@ -23,25 +21,24 @@ export type Counters = Readonly<{
   size: () => number
 }>
 
-/** Wrong secrets of one counter that are recognised when they come again: those of a few instances that were forgotten. */
-const maxGuesses = 4
-
-/** @param entries how many there may be; beyond it those go that would be forgotten first */
-export function createCounters(entries: number, stored: readonly StoredCounter[] = []): Counters {
+/**
+ * @param entries how many there may be; beyond it those go that would be forgotten first
+ * @param stored  those of the last run; left out where none is written
+ */
+export function createCounters(entries: number, stored?: readonly StoredCounter[]): Counters {
   const counters = new Map<string, Counter>()
-  const guesses = new Map<string, readonly string[]>()
   /** What is not written yet: seconds that were added, and that the counter is remembered at most. */
   const unwritten = new Map<string, Readonly<{ seconds: number; max: number }>>()
   /** Of what is forgotten here, what was written of it. */
   const gone = new Map<string, number>()
-  for (const { id, ...counter } of stored) counters.set(id, counter)
+  for (const { id, ...counter } of stored ?? []) counters.set(id, counter)
 
   /** @param expired an instant before which nothing is remembered, whoever counted it */
   function forget(id: string, expired = 0) {
-    guesses.delete(id)
     const counter = counters.get(id)
     if (counter === undefined) return
     counters.delete(id)
+    if (stored === undefined) return
     const written = counter.emptyAt - (unwritten.get(id)?.seconds ?? 0)
     unwritten.delete(id)
     gone.set(id, Math.max(written, gone.get(id) ?? 0, expired))
@@ -69,15 +66,10 @@ export function createCounters(entries: number, stored: readonly StoredCounter[]
       if (counters.size >= entries && !counters.has(id)) evict()
       const before = counters.get(id) ?? emptyCounter
       counters.set(id, counter)
-      if (counted !== undefined) add(id, secondsAdded(before, counter, counted.now), maxRemembered(counted.limit))
+      if (counted !== undefined && stored !== undefined)
+        add(id, secondsAdded(before, counter, counted.now), maxRemembered(counted.limit))
     },
     forget: id => forget(id),
-    isRepeated(id, guess) {
-      const before = guesses.get(id) ?? []
-      if (before.includes(guess)) return true
-      guesses.set(id, [guess, ...before].slice(0, maxGuesses))
-      return false
-    },
     prune(before) {
       for (const [id, counter] of counters) if (forgottenAt(counter) <= before) forget(id, before)
     },
@@ -101,8 +93,4 @@ export function createCounters(entries: number, stored: readonly StoredCounter[]
     hasChanged: () => unwritten.size > 0 || gone.size > 0,
     size: () => counters.size,
   }
-}
-
-function forgottenAt({ emptyAt, readyAt }: Counter): number {
-  return Math.max(emptyAt, readyAt)
 }

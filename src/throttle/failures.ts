@@ -1,19 +1,23 @@
 /** Failed attempts: what each is counted for, who waits because of them, and what nobody else may see of it. */
-import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import type { MasterSecrets } from '../keys/master_secret.ts'
-import { toNfc } from '../normal_form.ts'
 import type { Attempt, Plan, Scope, Wait } from './attempt.ts'
-import { countFailure, type Limit, waitOf } from './counter.ts'
+import { countFailure, emptyCounter, type Limit, maxRemembered } from './counter.ts'
+import { type CounterStore, createOwnStore, createSharedStore, hiddenOf } from './counter_store.ts'
 import { type Counters, createCounters } from './counters.ts'
+import { createGuesses } from './guesses.ts'
 import { createKnownNetworks } from './known_networks.ts'
+import { createNames } from './names.ts'
+import { createRules } from './rules.ts'
 import type { ThrottleSettings } from './settings.ts'
-import type { ThrottleStorage } from './storage.ts'
-import { createTurns, turnKept } from './turns.ts'
+import type { CountersNow, ThrottleStorage } from './storage.ts'
+import { turnKept } from './turns.ts'
 
 export type FailureDeps = Readonly<{
-  storage: Pick<ThrottleStorage, 'listCounters' | 'saveCounters' | 'isKnownNetwork'>
+  storage: Pick<ThrottleStorage, 'listCounters' | 'saveCounters' | 'isKnownNetwork' | 'shared'>
   secrets: MasterSecrets
   now: () => number
+  /** Counts what nodes share by the database's clock: theirs may be minutes apart. */
+  followsDatabaseClock?: boolean
   randomBytes: (size: number) => Buffer
 }>
 
@@ -24,96 +28,116 @@ const batch = 2000
 /** Seconds between two looks for counters that are forgotten. */
 const pruneInterval = 60
 
-/** @param storage of which the counters of the last run are read */
-export async function createFailures(settings: ThrottleSettings, { storage, secrets, now, randomBytes }: FailureDeps) {
-  const { maxDelay } = settings
+/** @param deps of whose storage the counters of the last run are read, where nobody shares them */
+export async function createFailures(settings: ThrottleSettings, deps: FailureDeps) {
+  const { storage, now } = deps
+  const { maxDelay, entries } = settings
   const limits = limitsOf(settings)
-  const { digest, guessOf } = createNames(secrets, randomBytes)
-  const idOf = (subject: readonly string[]) => digest(...subject)
-  const counters = createCounters(settings.entries, await storage.listCounters(now(), settings.entries))
-  // Apart from the others, which must not be fewer or forgotten sooner for what nobody may see. Not written: a restart forgets ten guesses.
-  const hidden = createCounters(settings.entries)
-  const known = createKnownNetworks(storage, {
-    lifetime: settings.knownNetwork,
-    entries: settings.entries,
-    now,
-    digest,
-  })
-  const turns = createTurns(counters, now, maxDelay)
+  const { digest, guessOf } = createNames(deps)
+  const isShared = storage.shared !== undefined
+  const visible = createCounters(entries, isShared ? undefined : await storage.listCounters(now(), entries))
+  // Not written: a restart forgets ten guesses.
+  const hidden = createCounters(entries)
+  const store: CounterStore = isShared
+    ? createSharedStore(storage.shared!, deps.followsDatabaseClock ? undefined : now)
+    : createOwnStore(visible, hidden, now)
+  // Of this process alone: what was typed as a password is compared under a key that no other one has.
+  const passwords = createCounters(entries)
+  const rules = createRules(maxDelay, passwords.get)
+  const guesses = createGuesses(entries, guessOf, now)
+  const known = createKnownNetworks(storage, { lifetime: settings.knownNetwork, entries, now, digest })
   let prunedAt = now()
 
   function open(plan: Plan): Attempt {
     const subjects = plan.own === undefined ? plan.others : [plan.own, ...plan.others]
-    const counted = subjects.map(subject => ({ scope: subject[0], id: idOf(subject), limit: limits[subject[0]] }))
-    return {
-      ...plan,
-      counted,
-      ownId: plan.own && counted[0]!.id,
-      turnId: plan.turn && idOf(plan.turn),
-      arrivedAt: performance.now(),
-    }
+    const counted = subjects.map(subject => ({ scope: subject[0], id: digest(...subject), limit: limits[subject[0]] }))
+    const ownId = plan.own && counted[0]!.id
+    const turnId = plan.turn && digest(...plan.turn)
+    const stored = counted.filter(({ scope }) => scope !== 'password').map(({ id }) => id)
+    if (turnId !== undefined) stored.push(turnId)
+    if (ownId !== undefined) stored.push(hiddenOf(ownId))
+    return { ...plan, counted, ownId, turnId, stored, arrivedAt: performance.now() }
   }
 
-  const secondsOf = (id: string) => waitOf(counters.get(id), now(), maxDelay)
-
-  /** A function of failures and the clock, which knows nothing of users. */
-  function findWait({ counted, turnId }: Attempt): Wait | undefined {
-    for (const { scope, id } of counted) {
-      const wait = secondsOf(id)
-      if (wait === 0) continue
-      const seconds = scope === 'elsewhere' && turnId !== undefined ? turns.waitFor(turnId, wait) : wait
-      if (seconds > 0) return { scope, seconds, until: now() + seconds }
-    }
-    return undefined
+  /** Gives a turn to who has to wait because others fail for the same account. @param before counters when it came */
+  async function giveTurn(attempt: Attempt, wait: Wait, before: CountersNow | undefined) {
+    const { turnId } = attempt
+    // Most have one already, or none is left: of a flood of refusals nothing is written.
+    if (turnId === undefined || (before !== undefined && rules.turnGiven(attempt, wait, before).length === 0)) return
+    await store.change([turnId], counters => ({
+      outcome: undefined,
+      counters: rules.turnGiven(attempt, wait, counters),
+    }))
   }
 
-  function giveTurn({ turnId }: Attempt, { scope, until }: Wait) {
-    if (scope === 'elsewhere' && turnId !== undefined) turns.give(turnId, until)
-  }
-
-  /** Of an attempt that was let through although the account waits everywhere. */
-  function takeTurn({ counted, turnId }: Attempt) {
-    const isInTurn = counted.some(({ scope, id }) => scope === 'elsewhere' && secondsOf(id) > 0)
-    if (isInTurn && turnId !== undefined) turns.take(turnId)
-  }
-
-  function count(attempt: Attempt) {
-    if (isRepeated(counters, attempt)) return
-    takeTurn(attempt)
-    for (const { scope, id, limit } of attempt.counted) {
-      const failed = countFailure(counters.get(id), limit, now(), maxDelay)
-      counters.set(id, failed, scope === 'password' ? undefined : { limit, now: now() })
-    }
-  }
-
-  /** Whether the very same was tried here before: an instance with an old secret must not shut out the others beside it. */
-  function isRepeated(those: Counters, { ownId, guess }: Attempt): boolean {
-    return ownId !== undefined && guess !== undefined && those.isRepeated(ownId, guessOf(guess))
+  /**
+   * Counts a failed attempt, unless it has to wait by what failed before it did.
+   *
+   * @param isKnownHere whether it counts against those that are heard although everybody waits
+   * @returns the wait
+   */
+  async function count(attempt: Attempt, isKnownHere: boolean): Promise<Wait | undefined> {
+    const { ownId, counted, stored, guess } = attempt
+    const hiddenId = ownId && hiddenOf(ownId)
+    const isRepeatedHidden = guesses.has(hiddenId, guess)
+    const isRepeated = guesses.has(ownId, guess)
+    const countPassword = once((now: number) => countOn(passwords, counted, now, maxDelay))
+    const { wait, isHiddenCounted } = await store.change(stored, counters => {
+      const wait = rules.findWait(attempt, counters)
+      // Where it costs a row, it is written for all of them: no time tells whose network it is.
+      const isHiddenCounted = !isRepeatedHidden && (isKnownHere || (isShared && wait === undefined))
+      const changed = isHiddenCounted ? rules.hiddenFailure(attempt, counters) : []
+      if (wait === undefined && !isRepeated) {
+        changed.push(...rules.failures(attempt, counters))
+        // Here, for the next one is judged by it at once.
+        countPassword(counters.at)
+      }
+      return { outcome: { wait, isHiddenCounted }, counters: changed }
+    })
+    if (isHiddenCounted) guesses.note(hiddenId, guess)
+    if (wait === undefined && !isRepeated) guesses.note(ownId, guess)
+    return wait
   }
 
   const isKnown = async (plan: Plan) => plan.known !== undefined && known.has(...plan.known)
-  const waitsHidden = ({ ownId }: Attempt) => ownId !== undefined && waitOf(hidden.get(ownId), now(), maxDelay) > 0
 
-  function countHidden(attempt: Attempt) {
-    const { ownId, counted } = attempt
-    if (ownId === undefined || isRepeated(hidden, attempt)) return
-    hidden.set(ownId, countFailure(hidden.get(ownId), counted[0]!.limit, now(), maxDelay))
+  async function countHidden(attempt: Attempt) {
+    const hiddenId = attempt.ownId && hiddenOf(attempt.ownId)
+    if (hiddenId === undefined || guesses.has(hiddenId, attempt.guess)) return
+    await store.change([hiddenId], counters => ({
+      outcome: undefined,
+      counters: rules.hiddenFailure(attempt, counters),
+    }))
+    guesses.note(hiddenId, attempt.guess)
   }
 
-  function succeed({ own, known: here, isClearedBySuccess }: Plan) {
-    if (own !== undefined && hidden.size() > 0) hidden.forget(idOf(own))
-    if (own !== undefined && isClearedBySuccess === true) counters.forget(idOf(own))
-    if (here !== undefined) known.remember(...here)
+  /**
+   * Judges an attempt that was right by what failed before its check was done.
+   *
+   * @param isHeard whether only what nobody may see counts against it
+   * @returns the wait; without one, what was counted against it and others cannot see is forgotten
+   */
+  async function settle(attempt: Attempt, isHeard: boolean): Promise<Wait | undefined> {
+    const { ownId, isClearedBySuccess } = attempt
+    const wait = await store.judge(attempt.stored, counters => {
+      const wait = rules.findWait(attempt, counters)
+      if (wait !== undefined && (!isHeard || rules.waitsHidden(attempt, counters))) return { outcome: wait }
+      if (ownId === undefined) return { outcome: undefined }
+      const own = isClearedBySuccess === true ? [ownId, hiddenOf(ownId)] : [hiddenOf(ownId)]
+      return { outcome: undefined, forgotten: own.filter(id => counters.get(id) !== emptyCounter) }
+    })
+    if (wait === undefined && ownId !== undefined) guesses.forget(hiddenOf(ownId))
+    return wait
   }
 
   async function flushBatch() {
     const networks = known.takeNew(batch)
-    const { counted, gone } = counters.takeChanged(batch, now())
+    const { counted, gone } = visible.takeChanged(batch, now())
     try {
       await storage.saveCounters(counted, gone, networks)
     } catch (error) {
       // Tried again with the next batch.
-      counters.putBack(counted)
+      visible.putBack(counted)
       known.putBack(networks)
       throw error
     }
@@ -121,27 +145,52 @@ export async function createFailures(settings: ThrottleSettings, { storage, secr
 
   function prune() {
     prunedAt = now()
-    for (const those of [counters, hidden]) those.prune(now() - turnKept)
+    for (const those of [visible, hidden]) those.prune(now() - turnKept)
+    passwords.prune(store.now() - turnKept)
+    guesses.prune(now() - maxRemembered(limits.client))
     known.prune()
   }
 
   return {
     open,
-    findWait,
+    /** What is counted now of all that an attempt is judged by. */
+    read: (attempt: Attempt) => store.read(attempt.stored),
+    findWait: rules.findWait,
+    waitsHidden: rules.waitsHidden,
     giveTurn,
     count,
     isKnown,
-    waitsHidden,
     countHidden,
-    succeed,
+    settle,
+    /** Whether there is nothing to judge an attempt by. */
+    isUncounted: ({ stored }: Attempt, { get }: CountersNow) => stored.every(id => get(id) === emptyCounter),
+    remember({ known: here }: Plan) {
+      if (here !== undefined) known.remember(...here)
+    },
     guessOf,
-    isEmpty: () => counters.size() === 0,
-    size: () => counters.size() + hidden.size(),
+    isEmpty: () => !isShared && visible.size() === 0 && hidden.size() === 0,
+    size: () => visible.size() + hidden.size() + passwords.size(),
     /** Writes what changed since the last call. */
     async flush() {
       if (now() - prunedAt >= pruneInterval || now() < prunedAt) prune()
-      while (counters.hasChanged() || known.hasNew()) await flushBatch()
+      while (visible.hasChanged() || known.hasNew()) await flushBatch()
     },
+  }
+}
+
+/** Counts a failure for the password that was typed, where one was. */
+function countOn(passwords: Counters, counted: Attempt['counted'], now: number, maxDelay: number): void {
+  for (const { scope, id, limit } of counted)
+    if (scope === 'password') passwords.set(id, countFailure(passwords.get(id), limit, now, maxDelay))
+}
+
+/** @returns runs a function the first time that it is called */
+function once<Argument>(run: (argument: Argument) => void): (argument: Argument) => void {
+  let isDone = false
+  return argument => {
+    if (isDone) return
+    isDone = true
+    run(argument)
   }
 }
 
@@ -160,20 +209,4 @@ function limitsOf(settings: ThrottleSettings): Record<Scope, Limit> {
     'clients of site': site,
     password: { allowance: settings.password, forget: settings.forgetNetwork },
   }
-}
-
-/** Names of one size, which tell nothing without the master secret: people type passwords where names belong. */
-function createNames(secrets: MasterSecrets, randomBytes: (size: number) => Buffer) {
-  // The oldest, so that putting a new one before it forgets nobody.
-  const { throttleKey } = secrets.at(-1)!
-  const guessKey = createSecretKey(randomBytes(32))
-  return {
-    digest: (...parts: readonly string[]) => mac(throttleKey, parts),
-    /** What was typed as a password is compared under a key that no file ever holds. */
-    guessOf: (text: string) => mac(guessKey, [toNfc(text)]),
-  }
-}
-
-function mac(key: KeyObject, parts: readonly string[]): string {
-  return createHmac('sha256', key).update(JSON.stringify(parts)).digest('base64url').slice(0, 22)
 }

@@ -3,6 +3,7 @@ import { OAuthError } from '../error.ts'
 import type { Attempt, Plan, Wait } from './attempt.ts'
 import type { Failures } from './failures.ts'
 import { createHeldAnswers } from './held_answers.ts'
+import type { CountersNow } from './storage.ts'
 
 /**
  * Says no by refusing with `invalid_grant` or `invalid_client`; everything else that it throws counts neither way.
@@ -24,19 +25,20 @@ export function createGuard(failures: Failures): Guard {
    *
    * @returns undefined when it was wrong, late or not heard
    */
-  async function checkUnseen<T>(attempt: Attempt, check: Check<T>, isLate: () => boolean) {
+  async function checkUnseen<T>(attempt: Attempt, before: CountersNow, check: Check<T>, isLate: () => boolean) {
     const { ownId = '', isSlow } = attempt
-    if (!(await failures.isKnown(attempt)) || failures.waitsHidden(attempt) || underWay.has(ownId)) return undefined
+    if (!(await failures.isKnown(attempt)) || failures.waitsHidden(attempt, before) || underWay.has(ownId))
+      return undefined
     // One after the other, so that many at once make no work that somebody could measure.
     if (isSlow) underWay.add(ownId)
     try {
       const outcome = await check(isLate)
-      if (isLate()) return undefined
-      failures.succeed(attempt)
+      if (isLate() || (await failures.settle(attempt, true)) !== undefined || isLate()) return undefined
+      failures.remember(attempt)
       return { outcome }
     } catch (error) {
       // Whatever happened, it is answered like an attempt that nobody heard; what comes too late has told nobody anything.
-      if (isNo(error) && !isLate()) failures.countHidden(attempt)
+      if (isNo(error) && !isLate()) await failures.countHidden(attempt).catch(() => {})
       return undefined
     } finally {
       underWay.delete(ownId)
@@ -47,24 +49,34 @@ export function createGuard(failures: Failures): Guard {
    * Refuses an attempt, when its patience has passed. What comes while too many are held is refused at once and unheard,
    * whoever it is.
    *
-   * @param check left out when it has been made
+   * @param before counters when it came
+   * @param check  left out when it has been made
    * @returns the outcome of the check, when it was heard and good
    */
-  async function refuse<T>(attempt: Attempt, wait: Wait, check?: Check<T>): Promise<T> {
+  async function refuse<T>(
+    attempt: Attempt,
+    wait: Wait,
+    before: CountersNow | undefined,
+    check?: Check<T>,
+  ): Promise<T> {
     let isDecided = false
     let isRight = false
-    const decide = () => {
+    const decide = async () => {
       isDecided = true
       // At one moment, whether it was heard or not; and a success leaves no trace.
-      if (!isRight) failures.giveTurn(attempt, wait)
+      if (!isRight) await failures.giveTurn(attempt, wait, before)
     }
     const { arrivedAt, patience } = attempt
     const due = patience === 0 ? undefined : heldAnswers.hold(arrivedAt + patience - performance.now(), decide)
-    if (due === undefined) decide()
-    else if (check !== undefined) {
-      const right = await Promise.race([due, checkUnseen(attempt, check, () => isDecided)])
-      isRight = right !== undefined
-      if (right) return right.outcome
+    if (due === undefined) await decide()
+    else {
+      // Who waits for it learns of a database that fails; it may be nobody.
+      due.catch(() => {})
+      if (check !== undefined && before !== undefined) {
+        const right = await Promise.race([due, checkUnseen(attempt, before, check, () => isDecided)])
+        isRight = right !== undefined
+        if (right) return right.outcome
+      }
     }
     throw refusal(wait, due)
   }
@@ -72,28 +84,30 @@ export function createGuard(failures: Failures): Guard {
   async function guard<T>(plan: Plan, check: Check<T>): Promise<T> {
     // Nothing to wait for: the way of nearly every client.
     const attempt = failures.isEmpty() && !plan.isSlow ? undefined : failures.open(plan)
-    const wait = attempt && failures.findWait(attempt)
-    if (wait !== undefined) return refuse(attempt!, wait, check)
+    const before = attempt && (await failures.read(attempt))
+    const wait = attempt && before && failures.findWait(attempt, before)
+    if (wait !== undefined) return refuse(attempt!, wait, before, check)
     const isKnownHere = plan.isSlow ? await failures.isKnown(plan) : undefined
     let outcome: T
     try {
       outcome = await check()
     } catch (error) {
-      if (isNo(error)) await fail(attempt ?? failures.open(plan), isKnownHere)
+      if (isNo(error)) await fail(attempt ?? failures.open(plan), before, isKnownHere)
       throw error
     }
-    // Guesses at once are no more than one after the other: each is judged by those that failed before it was.
-    const waitNow = plan.isSlow ? failures.findWait(attempt!) : undefined
-    if (waitNow !== undefined && (!isKnownHere || failures.waitsHidden(attempt!))) return refuse(attempt!, waitNow)
-    failures.succeed(plan)
+    // Guesses at once are no more than one after the other: each is judged by those that failed before it was. What needs no hash and
+    // is guessed by nobody is spared that: the secrets of most clients, most of the time.
+    if (attempt !== undefined && (plan.isSlow || !failures.isUncounted(attempt, before!))) {
+      const waitNow = await failures.settle(attempt, isKnownHere ?? (await failures.isKnown(plan)))
+      if (waitNow !== undefined) return refuse(attempt, waitNow, before)
+    }
+    failures.remember(plan)
     return outcome
   }
 
-  async function fail(attempt: Attempt, isKnownHere: boolean | undefined) {
-    if (isKnownHere ?? (await failures.isKnown(attempt))) failures.countHidden(attempt)
-    const wait = attempt.isSlow ? failures.findWait(attempt) : undefined
-    if (wait !== undefined) await refuse(attempt, wait)
-    failures.count(attempt)
+  async function fail(attempt: Attempt, before: CountersNow | undefined, isKnownHere: boolean | undefined) {
+    const wait = await failures.count(attempt, isKnownHere ?? (await failures.isKnown(attempt)))
+    if (wait !== undefined) await refuse(attempt, wait, before)
   }
 
   return guard

@@ -2,10 +2,10 @@
 export type HeldAnswers = Readonly<{
   /**
    * @param milliseconds from now; a time that has passed is now
-   * @param then run at that moment, before the answer
+   * @param then run at that moment; the answer waits for it
    * @returns undefined when too many are held already
    */
-  hold: (milliseconds: number, then: () => void) => Promise<void> | undefined
+  hold: (milliseconds: number, then: () => void | Promise<void>) => Promise<void> | undefined
 }>
 
 /** At once: each is a request under way, and a flood of two thousand refusals a second holds fewer. */
@@ -21,7 +21,7 @@ export function createHeldAnswers(): HeldAnswers {
       const due = new Promise<unknown>(resolve => setTimeout(() => setImmediate(resolve), Math.max(0, milliseconds)))
       return due.then(() => {
         held--
-        then()
+        return then()
       })
     },
   }

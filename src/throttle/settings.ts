@@ -45,3 +45,6 @@ export function throttleSettings(choices: ThrottleChoices): ThrottleSettings {
     entries: 100_000,
   }
 }
+
+/** Counters that nodes share in a database: some 100 MB under attack. Beyond it those go that would be forgotten first. */
+export const maxSharedCounters = 500_000

@@ -1,5 +1,5 @@
 /** What the throttle asks of a database. */
-import type { Addition, Counter } from './counter.ts'
+import type { Addition, Counter, Limit } from './counter.ts'
 
 export type ThrottleStorage = Readonly<{
   /** Counters of failed attempts that are not forgotten at `now`; when there are too many, those forgotten last. */
@@ -16,7 +16,35 @@ export type ThrottleStorage = Readonly<{
   isKnownNetwork(who: string, network: string, now: number): Promise<boolean>
   /** Forgets a limited number of counters and known networks that have expired. @returns how many */
   pruneCounters(expiredBefore: number): Promise<number>
+  /** Where other nodes write to the database too. A process that is alone counts in memory, and writes that in batches. */
+  shared?: SharedCounters
 }>
+
+/** Counters of failed attempts as all nodes have counted them: judged here, and counted before the attempt is answered. */
+export type SharedCounters = Readonly<{
+  /** @returns with the time by the database's clock */
+  findCounters(ids: readonly string[]): Promise<CountersNow>
+  /** Decides on counters while no node changes one of them, and writes what that comes to. */
+  changeCounters<Outcome>(ids: readonly string[], decide: Decide<Outcome>): Promise<Outcome>
+  /** The same for a decision that counts nothing: it waits for all who do, and many such go on at once. */
+  judgeCounters<Outcome>(ids: readonly string[], decide: Decide<Outcome>): Promise<Outcome>
+}>
+
+/** Counters as they are at a moment: `at`, in seconds since the epoch. */
+export type CountersNow = Readonly<{ get: (id: string) => Counter; at: number }>
+
+/** Pure; it may be run again. */
+export type Decide<Outcome> = (counters: CountersNow) => CounterChange<Outcome>
+
+/** What a decision comes to: what it answers, which counters are to be written, and which are forgotten. */
+export type CounterChange<Outcome> = Readonly<{
+  outcome: Outcome
+  counters?: readonly ChangedCounter[]
+  forgotten?: readonly string[]
+}>
+
+/** `limit` is that by which something was counted; without one, it is no more than a note. */
+export type ChangedCounter = Counter & Readonly<{ id: string; limit?: Limit }>
 
 /** `id` is a digest of what is counted. */
 export type StoredCounter = Counter & Readonly<{ id: string }>

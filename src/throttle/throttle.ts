@@ -1,6 +1,7 @@
 /**
- * Throttling of what can be guessed: passwords and client secrets. Failures are counted in memory and written to the database
- * in batches, so that a flood of refused attempts costs no write each and a restart forgets little.
+ * Throttling of what can be guessed: passwords and client secrets. A process with a database of its own counts failures in memory and
+ * writes them in batches, so that a restart forgets little; nodes that share one count there, so that the attempts at all of them
+ * are one another's. A refused attempt costs no write.
  *
  * Who is made to wait: an account in one network, an account in all networks, a network over all accounts, and a password over
  * everything. What others can see of that is the same for the names of users and of nobody: only failures are counted, alike
@@ -46,7 +47,7 @@ export type Throttle = Readonly<{
 /** Milliseconds for the check of a client: all that needs no other server. */
 const clientPatience = 25
 
-/** @param deps of whose storage the counters of the last run are read */
+/** @param deps whose `secrets` are asked each time */
 export async function createThrottle(settings: ThrottleSettings, deps: FailureDeps): Promise<Throttle> {
   const failures = await createFailures(settings, deps)
   const guard: Guard = settings.enabled ? createGuard(failures) : (_plan, check) => check()

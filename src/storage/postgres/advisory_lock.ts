@@ -14,6 +14,8 @@ const numbers = {
   signingKeys: 2,
   /** The end of the audit trail. */
   oldestEvents: 3,
+  /** Of one user or client only so many are kept. */
+  knownNetworks: 4,
 } as const
 
 export type AdvisoryLock = keyof typeof numbers
