@@ -20,8 +20,8 @@ export type Connection = Readonly<{
    * @throws OAuthError `temporarily_unavailable` when the database cannot be used, or when nobody knows whether it was committed
    */
   write: <T>(run: (tx: Db) => Promise<T>) => Promise<T>
-  /** Within a write: writes an event, or counts it where it is part of a flood. */
-  record: (tx: Db, event: AuditEvent) => Promise<void>
+  /** Within a write: writes events by one statement, but for those that are part of a flood, which are counted. */
+  record: (tx: Db, ...events: readonly AuditEvent[]) => Promise<void>
   /** Runs a change in a transaction and, when it changed a row, records the event. @returns how many it changed */
   change: (event: AuditEvent, run: (tx: Db) => Promise<number>) => Promise<number>
 }>

@@ -18,6 +18,7 @@ const sessionsPerStatement = 5000
 
 /** What of a session may change. */
 const { id: _, userId: __, clientId: ___, createdAt: ____, ...mutable } = getTableColumns(sessions)
+export const mutableColumns = mutable
 const value = sql.placeholder
 const isIt = eq(sessions.id, value('id'))
 

@@ -11,6 +11,7 @@ import { clientRows } from './clients.ts'
 import { type Connection, type Db, pruneBatch } from './connection.ts'
 import { builder, prepareSelect } from './prepared.ts'
 import { sessions } from './schema.ts'
+import { createSessionBatch } from './session_batch.ts'
 import { sessionRows, usersPerStep } from './session_rows.ts'
 import { userRows } from './user_rows.ts'
 
@@ -20,7 +21,10 @@ export function createSessionStorage(connection: Connection): SessionStorage {
   return { ...createChanges(connection), ...createQueries(connection) }
 }
 
-function createChanges({ read, write, record }: Connection): Pick<SessionStorage, Changes> {
+function createChanges(connection: Connection): Pick<SessionStorage, Changes> {
+  const { read, write, record } = connection
+  const changeSession = createSessionBatch(connection)
+
   /** The user is locked: nobody else begins a session of the user meanwhile. */
   async function makeRoom(tx: Db, session: Session, limit: number, event: AuditEvent) {
     const others = (await sessionRows.listOf(tx, session.userId, sessionsToLookAt(limit))) ?? []
@@ -34,14 +38,6 @@ function createChanges({ read, write, record }: Connection): Pick<SessionStorage
     }
     if (forgotten.length > 0) await sessionRows.remove(tx, forgotten.slice(0, pruneBatch))
   }
-
-  const changeSession: SessionStorage['changeSession'] = (sessionId, decide) =>
-    write(async tx => {
-      const { outcome, session, events } = decide(await sessionRows.findForUpdate(tx, sessionId))
-      if (session !== undefined) await sessionRows.update(tx, session)
-      if (events !== undefined) for (const event of events) await record(tx, event)
-      return outcome
-    })
 
   return {
     createSession: (session, { version, passwordHash }, event, limit) =>
