@@ -7,7 +7,7 @@ import type { PoolClient } from 'pg'
 import type { Db } from './connection.ts'
 import { drizzle } from './drizzle.ts'
 import { ConnectionError, meansLostServer, unavailable } from './failure.ts'
-import { findPrimary, type Primary, type SeenLineage } from './primary.ts'
+import { findPrimary, lookAtAll, type Primary, type SeenLineage } from './primary.ts'
 import { type DatabaseUrl, formatHost } from './url.ts'
 
 /**
@@ -114,6 +114,7 @@ export async function openPool(url: DatabaseUrl, onChange: (why: string) => void
     }
   }
 
+  await lookAtAll(url, seen)
   keep(await findPrimary(url, maxConnections, seen))
   return {
     async lease() {

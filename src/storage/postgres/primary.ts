@@ -49,6 +49,18 @@ export async function findPrimary(url: DatabaseUrl, max: number, seen: SeenLinea
   throw new ConnectionError(`cannot use the database ${formatDatabaseUrl(url)}: ${problems.join('; ')}`, { cause })
 }
 
+/**
+ * Asks all hosts at once for the copy that they have, so that a program that has just started knows the latest of them. A host that does not answer
+ * holds this up for as long as connecting to it may take.
+ */
+export async function lookAtAll(url: DatabaseUrl, seen: SeenLineage): Promise<void> {
+  const ask = async (host: Host) => {
+    const { clients } = await connect(url, host, 1, seen)
+    await clients.end()
+  }
+  if (url.hosts.length > 1) await Promise.allSettled(url.hosts.map(ask))
+}
+
 async function connect(url: DatabaseUrl, host: Host, max: number, seen: SeenLineage): Promise<Primary> {
   const ssl = tlsOptions(url, host)
   try {
