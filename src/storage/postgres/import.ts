@@ -3,12 +3,12 @@
  * When all are at the server, they become users at once: only for that, seconds for hundreds of thousands, other new users and clients
  * have to wait, and never for a network or a program.
  */
-import type { AuditEvent } from '../../audit/audit.ts'
 import type { UserStorage } from '../../users/storage.ts'
 import type { User } from '../../users/user.ts'
 import { getTableColumns } from '../drizzle.ts'
 import { userRow } from '../rows.ts'
 import { takeLock } from './advisory_lock.ts'
+import { insertEvents } from './audit.ts'
 import type { Connection, Db } from './connection.ts'
 import { prepareInsertRows } from './prepared.ts'
 import { users } from './schema.ts'
@@ -26,11 +26,7 @@ const step = 10_000
 /** A name or an id was taken after it was found free. */
 class Taken extends Error {}
 
-/** @param insertEvent writes an event within a write, whatever else there is of its kind */
-export function createImport(
-  { read, write }: Pick<Connection, 'read' | 'write'>,
-  insertEvent: (tx: Db, event: AuditEvent) => Promise<void>,
-): UserStorage['importUsers'] {
+export function createImport({ read, write }: Pick<Connection, 'read' | 'write'>): UserStorage['importUsers'] {
   return async (newUsers, event) => {
     const findTaken = () => read(db => findTakenUsers(db, newUsers))
     const taken = await findTaken()
@@ -41,7 +37,7 @@ export function createImport(
         await tx.$client.query(`set local lock_timeout = ${maxWait}`)
         await takeLock(tx, 'newcomers')
         await publish(tx, newUsers.length)
-        await insertEvent(tx, { ...event, count: newUsers.length })
+        await insertEvents(tx, [{ ...event, count: newUsers.length }])
       })
     } catch (error) {
       if (!(error instanceof Taken)) throw error

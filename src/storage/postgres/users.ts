@@ -34,7 +34,7 @@ export function createUserStorage(
         const taken = await findTakenUsers(tx, newUsers)
         if (taken.length > 0) return taken
         await userRows.insert(tx, newUsers)
-        for (const { id } of newUsers) await record(tx, { ...event, userId: id })
+        await record(tx, ...newUsers.map(({ id }) => ({ ...event, userId: id })))
         return []
       }),
     importUsers,

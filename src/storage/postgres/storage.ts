@@ -1,0 +1,106 @@
+/** Storage on PostgreSQL: the sum of its parts. */
+import type { AuditEvent } from '../../audit/audit.ts'
+import type { Floods } from '../../audit/floods.ts'
+import { OAuthError } from '../../error.ts'
+import type { Storage } from '../storage.ts'
+import { takeLock } from './advisory_lock.ts'
+import { createAuditStorage, insertEvents } from './audit.ts'
+import { clientRows, createClientStorage } from './clients.ts'
+import type { Connection, Db } from './connection.ts'
+import { createImport } from './import.ts'
+import { createKeyStorage } from './keys.ts'
+import { createOnceStorage } from './once.ts'
+import { createSessionStorage } from './sessions.ts'
+import { createThrottleStorage } from './throttle.ts'
+import { userRows } from './user_rows.ts'
+import { createUserStorage } from './users.ts'
+
+/** A pool and its transactions. */
+type Transactions = Pick<Connection, 'read' | 'write'> &
+  Readonly<{
+    /** Ends the connections, once they were given back. */
+    close: () => Promise<void>
+  }>
+
+/** Nothing but an entry in the log, which is on disk, and on a standby where that is waited for, before it is answered. */
+const smallestWrite = "select pg_logical_emit_message(true, 'latchkey', '')"
+
+/** @param floods counted in this process alone: each node has an allowance of its own, and writes rows of its own */
+export function createStorage({ read, close, ...transactions }: Transactions, floods: Floods): Storage {
+  const { write, check } = watchWrites(transactions.write)
+  // A transaction that is run anew counts what is part of a flood once more: too much is not lost.
+  const record = async (tx: Db, ...events: readonly AuditEvent[]) => {
+    await insertEvents(
+      tx,
+      events.filter(event => floods.admits(event)),
+    )
+  }
+  const connection: Connection = {
+    read,
+    write,
+    record,
+    change: (event, run) =>
+      write(async tx => {
+        const changed = await run(tx)
+        if (changed > 0) await record(tx, event)
+        return changed
+      }),
+  }
+  const { writeAllFloods, ...audit } = createAuditStorage(connection, floods)
+
+  return {
+    ...createUserStorage(connection, createImport(connection)),
+    ...createClientStorage(connection),
+    ...createSessionStorage(connection),
+    ...createThrottleStorage(connection),
+    ...createKeyStorage(connection),
+    ...createOnceStorage(connection),
+    ...audit,
+    bootstrap: (client, user, event) =>
+      write(async tx => {
+        await takeLock(tx, 'newcomers')
+        if (!(await userRows.isEmpty(tx)) || !(await clientRows.isEmpty(tx))) return false
+        await userRows.insert(tx, [user])
+        await clientRows.insert(tx, client)
+        await record(tx, { ...event, userId: user.id, clientId: client.id })
+        return true
+      }),
+    check,
+    close: async () => {
+      // What cannot be written now is lost, as it would be in a crash.
+      await writeAllFloods().catch(() => {})
+      await close()
+    },
+  }
+}
+
+/** Tells whether a write would succeed. After a failure, such as a full disk or a standby that is gone, only a real one can. */
+function watchWrites(run: Connection['write']): Pick<Connection, 'write'> & Pick<Storage, 'check'> {
+  let failed = false
+  let checking: Promise<void> | undefined
+
+  const write: Connection['write'] = async work => {
+    try {
+      const result = await run(work)
+      failed = false
+      return result
+    } catch (error) {
+      failed = error instanceof OAuthError
+      throw error
+    }
+  }
+  const check = () =>
+    write(async tx => {
+      if (failed) await tx.$client.query(smallestWrite)
+    })
+  return {
+    write,
+    // Everybody may ask: however many do, one is under way.
+    check: () => {
+      checking ??= check().finally(() => {
+        checking = undefined
+      })
+      return checking
+    },
+  }
+}
