@@ -1,10 +1,12 @@
 /** First start on an empty database: one public client and one user, so that a first token is one command away. */
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { auditEvent } from './audit/audit.ts'
 import { createClient } from './clients/client.ts'
 import type { Config } from './config.ts'
 import type { Deps } from './oauth/deps.ts'
 import { firstSignInFile } from './secret_file.ts'
+import { readSmallFile } from './small_file.ts'
 import { createUserId } from './users/user.ts'
 
 const clientId = 'app'
@@ -22,7 +24,9 @@ export async function bootstrap(
   url: string,
   terminal: { write: (text: string) => void } | undefined,
 ): Promise<string | undefined> {
-  if ((await storage.listClients()).length > 0 || (await storage.listUsers({ limit: 1 })).length > 0) return undefined
+  const isEmpty = async () =>
+    (await storage.listClients()).length === 0 && (await storage.listUsers({ limit: 1 })).length === 0
+  if (!(await isEmpty())) return undefined
 
   const password = randomBytes(15).toString('base64url')
   const at = now()
@@ -47,16 +51,25 @@ export async function bootstrap(
     if (await storage.bootstrap(client, user, event)) terminal.write(`\n${text}\n`)
     return undefined
   }
+  // While the password was hashed, another node may have been first.
+  if (!(await isEmpty())) return undefined
   // Before the user exists: a crash between the two leaves a file without a user, never a user without a password.
   const file = firstSignInFile(database)
   writeWhole(file, text)
-  return (await storage.bootstrap(client, user, event)) ? file : undefined
+  if (await storage.bootstrap(client, user, event)) {
+    // One that began in the same folder at the same moment has written its own over it.
+    if (readSmallFile(file) !== text) writeWhole(file, text)
+    return file
+  }
+  if (readSmallFile(file) === text) rmSync(file)
+  return undefined
 }
 
 /** @throws Error that says that nothing has been made */
 function writeWhole(file: string, text: string): void {
-  const partial = `${file}.partial`
+  const partial = `${file}.${process.pid}.partial`
   try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
     rmSync(partial, { force: true })
     writeFileSync(partial, text, { mode: 0o600, flag: 'wx', flush: true })
     renameSync(partial, file)

@@ -6,12 +6,14 @@ import { backupCommand } from './cli/backup.ts'
 import { clientCommand } from './cli/client.ts'
 import { doctorCommand } from './cli/doctor.ts'
 import { keyCommand } from './cli/key.ts'
+import { migrateToCommand } from './cli/migrate_to.ts'
 import { insistOnUtf8, OutputError, output, print, UsageError } from './cli/run.ts'
 import { secretCommand } from './cli/secret.ts'
 import { sessionCommand } from './cli/session.ts'
 import { userCommand } from './cli/user.ts'
 import { ConfigError, readConfig, readEnvironment } from './config.ts'
 import { printableLines } from './printable.ts'
+import { DatabaseMoved } from './storage/moved.ts'
 import { openStorage } from './storage/open.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -43,13 +45,13 @@ program
   .description('bring the database up to date; serving does so by itself')
   .option('--json', 'print one JSON document')
   .action(async (options: { json?: true }) => {
-    const { storage, migrated } = await openStorage(readConfig(readEnvironment()).database)
+    const { storage, migrated } = await openStorage(readConfig(readEnvironment()).database, { migrates: true })
     await storage.close()
     output(options, { migrated }, migrated === 0 ? 'the database is up to date' : `${migrated} migrations applied`)
   })
 
 const commands = [userCommand(), clientCommand(), sessionCommand(), keyCommand(), secretCommand(), auditCommand()]
-for (const command of [...commands, backupCommand(), doctorCommand()]) program.addCommand(command)
+for (const command of [...commands, migrateToCommand(), backupCommand(), doctorCommand()]) program.addCommand(command)
 throwInsteadOfExit(program)
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -84,6 +86,7 @@ function throwInsteadOfExit(command: Command): void {
 function exitCode(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (error instanceof UsageError) return 2
+  if (error instanceof DatabaseMoved) return DatabaseMoved.exitCode
   return error instanceof ConfigError ? ConfigError.exitCode : 1
 }
 

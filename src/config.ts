@@ -4,7 +4,7 @@
  */
 import { BlockList, isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { originProblem, parseOrigin } from './clients/origin.ts'
 import { maxAccessTokenLifetime, type SigningAlg, signingAlgs } from './keys/signing_key.ts'
@@ -12,7 +12,7 @@ import type { OAuthConfig } from './oauth/deps.ts'
 import { isAudience } from './oauth/resource.ts'
 import { printableBrief } from './printable.ts'
 import { readSmallFile } from './small_file.ts'
-import type { DatabaseSetting } from './storage/open.ts'
+import { type DatabaseSetting, databaseProblem, folderOf, parseDatabase } from './storage/setting.ts'
 import { type ThrottleSettings, throttleSettings } from './throttle/settings.ts'
 import type { PasswordHashing } from './users/password.ts'
 
@@ -53,13 +53,15 @@ export class ConfigError extends Error {
   static readonly exitCode = 78
 }
 
+type Environment = Readonly<Record<string, string | undefined>>
+
 type Setting<T> = {
   default: string
   takes: string
   secret?: true
-  parse: (text: string) => T | undefined
+  parse: (text: string, env: Environment) => T | undefined
   /** Says more of a value that cannot be used. */
-  explain?: (text: string) => string | undefined
+  explain?: (text: string, env: Environment) => string | undefined
 }
 
 const defineSetting = <T>(setting: Setting<T>): Setting<T> => setting
@@ -82,10 +84,11 @@ export const settings = {
   }),
   LATCHKEY_DATABASE_URL: defineSetting({
     default: 'file:data/latchkey.db',
-    takes: 'file:PATH',
-    // A PostgreSQL URL can hold a password, and operators may try one here.
+    takes: 'file:PATH or postgres://USER@HOST/DATABASE',
+    // A URL can hold a password.
     secret: true,
     parse: parseDatabase,
+    explain: databaseProblem,
   }),
   LATCHKEY_SECRET: defineSetting({
     default: '',
@@ -223,7 +226,7 @@ type SettingValue<N extends SettingName> = (typeof settings)[N] extends Setting<
  * @param env    environment variables; those that do not begin with `LATCHKEY_` are ignored
  * @throws ConfigError naming every variable that is unknown or has a bad value, one a line
  */
-export function readConfig(env: Record<string, string | undefined>): Config {
+export function readConfig(env: Environment): Config {
   const problems = Object.keys(env)
     .filter(name => name.startsWith('LATCHKEY_') && !Object.hasOwn(settings, name))
     .map(name =>
@@ -242,9 +245,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
       problems.push(`${name} has a value that is not UTF-8`)
       return undefined as SettingValue<N>
     }
-    const value = text === '' ? undefined : setting.parse(text)
+    const value = text === '' ? undefined : setting.parse(text, env)
     if (value === undefined && text !== '') {
-      const why = setting.explain?.(text)
+      const why = setting.explain?.(text, env)
       problems.push(
         `${name} ${setting.secret ? 'has a value that' : `is ${printableBrief(JSON.stringify(given))}, which`} cannot be used; it takes ${setting.takes}${why === undefined ? '' : `; ${why}`}`,
       )
@@ -300,6 +303,11 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   if (env.LATCHKEY_SECRET && env.LATCHKEY_SECRET_FILE) {
     problems.push('LATCHKEY_SECRET and LATCHKEY_SECRET_FILE are both set; give one of them')
   }
+  if (database?.kind === 'postgres' && config.secret.kind === 'beside_database') {
+    problems.push(
+      'LATCHKEY_SECRET and LATCHKEY_SECRET_FILE are both missing; with PostgreSQL give one of them: every node needs the same master secret',
+    )
+  }
   if (config.passwordHashing.memory < 8 * config.passwordHashing.lanes) {
     problems.push('LATCHKEY_ARGON2_MEMORY must be at least 8 KiB for each lane of LATCHKEY_ARGON2_LANES')
   }
@@ -324,7 +332,6 @@ export function readEnvironment(): Record<string, string | undefined> {
   return { ...readEnvFile(), ...process.env }
 }
 
-/** @param database undefined where its setting cannot be used */
 function secretSource(
   value: string | undefined,
   file: string | undefined,
@@ -332,7 +339,7 @@ function secretSource(
 ): MasterSecretSource {
   if (value !== undefined) return { kind: 'value', text: value }
   if (file !== undefined) return { kind: 'file', path: file }
-  return { kind: 'beside_database', path: join(dirname(database?.path ?? '.'), 'secret') }
+  return { kind: 'beside_database', path: join(database === undefined ? '.' : folderOf(database), 'secret') }
 }
 
 function isFixed(name: string): name is keyof typeof fixed {
@@ -343,11 +350,6 @@ function suggestion(name: string): string {
   const words = name.split('_').slice(1)
   const near = Object.keys(settings).filter(known => words.length > 0 && words.every(word => known.includes(word)))
   return near.length > 0 ? `; did you mean ${near.join(' or ')}?` : ''
-}
-
-function parseDatabase(text: string): DatabaseSetting | undefined {
-  const path = /^file:(?:\/\/(?=\/))?((?!:|\/\/)[^?#]+)$/.exec(text)?.[1]
-  return path === undefined ? undefined : { kind: 'file', path }
 }
 
 function parseInteger(text: string, min: number, max: number): number | undefined {

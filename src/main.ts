@@ -43,7 +43,10 @@ const lastLinesLimit = 1000
  */
 export async function serve(config: Config, isOrphan?: () => boolean): Promise<void> {
   const { log, flush } = createLog(config.logLevel)
-  const { storage, migrated } = await openStorage(config.database, why => log.warn({ why }, 'database opened again'))
+  const { storage, migrated } = await openStorage(config.database, {
+    migrates: true,
+    onReopened: why => log.warn({ why }, 'database opened again'),
+  })
   if (migrated > 0) log.info({ migrated }, 'database migrated')
   const stop = waitForSignals(isOrphan)
   const server = createServer(httpLimits)

@@ -18,7 +18,8 @@ import { createMasterSecret, type MasterSecrets, parseMasterSecrets } from './ke
 import { addSigningKey } from './keys/rotation.ts'
 import { keyState, newAlgLead, type SigningAlg, type SigningKey } from './keys/signing_key.ts'
 import { readSmallFile } from './small_file.ts'
-import type { DatabaseSetting } from './storage/open.ts'
+import { parseDatabaseUrl } from './storage/postgres/url.ts'
+import { type DatabaseSetting, folderOf } from './storage/setting.ts'
 import type { Storage } from './storage/storage.ts'
 import { now, randomBytes } from './system.ts'
 
@@ -129,14 +130,27 @@ export function looseFiles(paths: readonly string[]): { file: string; mode: stri
 
 /** The files of a deployment that hold what is nobody else's business. */
 export function privateFiles({ database, secret }: Pick<Config, 'database' | 'secret'>): string[] {
-  const files = ['', '-wal', '-shm'].map(suffix => database.path + suffix)
-  if (readEnvFile().LATCHKEY_SECRET !== undefined) files.push(envFile)
+  const files =
+    database.kind === 'file'
+      ? ['', '-wal', '-shm'].map(suffix => database.path + suffix)
+      : [database.url.passwordFile, ...(database.url.sslKey === undefined ? [] : [database.url.sslKey])]
+  if (hasSecret(readEnvFile())) files.push(envFile)
   return [...files, ...(secret.kind === 'value' ? [] : [secret.path]), firstSignInFile(database)]
+}
+
+function hasSecret({
+  LATCHKEY_SECRET,
+  LATCHKEY_DATABASE_URL = '',
+  PGPASSWORD,
+}: Record<string, string | undefined>): boolean {
+  // What does not say who connects says no password either.
+  const url = parseDatabaseUrl(LATCHKEY_DATABASE_URL, {})
+  return LATCHKEY_SECRET !== undefined || PGPASSWORD !== undefined || ('password' in url && url.password !== undefined)
 }
 
 /** Where the first start writes the first password when nobody watches. */
 export function firstSignInFile(database: DatabaseSetting): string {
-  return join(dirname(database.path), 'first-sign-in')
+  return join(folderOf(database), 'first-sign-in')
 }
 
 function readSecretFile(path: string): string | undefined {

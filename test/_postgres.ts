@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { registerSharedWorker } from 'ava/plugin'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import pg from 'pg'
+import { parseDatabaseUrl } from '../src/storage/postgres/url.ts'
 import type { Storage } from '../src/storage/storage.ts'
 import type { PostgresHost } from './_postgres_host.ts'
 import type { TestContext } from './_server.ts'
@@ -50,7 +51,7 @@ const ownersUrl = (url: string, database: string) =>
 /** One more storage on a database, as another node has. Closes with the test. */
 export async function openOn(t: TestContext, url: string): Promise<Storage> {
   const { openPostgresStorage } = await import(postgresModule)
-  const { storage } = await openPostgresStorage(url)
+  const { storage } = await openPostgresStorage(parseDatabaseUrl(url, {}), { migrates: true })
   t.teardown(() => storage.close())
   return storage
 }
@@ -118,7 +119,7 @@ async function migrateTemplate(client: pg.ClientBase, url: string): Promise<void
   const database = ownersUrl(url, 'migrating')
   if (existsSync(new URL(postgresModule)))
     await (await import(postgresModule))
-      .openPostgresStorage(database)
+      .openPostgresStorage(parseDatabaseUrl(database, {}), { migrates: true })
       .then(({ storage }: { storage: Storage }) => storage.close())
   else await runMigrations(database)
   await client.query(`ALTER DATABASE migrating RENAME TO ${template}`)

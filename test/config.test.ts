@@ -307,9 +307,10 @@ test('the value of an unknown setting is not shown: it may be a misspelt secret'
 })
 
 test('a secret is never shown', t => {
+  const missing = problem({ LATCHKEY_DATABASE_URL: 'postgres://latchkey:hunter2@db/latchkey' })
   t.is(
-    problem({ LATCHKEY_DATABASE_URL: 'postgres://latchkey:hunter2@db/latchkey' }),
-    'LATCHKEY_DATABASE_URL has a value that cannot be used; it takes file:PATH',
+    missing,
+    'LATCHKEY_SECRET and LATCHKEY_SECRET_FILE are both missing; with PostgreSQL give one of them: every node needs the same master secret',
   )
   const both = problem({ LATCHKEY_SECRET: 'hunter2', LATCHKEY_SECRET_FILE: '/run/hunter3' })
   t.is(both, 'LATCHKEY_SECRET and LATCHKEY_SECRET_FILE are both set; give one of them')
@@ -389,10 +390,47 @@ test('the database is a path: not memory, not another host', t => {
   for (const url of ['file::memory:', 'file://host/latchkey.db', 'file:']) {
     t.regex(
       problem({ LATCHKEY_DATABASE_URL: url }),
-      /^LATCHKEY_DATABASE_URL has a value that cannot be used; it takes file:PATH$/,
+      /^LATCHKEY_DATABASE_URL has a value that cannot be used; it takes file:PATH or postgres:\/\/USER@HOST\/DATABASE$/,
     )
   }
   for (const url of ['file:latchkey.db', 'file:/var/lib/latchkey.db', 'file:///var/lib/latchkey.db']) {
     t.is(problem({ LATCHKEY_DATABASE_URL: url }), '')
+  }
+})
+
+const withSecret = { LATCHKEY_SECRET_FILE: '/run/secret' }
+
+test('a PostgreSQL is a URL as libpq reads it, with the password there or in PGPASSWORD', t => {
+  const read = (env: Environment) => readConfig({ ...withSecret, ...env }).database
+  const url = 'postgres://latchkey@a,b:5433/auth?sslmode=require'
+  const database = read({ LATCHKEY_DATABASE_URL: url, PGPASSWORD: 'hunter2' })
+  t.like(database, { kind: 'postgres', url: { user: 'latchkey', database: 'auth', password: 'hunter2' } })
+  const inUrl = read({ LATCHKEY_DATABASE_URL: 'postgresql://latchkey:hunter3@a/auth', PGPASSWORD: 'hunter2' })
+  t.like(inUrl, { kind: 'postgres', url: { password: 'hunter3' } })
+})
+
+test('with PostgreSQL a master secret has to be given: one that a node makes is no other node’s', t => {
+  const database = { LATCHKEY_DATABASE_URL: 'postgres://latchkey@db/latchkey' }
+  t.regex(problem(database), /^LATCHKEY_SECRET and LATCHKEY_SECRET_FILE are both missing; with PostgreSQL[^\n]+$/)
+  t.is(problem({ ...database, ...withSecret }), '')
+  t.is(problem({ ...database, LATCHKEY_SECRET: 'a' }), '')
+  t.is(problem({ LATCHKEY_DATABASE_URL: 'file:latchkey.db' }), '')
+})
+
+test('a PostgreSQL URL that cannot be used is one line with the reason and without the password, wherever that stands', t => {
+  const passwords = ['hunter2', 'hunter2@', 'hunter2/x', 'hunter2%', 'hunter2?a=b', 'hunter2#', 'hunter2:9']
+  const urls = passwords.flatMap(password => [
+    `postgres://latchkey:${password}@db:port/latchkey`,
+    `postgres://latchkey:${password}@db/latchkey?sslmode=always`,
+    `postgres://latchkey@db/latchkey?password=${password}&port=x`,
+    `postgres:latchkey:${password}@db`,
+    `postgres://:${password}@db`,
+    `mysql://latchkey:${password}@db/latchkey`,
+    `file://latchkey:${password}@db/latchkey`,
+  ])
+  for (const url of urls) {
+    const text = problem({ ...withSecret, LATCHKEY_DATABASE_URL: url })
+    t.regex(text, /^LATCHKEY_DATABASE_URL has a value that cannot be used; it takes file:PATH or postgres:[^\n]+$/, url)
+    t.false(text.includes('hunter2'), text)
   }
 })

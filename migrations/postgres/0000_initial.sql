@@ -53,6 +53,13 @@ CREATE TABLE "master_secrets" (
 	"used_since" bigint NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "moves" (
+	"id" text COLLATE "C" PRIMARY KEY NOT NULL,
+	"state" text NOT NULL,
+	"place" text NOT NULL,
+	"at" bigint NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "sessions" (
 	"id" text COLLATE "C" PRIMARY KEY NOT NULL,
 	"user_id" text COLLATE "C" NOT NULL,

@@ -30,6 +30,7 @@ export type AuditEventType =
   | 'secret.rotated'
   | 'secret.old_dropped'
   | 'backup.created'
+  | 'database.moved'
 
 /** Where a request came from. Empty for the operator's own commands. */
 export type Caller = Readonly<{

@@ -4,21 +4,23 @@ import { actorEvent } from '../admin/deps.ts'
 import { readConfig, readEnvironment } from '../config.ts'
 import { printable } from '../printable.ts'
 import { openStorage } from '../storage/open.ts'
+import { formatDatabaseUrl } from '../storage/postgres/url.ts'
 import { now } from '../system.ts'
-import { operator, output } from './run.ts'
+import { operator, output, UsageError } from './run.ts'
 
 export function backupCommand(): Command {
   return new Command('backup')
     .argument('<file>')
     .description(
-      'copy the database into a new file, whole and checked, while the server runs; keep the master secret too',
+      'copy the SQLite file into a new one, whole and checked, while the server runs; keep the master secret too',
     )
     .option('--json', 'print one JSON document')
     .action(async (file: string, options: { json?: true }) => {
       const { database } = readConfig(readEnvironment())
+      if (database.kind === 'postgres') throw new UsageError(useTools(formatDatabaseUrl(database.url)))
       const { backupSqlite } = await import('../storage/sqlite/file.ts')
       const bytes = await backupSqlite(database.path, file)
-      const { storage } = await openStorage(database)
+      const { storage } = await openStorage(database, { migrates: false })
       try {
         await storage.addAuditEvents([actorEvent(operator(), 'backup.created', now(), { detail: file })])
       } finally {
@@ -30,4 +32,13 @@ export function backupCommand(): Command {
         `wrote ${printable(file)}, ${(bytes / 1e6).toFixed(1)} MB. It is of no use without the master secret, which is not in it`,
       )
     })
+}
+
+/** @param place of a PostgreSQL, without a password */
+function useTools(place: string): string {
+  return [
+    `the database is ${place}, and backups of it are PostgreSQL's own: pg_dump for the state of one moment, or pg_basebackup with an archive of its log for that of any moment`,
+    'a restore is the state of its time: it signs nobody out, and whoever signed out since is signed in again until latchkey session revoke --all',
+    'it is of no use without the master secret, which is not in it',
+  ].join('\n')
 }

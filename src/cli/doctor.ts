@@ -8,7 +8,9 @@ import { openSigningKey } from '../keys/jws.ts'
 import type { MasterSecrets } from '../keys/master_secret.ts'
 import { keyState } from '../keys/signing_key.ts'
 import { firstSignInFile, looseFiles, needsNoSecret, privateFiles, readMasterSecrets } from '../secret_file.ts'
+import { DatabaseMoved } from '../storage/moved.ts'
 import { openStorage } from '../storage/open.ts'
+import { type DatabaseSetting, folderOf, formatDatabase } from '../storage/setting.ts'
 import type { Storage } from '../storage/storage.ts'
 import { now } from '../system.ts'
 import { type Finding, failed, ok, warning } from './findings.ts'
@@ -35,16 +37,32 @@ export function doctorCommand(): Command {
 }
 
 async function examine(config: Config): Promise<Finding[]> {
-  const { examineFile } = await import('./doctor_file.ts')
-  const { database, place } = examineFile(config.database.path)
+  const { database, place } = await examineDatabase(config.database)
   const files = [...examineFiles(config), ...place]
   // What cannot be read, or is of another version, has nothing more to tell.
   if (database.some(({ state }) => state !== 'ok')) return [...database, ...files]
-  const { storage } = await openStorage(config.database)
+  const { storage } = await openStorage(config.database, { migrates: false })
   try {
     return [...database, ...(await examineSecrets(config, storage)), ...files, await examineClock(storage)]
   } finally {
     await storage.close()
+  }
+}
+
+async function examineDatabase(setting: DatabaseSetting): Promise<{ database: Finding[]; place: Finding[] }> {
+  if (setting.kind === 'file') {
+    const { examineFile } = await import('./doctor_file.ts')
+    return examineFile(setting.path)
+  }
+  try {
+    await (await openStorage(setting, { migrates: false })).storage.close()
+    return { database: [ok('database', formatDatabase(setting))], place: [] }
+  } catch (error) {
+    if (error instanceof DatabaseMoved) throw error
+    return {
+      database: [failed('database', (error as Error).message, 'set LATCHKEY_DATABASE_URL, or look at the server')],
+      place: [],
+    }
   }
 }
 
@@ -71,7 +89,8 @@ async function examineSecrets(config: Config, storage: Storage): Promise<Finding
 
 function examineSecret({ secret: source, database }: Config, secrets: MasterSecrets): Finding {
   const names = secrets.map(({ name }) => name).join(', ')
-  if (source.kind !== 'value' && dirname(resolve(source.path)) === dirname(resolve(database.path))) {
+  const isBeside = source.kind !== 'value' && dirname(resolve(source.path)) === resolve(folderOf(database))
+  if (isBeside && database.kind === 'file') {
     const found = `${names} is in the folder of the database`
     return warning(
       'master secret',

@@ -34,7 +34,7 @@ export class OutputError extends Error {
 /** Opens the database that the settings name, runs, closes it. */
 export async function withAdmin(run: (deps: AdminDeps, config: Config) => Promise<void>): Promise<void> {
   const config = readConfig(readEnvironment())
-  const { storage } = await openStorage(config.database)
+  const { storage } = await openStorage(config.database, { migrates: false })
   const deps: AdminDeps = {
     storage,
     secrets: () => readMasterSecrets(config.secret, storage),

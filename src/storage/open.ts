@@ -1,20 +1,64 @@
 /** Opens the database that the settings name. A dialect is loaded where its database is opened: no command waits for the other one's driver. */
+import type { AuditEvent } from '../audit/audit.ts'
+import type { MoveEnd, MoveReport } from './move.ts'
+import type { DatabaseSetting } from './setting.ts'
 import type { Storage } from './storage.ts'
 
-/** Which database; as the settings name it. */
-export type DatabaseSetting = Readonly<{ kind: 'file'; path: string }>
+export type OpenOptions = Readonly<{
+  /** Whether it may be created and changed to what this program needs. Without that a database that is missing or of another version is refused. */
+  migrates: boolean
+  /** Told why, when an open database was lost and found again: its files were replaced, or its server was. */
+  onReopened?: (why: string) => void
+}>
 
 /**
- * Opens a database, creating and migrating it as needed.
+ * Opens the database that the settings name.
  *
- * @param onReopened told why, when the files of an open database were replaced and it has been opened again
  * @returns the storage, and how many migrations were applied
  * @throws Error in one line for the operator, without a password
  */
 export async function openStorage(
   database: DatabaseSetting,
-  onReopened?: (why: string) => void,
+  { migrates, onReopened }: OpenOptions,
 ): Promise<{ storage: Storage; migrated: number }> {
-  const { openSqliteStorage } = await import('./sqlite/sqlite.ts')
-  return openSqliteStorage(database.path, onReopened)
+  if (database.kind === 'file') {
+    const { openSqliteStorage } = await import('./sqlite/sqlite.ts')
+    return openSqliteStorage(database.path, onReopened)
+  }
+  const { openPostgresStorage } = await import('./postgres/postgres.ts')
+  return openPostgresStorage(database.url, { migrates, ...(onReopened && { onChange: onReopened }) })
+}
+
+/**
+ * Moves everything from a SQLite file to a PostgreSQL or back, see `move.ts`.
+ *
+ * @param to an empty database, or none yet where it is a file: it is created and migrated
+ */
+export async function moveDatabase(
+  from: DatabaseSetting,
+  to: DatabaseSetting,
+  id: string,
+  event: AuditEvent,
+): Promise<MoveReport> {
+  const { move } = await import('./move.ts')
+  const source = await openEnd(from, 'source')
+  try {
+    const target = await openEnd(to, 'target')
+    try {
+      return await move(source, target, id, event)
+    } finally {
+      await target.close()
+    }
+  } finally {
+    await source.close()
+  }
+}
+
+async function openEnd(database: DatabaseSetting, role: 'source' | 'target'): Promise<MoveEnd> {
+  if (database.kind === 'file') {
+    const { openSqliteSource, openSqliteTarget } = await import('./sqlite/move_end.ts')
+    return role === 'source' ? openSqliteSource(database.path) : openSqliteTarget(database.path)
+  }
+  const { openPostgresSource, openPostgresTarget } = await import('./postgres/move_end.ts')
+  return role === 'source' ? openPostgresSource(database.url) : openPostgresTarget(database.url)
 }

@@ -159,6 +159,16 @@ export const knownNetworks = pgTable(
   ],
 )
 
+/** Moves of all that is here: what came, and what has gone. See `storage/move.ts`. */
+export const moves = pgTable('moves', {
+  id: key('id').primaryKey(),
+  /** `arriving`, `arrived` or `gone`. */
+  state: text('state').notNull(),
+  /** The other database, as operators call it. */
+  place: text('place').notNull(),
+  at: whole('at').notNull(),
+})
+
 /** Append-only by triggers in a migration: a row can't be changed, and only the oldest ones can go. */
 export const auditEvents = pgTable('audit_events', {
   id: whole('id').primaryKey().generatedByDefaultAsIdentity(),

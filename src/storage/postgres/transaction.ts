@@ -89,7 +89,7 @@ async function rollBack({ client, release }: Lease, error: unknown): Promise<voi
 }
 
 /** @throws what leaves nobody knowing whether it was committed, among the rest */
-async function commit({ client, suspect, release }: Lease): Promise<void> {
+export async function commit({ client, suspect, release }: Lease): Promise<void> {
   const warnings: string[] = []
   const onNotice = ({ code, message }: { code: string | undefined; message: string | undefined }) => {
     // 01000: no standby has confirmed it. It is committed here, and would be lost with this server.

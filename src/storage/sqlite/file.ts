@@ -3,7 +3,9 @@ import { closeSync, fsyncSync, linkSync, openSync, rmSync, statSync } from 'node
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { readMigrationFiles } from '../drizzle.ts'
+import { DatabaseMoved, insistOnBeingHere } from '../moved.ts'
 import { migrationsFolder } from './migrate.ts'
+import { listMoves } from './moves.ts'
 
 /** More pages than any database has: in one step the copy is of one moment, and nobody who writes meanwhile makes it begin anew. */
 const allPages = 0x7fffffff
@@ -22,6 +24,7 @@ export async function backupSqlite(file: string, target: string): Promise<number
   try {
     const source = new Database(file, { readonly: true, fileMustExist: true, timeout: 5000 })
     try {
+      insistOnBeingHere(file, listMoves(source))
       await source.backup(partial, { progress: () => allPages })
     } finally {
       source.close()
@@ -36,6 +39,7 @@ export async function backupSqlite(file: string, target: string): Promise<number
     return statSync(target).size
   } catch (error) {
     for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(partial + suffix, { force: true })
+    if (error instanceof DatabaseMoved) throw error
     throw new Error(`cannot back up ${file}: ${(error as Error).message}`, { cause: error })
   }
 }

@@ -4,6 +4,7 @@
  */
 import Database from 'better-sqlite3'
 import { OAuthError } from '../../error.ts'
+import { movedMessage } from '../moved.ts'
 
 /** Milliseconds between tries while another process holds the write lock, and how many tries make a 503. */
 const busyPause = 50
@@ -121,19 +122,24 @@ function isBusy(error: unknown): boolean {
   return /^SQLITE_(?:BUSY|LOCKED)/.test(sqliteCode(error))
 }
 
-/** Trouble with the file or the disk, as opposed to a mistake in a statement. */
+/** Trouble with the file or the disk, as opposed to a mistake in a statement; and a file that must not be written any more. */
 function isUnavailable(error: unknown): boolean {
   // A request that outlived the shutdown finds the database closed.
   if (error instanceof TypeError && error.message === 'The database connection is not open') return true
+  if (sqliteError(error)?.message === movedMessage) return true
   return /^SQLITE_(?:BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|CORRUPT|NOTADB|PERM|AUTH|NOMEM|PROTOCOL)/.test(
     sqliteCode(error),
   )
 }
 
-/** drizzle may wrap what the driver throws. */
 function sqliteCode(error: unknown): string {
+  return sqliteError(error)?.code ?? ''
+}
+
+/** drizzle may wrap what the driver throws. */
+function sqliteError(error: unknown): InstanceType<typeof Database.SqliteError> | undefined {
   const root = error instanceof Error && error.cause instanceof Database.SqliteError ? error.cause : error
-  return root instanceof Database.SqliteError ? root.code : ''
+  return root instanceof Database.SqliteError ? root : undefined
 }
 
 function translate(error: unknown): unknown {

@@ -164,6 +164,16 @@ export const knownNetworks = sqliteTable(
   ],
 )
 
+/** Moves of all that is here: what came, and what has gone. See `storage/move.ts`. */
+export const moves = sqliteTable('moves', {
+  id: text('id').primaryKey(),
+  /** `arriving`, `arrived` or `gone`. */
+  state: text('state').notNull(),
+  /** The other database, as operators call it. */
+  place: text('place').notNull(),
+  at: integer('at').notNull(),
+})
+
 /** Append-only by triggers in its migration: a row can't be changed, and only the oldest one can go. */
 export const auditEvents = sqliteTable('audit_events', {
   id: integer('id').primaryKey({ autoIncrement: true }),

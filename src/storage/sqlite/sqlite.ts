@@ -2,9 +2,11 @@
 import { statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { createFloods } from '../../audit/floods.ts'
+import { hasMoved, insistOnBeingHere } from '../moved.ts'
 import type { Storage } from '../storage.ts'
 import { read } from './group_commit.ts'
 import { migrate, openDatabase } from './migrate.ts'
+import { listMoves } from './moves.ts'
 import { createStorage } from './storage.ts'
 
 /**
@@ -14,7 +16,7 @@ import { createStorage } from './storage.ts'
  * @param file a path, or ':memory:'
  * @param onReopened told why, when that has happened
  * @returns the storage, and how many migrations were applied
- * @throws Error in one line for the operator: not a database, newer than this program, not writable
+ * @throws Error in one line for the operator: not a database, newer than this program, not writable, moved elsewhere
  */
 export function openSqliteStorage(
   file: string,
@@ -31,6 +33,7 @@ export function openSqliteStorage(
   function open(): number {
     database = openDatabase(file)
     try {
+      insistOnBeingHere(file, listMoves(database))
       const migrated = migrate(database, file)
       files = identifyFiles(file)
       current = createStorage(database, confirmCommit, floods)
@@ -63,18 +66,21 @@ export function openSqliteStorage(
     return isSame
   }
 
-  function isMoved(): boolean {
+  function isReplaced(): boolean {
     const { database, log, index } = identifyFiles(file)
     return database !== files.database || log !== files.log || index !== files.index
   }
 
   function confirmCommit() {
-    if (isMoved() && !reopen()) throw movedError(`the database ${file} was replaced`)
+    if (isReplaced() && !reopen()) throw movedError(`the database ${file} was replaced`)
   }
 
   async function check() {
     await read(() => {
-      if (!isClosed && (!database.open || isMoved())) reopen()
+      if (isClosed) return
+      // Triggers refuse writes from that moment on; what is read here would be another truth than the one that goes on elsewhere.
+      if (database.open && hasMoved(listMoves(database))) database.close()
+      if (!database.open || isReplaced()) reopen()
     })
     await current.check()
   }

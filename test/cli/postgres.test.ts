@@ -1,0 +1,193 @@
+/** The operator's commands on a PostgreSQL, beside running nodes. Design §1 "Commands". */
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { createMasterSecret } from '../../src/keys/master_secret.ts'
+import { emptyDatabase, migratedDatabase, openClient } from '../_postgres.ts'
+import {
+  createFolder,
+  deployment,
+  type Environment,
+  freePort,
+  launcher,
+  postForm,
+  runCli,
+  runCommand,
+  startProcess,
+} from '../_process.ts'
+import { createTestRandom } from '../_server.ts'
+
+const password = 'a password that will do'
+const databasePassword = 'latchkey'
+
+function deploy(t: ExecutionContext, url: string, extra: Environment = {}) {
+  const folder = createFolder(t)
+  const secret = join(folder, 'secret')
+  writeFileSync(secret, createMasterSecret(createTestRandom(t.title)), { mode: 0o600 })
+  const environment = deployment(folder, {
+    LATCHKEY_DATABASE_URL: url,
+    LATCHKEY_SECRET_FILE: secret,
+    LATCHKEY_BOOTSTRAP: 'off',
+    ...extra,
+  })
+  return { folder, environment, secret }
+}
+
+/** What messages call it. */
+function printed(url: string): string {
+  const { username, host, pathname } = new URL(url)
+  return `postgres://${username}@${host}${pathname}`
+}
+
+/** Each kind of command that looks into the database. */
+const commands: readonly (readonly [args: readonly string[], stdin?: string])[] = [
+  [['user', 'add', 'alice', '--password-stdin'], password],
+  [['user', 'list']],
+  [['client', 'add', 'app', '--public', '--grant', 'password', '--grant', 'refresh_token']],
+  [['client', 'list']],
+  [['session', 'list', '--user', 'alice']],
+  [['session', 'revoke', '--all']],
+  [['key', 'list']],
+  [['secret', 'status']],
+  [['audit']],
+]
+
+test('commands beside a running node: what one does counts at once there, and each ends by itself', async t => {
+  const { environment } = deploy(t, await emptyDatabase(t))
+  const node = await startProcess(t, environment)
+  const signIn = () =>
+    postForm(`${node.url}/token`, { grant_type: 'password', client_id: 'app', username: 'alice', password })
+  const json = async (args: readonly string[], stdin = '') => {
+    const { code, stdout, stderr } = await runCli([...args, '--json'], environment, stdin)
+    t.deepEqual([code, stderr], [0, ''], args.join(' '))
+    return JSON.parse(stdout)
+  }
+  for (const [args, stdin] of commands) await json(args, stdin)
+  const { status, body } = await signIn()
+  t.is(status, 200)
+  t.is((await json(['session', 'list', '--user', 'alice'])).length, 1)
+  const { kid } = await json(['key', 'rotate'])
+  t.true((await json(['key', 'list'])).some((key: { kid: string }) => key.kid === kid))
+
+  await json(['user', 'disable', 'alice'])
+  const refresh = { grant_type: 'refresh_token', client_id: 'app', refresh_token: String(body.refresh_token) }
+  t.is((await postForm(`${node.url}/token`, refresh)).body.error, 'invalid_grant')
+  const events: { type: string }[] = await json(['audit'])
+  for (const type of ['user.created', 'client.created', 'session.created', 'user.disabled'])
+    t.true(
+      events.some(event => event.type === type),
+      type,
+    )
+  t.is(await node.stop(), 0)
+})
+
+test('only serve and migrate make or change tables: any other command refuses an empty database, and names it', async t => {
+  const url = await emptyDatabase(t)
+  const { environment } = deploy(t, url)
+  const client = await openClient(t, url)
+  const tables = async () => (await client.query("SELECT 1 FROM pg_tables WHERE schemaname = 'public'")).rowCount
+
+  for (const [args, stdin] of commands) {
+    t.deepEqual(await runCommand(args, environment, stdin), {
+      code: 1,
+      stdout: '',
+      stderr: `latchkey: the database ${printed(url)} has not all tables of this version; run latchkey migrate\n`,
+    })
+  }
+  t.is(await tables(), 0)
+  t.regex((await runCommand(['migrate'], environment)).stdout, /^\d+ migrations applied\n$/)
+  t.is((await runCommand(['migrate'], environment)).stdout, 'the database is up to date\n')
+  for (const [args, stdin] of commands) t.is((await runCommand(args, environment, stdin)).code, 0, args.join(' '))
+})
+
+test('a database of a newer version is refused by every command, unless that version says that this one may go on', async t => {
+  const url = await migratedDatabase(t)
+  const { environment } = deploy(t, url)
+  const client = await openClient(t, url)
+  const add = (readableFrom: string) =>
+    client.query(
+      `INSERT INTO schema_migrations (migrated_to, readable_from, hash) SELECT 9000000000000, ${readableFrom}, 'x'`,
+    )
+  await add('(SELECT max(migrated_to) FROM schema_migrations)')
+  t.is((await runCommand(['user', 'list'], environment)).code, 0)
+  t.is((await runCommand(['migrate'], environment)).code, 0)
+  await client.query('DELETE FROM schema_migrations WHERE migrated_to = 9000000000000')
+  await add('9000000000000')
+
+  for (const args of [['user', 'list'], ['migrate'], ['serve']]) {
+    const { code, stderr } = await runCli(args, environment)
+    t.is(code, 1)
+    t.true(stderr.startsWith(`latchkey: the database ${printed(url)} was migrated by a newer latchkey`), stderr)
+  }
+})
+
+test('a database that is not there is one line, without the password, and 1', async t => {
+  const absent = new URL(await emptyDatabase(t))
+  absent.pathname = '/absent'
+  const urls = [`postgres://latchkey:${databasePassword}@127.0.0.1:${await freePort()}/latchkey`, absent.href]
+  for (const url of urls) {
+    const { environment } = deploy(t, url)
+    for (const args of [['user', 'list'], ['migrate'], ['serve']]) {
+      const { code, stdout, stderr } = await runCli(args, environment)
+      t.deepEqual([code, stdout], [1, ''])
+      t.regex(stderr, /^latchkey: cannot use the database [^\n]+\n$/)
+      t.true(stderr.includes(printed(url)) && !stderr.includes(`:${databasePassword}@`), stderr)
+    }
+  }
+})
+
+test('backup says what to use instead, and writes nothing', async t => {
+  const { environment, folder } = deploy(t, await migratedDatabase(t))
+  const before = readdirSync(folder)
+  const { code, stdout, stderr } = await runCommand(['backup', join(folder, 'x.db')], environment)
+  t.deepEqual([code, stdout], [2, ''])
+  for (const word of ['pg_dump', 'pg_basebackup', 'latchkey session revoke --all', 'master secret'])
+    t.true(stderr.includes(word), word)
+  t.false(stderr.includes(`:${databasePassword}@`))
+  t.deepEqual(readdirSync(folder), before)
+})
+
+test('the first password goes into data/ of the working directory; of nodes that start together one makes it', async t => {
+  const { environment, folder } = deploy(t, await emptyDatabase(t), { LATCHKEY_BOOTSTRAP: 'on' })
+  const start = () => startProcess(t, environment, ['sh', '-c', `cd "$HOME" && exec node "${launcher}" serve`])
+  const nodes = await Promise.all([start(), start(), start()])
+  const file = join(folder, 'data/first-sign-in')
+  t.is(statSync(file).mode & 0o777, 0o600)
+  t.is(statSync(join(folder, 'data')).mode & 0o777, 0o700)
+  t.deepEqual(readdirSync(join(folder, 'data')), ['first-sign-in'])
+  const [, first = ''] = /this password:\n\n {2}(\S+)/.exec(readFileSync(file, 'utf8')) ?? []
+  for (const { url } of nodes) {
+    const params = { grant_type: 'password', client_id: 'app', username: 'admin', password: first }
+    t.is((await postForm(`${url}/token`, params)).status, 200)
+  }
+  t.is(nodes.flatMap(({ log }) => log).filter(({ msg }) => /^first start/.test(String(msg))).length, 1)
+})
+
+test('a readable .env with the password of the database is told at the start; one without it is not', async t => {
+  const url = await migratedDatabase(t)
+  const { environment, folder } = deploy(t, url)
+  const { LATCHKEY_DATABASE_URL: _, ...rest } = environment
+  const withoutPassword = new URL(url)
+  withoutPassword.password = ''
+  const loose = async (text: string, extra: Environment = {}) => {
+    writeFileSync(join(folder, '.env'), text)
+    chmodSync(join(folder, '.env'), 0o644)
+    const command = ['sh', '-c', `cd "$HOME" && exec node "${launcher}" serve`]
+    const node = await startProcess(t, { ...rest, ...extra }, command)
+    await node.stop()
+    return node.log.filter(({ mode }) => mode !== undefined).map(({ file }) => file)
+  }
+  t.deepEqual(await loose(`LATCHKEY_DATABASE_URL=${url}\n`), ['.env'])
+  t.deepEqual(await loose(`LATCHKEY_DATABASE_URL=${withoutPassword}\nPGPASSWORD=${databasePassword}\n`), ['.env'])
+  t.deepEqual(await loose(`LATCHKEY_DATABASE_URL=${withoutPassword}\n`, { PGPASSWORD: databasePassword }), [])
+})
+
+test('the master secret is rotated beside a node, from its file', async t => {
+  const { environment, secret } = deploy(t, await emptyDatabase(t))
+  const node = await startProcess(t, environment)
+  const before = readFileSync(secret, 'utf8').trim()
+  const { code, stderr } = await runCommand(['secret', 'rotate'], environment)
+  t.deepEqual([code, stderr], [0, ''])
+  t.regex(readFileSync(secret, 'utf8'), new RegExp(`^[\\w-]{43},${before}\n$`))
+  t.is(await node.stop(), 0)
+})
