@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
 import { clientUpdate } from '../../src/clients/client.ts'
+import { OAuthError } from '../../src/error.ts'
 import { firstGeneration } from '../../src/sessions/session.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { migratedDatabase, openClient, openOn } from '../_postgres.ts'
@@ -212,4 +213,11 @@ test('a check passes while the database takes writes, fails when it does not, an
     )
   }
   t.true(passed)
+})
+
+test('a text that PostgreSQL cannot keep is a mistake of the program that let it in, not a database that is away', async t => {
+  const { storage } = await open(t, 1)
+  const error = await t.throwsAsync(storage.consumeOnce('a\0b', start))
+  t.false(error instanceof OAuthError)
+  t.true(await storage.consumeOnce('a\ufffdb', start))
 })

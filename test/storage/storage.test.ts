@@ -569,9 +569,14 @@ contract('a sign-in that races a password change leaves no session behind, which
   const signIn = (id: string, version: number) =>
     storage.createSession(session(id), { version }, event('session.created'))
 
-  t.deepEqual(await Promise.all([signIn('a', 1), change('second')]), [true, true])
-  t.deepEqual(await Promise.all([change('third'), signIn('b', 2)]), [true, false])
+  // Which one is first is up to the database.
+  const [, second] = await Promise.all([signIn('a', 1), change('second')])
+  const [third] = await Promise.all([change('third'), signIn('b', 2)])
+
+  t.deepEqual([second, third], [true, true])
   t.deepEqual(await storage.listLiveSessions({ userId: 'usr_alice' }, start, 10), [])
+  t.false(await signIn('c', 2))
+  t.true(await signIn('d', 3))
 })
 
 contract('changeSession: rotate writes the row and leaves no trace in the audit trail', async (t, storage) => {
@@ -763,7 +768,7 @@ contract(
 )
 
 contract('a decide that throws rejects and writes nothing; other writes of the moment commit', async (t, storage) => {
-  await populate(storage, session('a'), session('b'), session('c'))
+  await populate(storage, session('a'), session('b'), session('c'), session('d'))
   const mistake = new Error('a mistake in decide')
   const broken = () => {
     throw mistake
@@ -773,7 +778,7 @@ contract('a decide that throws rejects and writes nothing; other writes of the m
     refresh(storage, 'a', firstGeneration, start + 1),
     decideSession(storage, 'b', broken, start + 1),
     refresh(storage, 'c', firstGeneration, start + 1),
-    storage.revokeSessions({ id: 'c' }, 'logout', event('session.revoked')),
+    storage.revokeSessions({ id: 'd' }, 'logout', event('session.revoked')),
   ])
 
   t.deepEqual(
@@ -782,7 +787,8 @@ contract('a decide that throws rejects and writes nothing; other writes of the m
   )
   t.is((await findSession(storage, 'a'))?.generation, firstGeneration + 1)
   t.deepEqual(await findSession(storage, 'b'), session('b'))
-  t.like(await findSession(storage, 'c'), { generation: firstGeneration + 1, revokedReason: 'logout' })
+  t.is((await findSession(storage, 'c'))?.generation, firstGeneration + 1)
+  t.like(await findSession(storage, 'd'), { generation: firstGeneration, revokedReason: 'logout' })
   t.deepEqual(await auditTypes(storage), ['session.revoked'])
 })
 
@@ -795,7 +801,8 @@ contract(
     const [first] = await Promise.all([refresh(storage, 'a', firstGeneration), logout('a')])
     const [, second] = await Promise.all([logout('b'), refresh(storage, 'b', firstGeneration)])
 
-    t.deepEqual([first.kind, second.kind], ['rotated', 'revoked'])
+    // Which one is first is up to the database.
+    for (const { kind } of [first, second]) t.true(kind === 'rotated' || kind === 'revoked', kind)
     for (const id of ['a', 'b']) {
       t.is((await refresh(storage, id, firstGeneration + 1)).kind, 'revoked')
       t.is(await storage.findLiveSession(id, start), undefined)
