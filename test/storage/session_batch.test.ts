@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import { OAuthError } from '../../src/error.ts'
-import { decideRefresh, refreshChange } from '../../src/sessions/refresh.ts'
+import { decideRefresh, type RefreshDecision, refreshChange } from '../../src/sessions/refresh.ts'
 import { firstGeneration } from '../../src/sessions/session.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { databases } from '../_databases.ts'
@@ -63,7 +63,7 @@ test('a decision that fails takes no other with it, neither of its session nor o
   const { storage } = await open(t, ['a', 'b'])
   const results = await Promise.allSettled([
     refresh(storage, 'a', firstGeneration),
-    storage.changeSession('a', () => {
+    storage.changeSession<RefreshDecision>('a', () => {
       throw new TypeError('a mistake')
     }),
     refresh(storage, 'a', firstGeneration),
