@@ -241,6 +241,39 @@ test('of a batch whose answer is lost all are temporarily_unavailable, and every
   }
 })
 
+test('a batch that no standby has confirmed (WARNING 01000) is temporarily_unavailable, and the retry gets its successor', async t => {
+  const { storage, query } = await open(t, ['a', 'b'])
+  await query(
+    `CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'not replicated'; RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER warn AFTER UPDATE ON sessions INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION warn()`,
+  )
+  const refreshBoth = () => Promise.allSettled(['a', 'b'].map(id => refresh(storage, id, firstGeneration)))
+  const first = await refreshBoth()
+  t.true(first.every(one => one.status === 'rejected' && isUnavailable(one.reason)))
+  const second = await refreshBoth()
+  t.deepEqual(
+    second.map(one => one.status === 'fulfilled' && one.value.kind),
+    ['retried', 'retried'],
+  )
+})
+
+for (const level of ['repeatable read', 'serializable'])
+  test(`a database whose default isolation is ${level} answers the same`, async t => {
+    const url = await migratedDatabase(t)
+    const admin = await openClient(t, url)
+    await admin.query(`ALTER DATABASE ${new URL(url).pathname.slice(1)} SET default_transaction_isolation = '${level}'`)
+    const storages = [await openOn(t, url), await openOn(t, url)]
+    const storage = storages[0]!
+    await storage.createUsers([user('alice')], event('user.created'))
+    await storage.createClient(client('app'), event('client.created'))
+    const ids = named('s', 8)
+    for (const id of ids) await storage.createSession(session(id), { version: 1 }, event('session.created'))
+    const decisions = await Promise.all(
+      Array.from({ length: 80 }, (_, i) => refresh(storages[i % 2]!, ids[i % 7]!, firstGeneration)),
+    )
+    t.deepEqual(count(decisions.map(({ kind }) => kind)), { rotated: 7, retried: 73 })
+  })
+
 test('the limit of sessions is exact, from however many nodes the sign-ins come', async t => {
   const { storages } = await open(t, [], 3)
   const limit = 4

@@ -6,6 +6,8 @@ import type { NodePgDatabase } from './drizzle.ts'
 /** The query builder on one client: within a transaction, or for a few reads. */
 export type Db = NodePgDatabase & { $client: PoolClient }
 
+export type Query = Readonly<{ text: string; values: unknown[] }>
+
 export type Connection = Readonly<{
   /**
    * Runs queries on a client of the pool, outside a transaction: for a single one, or for several that need no common state.
@@ -20,6 +22,13 @@ export type Connection = Readonly<{
    * @throws OAuthError `temporarily_unavailable` when the database cannot be used, or when nobody knows whether it was committed
    */
   write: <T>(run: (tx: Db) => Promise<T>) => Promise<T>
+  /**
+   * Runs one statement that is a transaction of its own: as {@link Connection.write}, with two messages less each way. At which level of
+   * isolation is the database's default, so it stands on its own at every one.
+   *
+   * @returns its rows
+   */
+  autocommit: (query: Query) => Promise<unknown[][]>
   /** Within a write: writes events by one statement, but for those that are part of a flood, which are counted. */
   record: (tx: Db, ...events: readonly AuditEvent[]) => Promise<void>
   /** Runs a change in a transaction and, when it changed a row, records the event. @returns how many it changed */

@@ -6,7 +6,7 @@ import { openPool } from './pool.ts'
 import { createTransactions } from './transaction.ts'
 import { type DatabaseUrl, formatDatabaseUrl } from './url.ts'
 
-export type Database = Pick<Connection, 'read' | 'write'> &
+export type Database = Pick<Connection, 'read' | 'write' | 'autocommit'> &
   Readonly<{
     /** How many migrations were applied. */
     migrated: number
@@ -30,18 +30,19 @@ export async function openDatabase(
   const pool = await openPool(url, onChange)
   const name = formatDatabaseUrl(url)
   try {
-    const { read, write } = createTransactions(pool)
+    const transactions = createTransactions(pool)
+    const { read, write } = transactions
     const state = await read(db => schemaState(db, known))
     if (state.kind === 'too_new')
       throw new Error(
         `the database ${name} was migrated by a newer latchkey, which this one is too old for; run that version`,
       )
-    if (state.kind !== 'pending') return { read, write, migrated: 0, close: pool.close }
+    if (state.kind !== 'pending') return { ...transactions, migrated: 0, close: pool.close }
     if (!migrates) throw new Error(`the database ${name} has not all tables of this version; run latchkey migrate`)
     const migrated = await migrate({ write }, known).catch(error => {
       throw new Error(`cannot migrate the database ${name}: ${explain(error, url)}`, { cause: error })
     })
-    return { read, write, migrated, close: pool.close }
+    return { ...transactions, migrated, close: pool.close }
   } catch (error) {
     await pool.close()
     throw error

@@ -8,7 +8,7 @@ import type { AuditEvent } from '../../audit/audit.ts'
 import { OAuthError } from '../../error.ts'
 import type { Session, SessionChange } from '../../sessions/session.ts'
 import type { SessionStorage } from '../../sessions/storage.ts'
-import type { Connection } from './connection.ts'
+import type { Connection, Db, Query } from './connection.ts'
 import { ConnectionError, unavailable } from './failure.ts'
 import { type SessionVersion, sessionVersions } from './session_versions.ts'
 
@@ -47,15 +47,14 @@ type Decided = Readonly<{
 
 const none: ReadonlySet<string> = new Set()
 
-export function createSessionBatch({ read, write, record }: Connection): SessionStorage['changeSession'] {
+export function createSessionBatch({ read, write, autocommit, record }: Connection): SessionStorage['changeSession'] {
   const unlocked = createQueue(maxBatches, runUnlocked)
   const locked = createQueue(1, runLocked)
 
   async function runUnlocked(batch: Batch) {
     const found = await read(db => sessionVersions.find(db, [...batch.keys()]))
     const all = decideAll(batch, found)
-    const changed = all.filter(({ written }) => written !== undefined)
-    const ids = changed.length === 0 ? none : await write(tx => writeAll(tx, changed))
+    const ids = await writeUnlocked(all.filter(({ written }) => written !== undefined))
     for (const { changes, written, events, settle } of all) {
       if (written === undefined ? events.length === 0 : ids.has(written.session.id)) settle()
       // An event comes with the row that it is about; one without, under the lock.
@@ -75,10 +74,18 @@ export function createSessionBatch({ read, write, record }: Connection): Session
     for (const { settle } of decided) settle()
   }
 
+  /** Most batches are rotations alone, which leave no trace: those take one statement and no more. */
+  function writeUnlocked(changed: readonly Decided[]): Promise<ReadonlySet<string>> | ReadonlySet<string> {
+    if (changed.length === 0) return none
+    if (changed.some(({ events }) => events.length > 0)) return write(tx => writeAll(tx, changed))
+    return sessionVersions.update(autocommit, rowsOf(changed))
+  }
+
   /** @returns the ids of the sessions that were written */
-  async function writeAll(tx: Parameters<typeof record>[0], all: readonly Decided[]): Promise<ReadonlySet<string>> {
-    const rows = all.flatMap(({ written }) => written ?? [])
-    const ids = rows.length === 0 ? none : await sessionVersions.update(tx, rows)
+  async function writeAll(tx: Db, all: readonly Decided[]): Promise<ReadonlySet<string>> {
+    const rows = rowsOf(all)
+    const run = async (query: Query) => (await tx.$client.query<unknown[]>({ ...query, rowMode: 'array' })).rows
+    const ids = rows.length === 0 ? none : await sessionVersions.update(run, rows)
     const isWritten = ({ written }: Decided) => written === undefined || ids.has(written.session.id)
     await record(tx, ...all.filter(isWritten).flatMap(({ events }) => events))
     return ids
@@ -96,6 +103,8 @@ export function createSessionBatch({ read, write, record }: Connection): Session
       }),
     )
 }
+
+const rowsOf = (all: readonly Decided[]) => all.flatMap(({ written }) => written ?? [])
 
 function decideAll(batch: Batch, found: ReadonlyMap<string, SessionVersion>): Decided[] {
   return [...batch].map(([id, changes]) => decideEach(changes, found.get(id)))

@@ -2,7 +2,7 @@
 import type { Session } from '../../sessions/session.ts'
 import { asc, getTableColumns, sql } from '../drizzle.ts'
 import { sessionFromRow, sessionRow } from '../rows.ts'
-import type { Db } from './connection.ts'
+import type { Db, Query } from './connection.ts'
 import { builder, prepareSelect } from './prepared.ts'
 import { sessions } from './schema.ts'
 import { mutableColumns } from './session_rows.ts'
@@ -51,19 +51,22 @@ export const sessionVersions = {
   /**
    * Writes what of sessions may change, of those that nobody has changed or is about to.
    *
+   * @param run  within a transaction, or as one of its own
    * @param next as they are to be, and the versions that they replace
    * @returns the ids of those that were written
    */
-  async update({ $client }: Pick<Db, '$client'>, next: readonly SessionVersion[]): Promise<ReadonlySet<string>> {
+  async update(
+    run: (query: Query) => Promise<unknown[][]>,
+    next: readonly SessionVersion[],
+  ): Promise<ReadonlySet<string>> {
     const rows = next.map(({ session, version }) => {
       const cells = sessionRow(session)
       const row: Record<string, unknown> = { id: session.id, version }
       for (const { member, name } of mutable) row[name] = cells[member]
       return row
     })
-    const values = [JSON.stringify(rows), next.map(({ session }) => session.id)]
-    const written = await $client.query<[string]>({ text: update, values, rowMode: 'array' })
-    return new Set(written.rows.map(([id]) => id))
+    const written = await run({ text: update, values: [JSON.stringify(rows), next.map(({ session }) => session.id)] })
+    return new Set(written.map(([id]) => id as string))
   },
 }
 

@@ -16,7 +16,7 @@ import { userRows } from './user_rows.ts'
 import { createUserStorage } from './users.ts'
 
 /** A pool and its transactions. */
-type Transactions = Pick<Connection, 'read' | 'write'> &
+type Transactions = Pick<Connection, 'read' | 'write' | 'autocommit'> &
   Readonly<{
     /** Ends the connections, once they were given back. */
     close: () => Promise<void>
@@ -27,7 +27,7 @@ const smallestWrite = "select pg_logical_emit_message(true, 'latchkey', '')"
 
 /** @param floods counted in this process alone: each node has an allowance of its own, and writes rows of its own */
 export function createStorage({ read, close, ...transactions }: Transactions, floods: Floods): Storage {
-  const { write, check } = watchWrites(transactions.write)
+  const { write, autocommit, check } = watchWrites(transactions)
   // A transaction that is run anew counts what is part of a flood once more: too much is not lost.
   const record = async (tx: Db, ...events: readonly AuditEvent[]) => {
     await insertEvents(
@@ -38,6 +38,7 @@ export function createStorage({ read, close, ...transactions }: Transactions, fl
   const connection: Connection = {
     read,
     write,
+    autocommit,
     record,
     change: (event, run) =>
       write(async tx => {
@@ -75,13 +76,15 @@ export function createStorage({ read, close, ...transactions }: Transactions, fl
 }
 
 /** Tells whether a write would succeed. After a failure, such as a full disk or a standby that is gone, only a real one can. */
-function watchWrites(run: Connection['write']): Pick<Connection, 'write'> & Pick<Storage, 'check'> {
+function watchWrites(
+  run: Pick<Connection, 'write' | 'autocommit'>,
+): Pick<Connection, 'write' | 'autocommit'> & Pick<Storage, 'check'> {
   let failed = false
   let checking: Promise<void> | undefined
 
-  const write: Connection['write'] = async work => {
+  async function watch<T>(writing: Promise<T>): Promise<T> {
     try {
-      const result = await run(work)
+      const result = await writing
       failed = false
       return result
     } catch (error) {
@@ -89,12 +92,14 @@ function watchWrites(run: Connection['write']): Pick<Connection, 'write'> & Pick
       throw error
     }
   }
+  const write: Connection['write'] = work => watch(run.write(work))
   const check = () =>
     write(async tx => {
       if (failed) await tx.$client.query(smallestWrite)
     })
   return {
     write,
+    autocommit: query => watch(run.autocommit(query)),
     // Everybody may ask: however many do, one is under way.
     check: () => {
       checking ??= check().finally(() => {

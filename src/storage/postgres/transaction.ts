@@ -3,6 +3,7 @@
  * committed is `temporarily_unavailable`, never a refusal.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import type { QueryArrayResult } from 'pg'
 import { randomBytes } from '../../system.ts'
 import type { Connection, Db } from './connection.ts'
 import { ConnectionError, isCollision, meansLostServer, translate } from './failure.ts'
@@ -32,7 +33,7 @@ const begin = [
   `SET LOCAL idle_in_transaction_session_timeout = ${maxIdleInTransaction}`,
 ].join('; ')
 
-export function createTransactions(pool: Pool): Pick<Connection, 'read' | 'write'> {
+export function createTransactions(pool: Pool): Pick<Connection, 'read' | 'write' | 'autocommit'> {
   async function readOnce<T>(run: (db: Db) => Promise<T>): Promise<T> {
     const lease = await pool.lease()
     try {
@@ -63,6 +64,7 @@ export function createTransactions(pool: Pool): Pick<Connection, 'read' | 'write
   return {
     read: run => untilItRuns(() => readOnce(run)),
     write: run => untilItRuns(() => writeOnce(run)),
+    autocommit: query => untilItRuns(async () => (await confirm(await pool.lease(), query)).rows),
   }
 }
 
@@ -88,19 +90,29 @@ async function rollBack({ client, release }: Lease, error: unknown): Promise<voi
   }
 }
 
-/** @throws what leaves nobody knowing whether it was committed, among the rest */
-export async function commit({ client, suspect, release }: Lease): Promise<void> {
+/** Gives the connection back too. @throws what leaves nobody knowing whether it was committed, among the rest */
+export async function commit(lease: Lease): Promise<void> {
+  const { command } = await confirm(lease, { text: 'COMMIT' })
+  if (command !== 'COMMIT') throw new Error('a statement of the transaction had failed, and its error was caught')
+}
+
+/**
+ * Runs what commits, and gives the connection back.
+ *
+ * @throws what leaves nobody knowing whether it was committed, among the rest
+ */
+async function confirm({ client, suspect, release }: Lease, query: Readonly<{ text: string; values?: unknown[] }>) {
   const warnings: string[] = []
   const onNotice = ({ code, message }: { code: string | undefined; message: string | undefined }) => {
     // 01000: no standby has confirmed it. It is committed here, and would be lost with this server.
     if (code === '01000') warnings.push(message ?? '')
   }
   client.on('notice', onNotice)
-  const query = { text: 'COMMIT', query_timeout: maxCommit }
-  const answer = client.query(query)
-  let command: string
+  const config = { ...query, rowMode: 'array' as const, query_timeout: maxCommit }
+  const answer = client.query<unknown[]>(config)
+  let result: QueryArrayResult<unknown[]>
   try {
-    command = (await within(maxStatement, answer)).command
+    result = await within(maxStatement, answer)
   } catch (error) {
     if (!(error instanceof ConnectionError)) {
       release(error)
@@ -113,6 +125,6 @@ export async function commit({ client, suspect, release }: Lease): Promise<void>
   }
   client.off('notice', onNotice)
   release()
-  if (command !== 'COMMIT') throw new Error('a statement of the transaction had failed, and its error was caught')
   if (warnings.length > 0) throw new ConnectionError(warnings.join('; '))
+  return result
 }
