@@ -81,6 +81,11 @@ function createOwnFolder(t: Teardown): string {
   return folder
 }
 
+/** Lets a server of ours read a private file. */
+export function giveToServer(file: string): void {
+  if (user !== undefined) chownSync(file, user.uid, user.gid)
+}
+
 /** Runs one of PostgreSQL's programs to its end. @returns what it printed */
 function runTool(name: string, args: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync(setpriv, [...asOwner, join(binaries, name), ...args], {

@@ -3,17 +3,13 @@
  * machine needs none of its own.
  */
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { registerSharedWorker } from 'ava/plugin'
-import { readMigrationFiles } from 'drizzle-orm/migrator'
 import pg from 'pg'
-import { parseDatabaseUrl } from '../src/storage/postgres/url.ts'
+import { openPostgresStorage } from '../src/storage/postgres/postgres.ts'
+import { type DatabaseUrl, parseDatabaseUrl } from '../src/storage/postgres/url.ts'
 import type { Storage } from '../src/storage/storage.ts'
 import type { PostgresHost } from './_postgres_host.ts'
 import type { TestContext } from './_server.ts'
-
-const postgresModule = new URL('../src/storage/postgres/postgres.ts', import.meta.url).href
 
 /** Owns the databases, and may no more than an operator would let it. */
 const role = 'latchkey'
@@ -50,9 +46,13 @@ const ownersUrl = (url: string, database: string) =>
 
 /** One more storage on a database, as another node has. Closes with the test. */
 export async function openOn(t: TestContext, url: string): Promise<Storage> {
-  const { openPostgresStorage } = await import(postgresModule)
-  const { storage } = await openPostgresStorage(parseDatabaseUrl(url, {}), { migrates: true })
+  const storage = await openStorage(url)
   t.teardown(() => storage.close())
+  return storage
+}
+
+async function openStorage(url: string): Promise<Storage> {
+  const { storage } = await openPostgresStorage(parseDatabaseUrl(url, {}) as DatabaseUrl, { migrates: true })
   return storage
 }
 
@@ -116,21 +116,7 @@ async function migrateTemplate(client: pg.ClientBase, url: string): Promise<void
   // It gets its name when it is whole.
   await client.query('DROP DATABASE IF EXISTS migrating WITH (FORCE)')
   await client.query(`CREATE DATABASE migrating OWNER ${role} TEMPLATE template0`)
-  const database = ownersUrl(url, 'migrating')
-  if (existsSync(new URL(postgresModule)))
-    await (await import(postgresModule))
-      .openPostgresStorage(parseDatabaseUrl(database, {}), { migrates: true })
-      .then(({ storage }: { storage: Storage }) => storage.close())
-  else await runMigrations(database)
+  const storage = await openStorage(ownersUrl(url, 'migrating'))
+  await storage.close()
   await client.query(`ALTER DATABASE migrating RENAME TO ${template}`)
-}
-
-async function runMigrations(database: string): Promise<void> {
-  const client = new pg.Client(database)
-  await client.connect()
-  const migrations = readMigrationFiles({
-    migrationsFolder: fileURLToPath(new URL('../migrations/postgres', import.meta.url)),
-  })
-  for (const { sql } of migrations) await client.query(sql.join(''))
-  await client.end()
 }

@@ -3,6 +3,7 @@
  * a program may be older than the tables, as long as what came since leaves everything in place that it needs.
  */
 import { fileURLToPath } from 'node:url'
+import type { ClientBase } from 'pg'
 import { readMigrationFiles } from '../drizzle.ts'
 import { takeLock } from './advisory_lock.ts'
 import type { Connection, Db } from './connection.ts'
@@ -44,8 +45,10 @@ export function readMigrations(): Migration[] {
 }
 
 /** @param known the migrations that this program has */
-export async function schemaState(db: Db, known: readonly Migration[]): Promise<SchemaState> {
-  const { $client } = db
+export async function schemaState(
+  { $client }: { $client: ClientBase },
+  known: readonly Migration[],
+): Promise<SchemaState> {
   // Not by to_regclass, which may answer from before a lock was waited for.
   const { rows: tables } = await $client.query<{ exists: boolean }>(
     "SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'schema_migrations' AND pg_table_is_visible(oid)) AS exists",

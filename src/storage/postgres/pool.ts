@@ -15,10 +15,10 @@ import { type DatabaseUrl, formatHost } from './url.ts'
  * rest is for sign-ins and reads. A server works best with few times as many as it has cores, and has 100 by default, for all nodes.
  */
 export const maxConnections = 10
-/** Requests that wait for a connection: at some milliseconds for each turn, the last of them comes within the time below. */
-const maxWaiting = 1000
+/** Requests that wait for a connection: a server comes to the last of them within the time below. */
+export const maxWaiting = 4000
 /** Milliseconds that a request waits for a connection, or for a server to be found. */
-const maxWait = 5000
+const maxWait = 10_000
 /** Milliseconds between two searches while there is no server: whoever comes meanwhile is refused at once. */
 const searchPause = 500
 /** Milliseconds that what is under way gets when the pool is closed. */

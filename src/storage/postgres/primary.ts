@@ -1,4 +1,7 @@
 /** Finds the server that takes writes, and says in one line for the operator why there is none. */
+import type { EventEmitter } from 'node:events'
+import type { Duplex } from 'node:stream'
+import type { ConnectionOptions } from 'node:tls'
 import pg from 'pg'
 import { ConnectionError, sqlState } from './failure.ts'
 import { passwordFromFile } from './password_file.ts'
@@ -19,7 +22,7 @@ const keepAliveDelay = 10_000
 export type SeenLineage = { newest?: Lineage | undefined }
 
 /** The driver's pool of connections to one server, which has passed the checks. */
-export type Primary = Readonly<{ host: Host; isEncrypted: boolean; clients: pg.Pool }>
+export type Primary = Readonly<{ host: Host; clients: pg.Pool }>
 
 /** 64 bits as text by default: no number of ours has more than 53. */
 const int8 = 20
@@ -27,6 +30,15 @@ const types = {
   getTypeParser: (oid: number, format?: 'text' | 'binary') =>
     oid === int8 && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format as 'text'),
 } as pg.CustomTypesConfig
+
+/** The driver's, which leaves the connection open when there is no password to go on with: the server would wait for it for a minute. */
+export class Client extends pg.Client {
+  constructor(config: pg.ClientConfig) {
+    super(config)
+    const { connection } = this as unknown as { connection: EventEmitter & { stream: Duplex } }
+    connection.on('error', () => connection.stream.destroy())
+  }
+}
 
 /**
  * Tries the hosts in their order.
@@ -61,26 +73,36 @@ export async function lookAtAll(url: DatabaseUrl, seen: SeenLineage): Promise<vo
   if (url.hosts.length > 1) await Promise.allSettled(url.hosts.map(ask))
 }
 
-async function connect(url: DatabaseUrl, host: Host, max: number, seen: SeenLineage): Promise<Primary> {
+function connect(url: DatabaseUrl, host: Host, max: number, seen: SeenLineage): Promise<Primary> {
+  return encrypted(url, host, ssl => open(url, host, ssl, max, seen))
+}
+
+/** With what a host has of what `sslmode` takes. */
+export async function encrypted<T>(
+  url: DatabaseUrl,
+  host: Host,
+  connect: (ssl: false | ConnectionOptions) => Promise<T>,
+): Promise<T> {
   const ssl = tlsOptions(url, host)
   try {
-    return await open(url, host, ssl, max, seen)
+    return await connect(ssl)
   } catch (error) {
     // What `prefer` is: in the clear where the server has nothing else.
     if (ssl === false || url.sslMode !== 'prefer' || !/does not support SSL/.test((error as Error).message)) throw error
-    return await open(url, host, false, max, seen)
+    return await connect(false)
   }
 }
 
 async function open(
   url: DatabaseUrl,
   host: Host,
-  ssl: pg.ClientConfig['ssl'] & {},
+  ssl: false | ConnectionOptions,
   max: number,
   seen: SeenLineage,
 ): Promise<Primary> {
   const clients = new pg.Pool({
     ...clientConfig(url, host, ssl),
+    Client: Client as unknown as new () => pg.ClientBase,
     max,
     idleTimeoutMillis: maxIdle,
     maxLifetimeSeconds: maxLifetime,
@@ -92,7 +114,7 @@ async function open(
   try {
     const client = await clients.connect()
     client.release()
-    return { host, isEncrypted: ssl !== false, clients }
+    return { host, clients }
   } catch (error) {
     void clients.end()
     throw error
@@ -103,7 +125,7 @@ async function open(
  * No `options` and no timeouts among the parameters of a connection: pgbouncer knows none. Nothing is left to the environment that the URL
  * has not been asked for.
  */
-export function clientConfig(url: DatabaseUrl, host: Host, ssl: pg.ClientConfig['ssl'] & {}): pg.ClientConfig {
+export function clientConfig(url: DatabaseUrl, host: Host, ssl: false | ConnectionOptions): pg.ClientConfig {
   return {
     host: host.name,
     port: host.port,
@@ -140,7 +162,7 @@ async function verify(client: pg.ClientBase, url: DatabaseUrl, seen: SeenLineage
 }
 
 /** In the words of the operator, who can do something about it. Never has the password. */
-function explain(error: unknown, { user, database }: DatabaseUrl): string {
+export function explain(error: unknown, { user, database }: DatabaseUrl): string {
   switch (sqlState(error)) {
     case '28P01':
       return `it refuses the password of ${user}`

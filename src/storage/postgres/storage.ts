@@ -7,6 +7,7 @@ import { takeLock } from './advisory_lock.ts'
 import { createAuditStorage, insertEvents } from './audit.ts'
 import { clientRows, createClientStorage } from './clients.ts'
 import type { Connection, Db } from './connection.ts'
+import { ConnectionError } from './failure.ts'
 import { createImport } from './import.ts'
 import { createKeyStorage } from './keys.ts'
 import { createOnceStorage } from './once.ts'
@@ -24,6 +25,7 @@ type Transactions = Pick<Connection, 'read' | 'write' | 'autocommit'> &
 
 /** Nothing but an entry in the log, which is on disk, and on a standby where that is waited for, before it is answered. */
 const smallestWrite = "select pg_logical_emit_message(true, 'latchkey', '')"
+const whetherItRefuses = "select current_setting('transaction_read_only')::boolean as refuses"
 
 /** @param floods counted in this process alone: each node has an allowance of its own, and writes rows of its own */
 export function createStorage({ read, close, ...transactions }: Transactions, floods: Floods): Storage {
@@ -95,7 +97,8 @@ function watchWrites(
   const write: Connection['write'] = work => watch(run.write(work))
   const check = () =>
     write(async tx => {
-      if (failed) await tx.$client.query(smallestWrite)
+      const { rows } = await tx.$client.query<{ refuses: boolean }>(failed ? smallestWrite : whetherItRefuses)
+      if (rows[0]?.refuses) throw new ConnectionError('the server takes no writes any more')
     })
   return {
     write,

@@ -1,0 +1,55 @@
+/** Looks at a database for the doctor, host by host, and changes nothing. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { readMigrations, type SchemaState, schemaState } from './migrate.ts'
+import { Client, clientConfig, encrypted, explain } from './primary.ts'
+import { checkServer, type ServerCheck } from './server_checks.ts'
+import { type DatabaseUrl, formatHost, type Host, isSocket } from './url.ts'
+
+/** Milliseconds that a connection gets to end in order. */
+const maxEnd = 1000
+
+export type HostReport = Readonly<{
+  host: string
+  /** Why it cannot be connected to, in one line; then there is nothing more. */
+  problem?: string
+  checks: readonly ServerCheck[]
+  /** Undefined where nothing leaves this machine. */
+  isEncrypted?: boolean
+  /** Undefined where a check failed. */
+  schema?: SchemaState
+}>
+
+/** @returns a report for each host of the URL, in its order; the first whose checks have no problem is the one that is used */
+export function inspectPostgres(url: DatabaseUrl): Promise<HostReport[]> {
+  return Promise.all(url.hosts.map(host => inspectHost(url, host)))
+}
+
+async function inspectHost(url: DatabaseUrl, host: Host): Promise<HostReport> {
+  const name = formatHost(host)
+  let client: Client | undefined
+  try {
+    const connected = await encrypted(url, host, async ssl => {
+      const one = new Client(clientConfig(url, host, ssl))
+      one.on('error', () => {})
+      await one.connect()
+      return { one, isEncrypted: ssl !== false }
+    })
+    client = connected.one
+    const checks = await checkServer(client, url.connectTimeout * 1000)
+    const isFit = checks.every(({ problem }) => problem === undefined)
+    return {
+      host: name,
+      checks,
+      ...(isLocal(host) ? {} : { isEncrypted: connected.isEncrypted }),
+      ...(isFit ? { schema: await schemaState({ $client: client }, readMigrations()) } : {}),
+    }
+  } catch (error) {
+    return { host: name, problem: explain(error, url), checks: [] }
+  } finally {
+    if (client !== undefined) await Promise.race([client.end(), delay(maxEnd, undefined, { ref: false })])
+  }
+}
+
+function isLocal(host: Host): boolean {
+  return isSocket(host) || /^(?:localhost|127\.[\d.]+|::1)$/.test(host.name)
+}
