@@ -36,6 +36,7 @@ type Connection = {
 export async function startFaultyProxy(t: Pick<ExecutionContext, 'teardown'>, target: { port: number }) {
   const connections = new Set<Connection>()
   let isBlack = false
+  let swallowed = 0
   let trap: Trap | undefined
   // Half open, because in a black network nobody learns that the other side has gone.
   const listen = () => createServer({ allowHalfOpen: true }, accept)
@@ -53,8 +54,10 @@ export async function startFaultyProxy(t: Pick<ExecutionContext, 'teardown'>, ta
     client.on('end', () => {
       if (!connection.isBlack) cutOne(connection)
     })
-    if (isBlack) client.resume()
-    else forward(connection)
+    client.on('data', chunk => {
+      if (connection.isBlack) swallowed += chunk.length
+    })
+    if (!isBlack) forward(connection)
   }
 
   function forward(connection: Connection) {
@@ -144,6 +147,8 @@ export async function startFaultyProxy(t: Pick<ExecutionContext, 'teardown'>, ta
     port,
     /** How many are open, black ones included. */
     connections: () => connections.size,
+    /** Bytes of clients that went nowhere. */
+    swallowed: () => swallowed,
     /** New connections pass again. Those that were black stay so, as after a network that has forgotten them. */
     async pass() {
       isBlack = false

@@ -15,7 +15,7 @@ import { readConfig } from '../src/config.ts'
 import { createDeps } from '../src/deps.ts'
 import { openSigningKey } from '../src/keys/jws.ts'
 import { type MasterSecrets, parseMasterSecrets } from '../src/keys/master_secret.ts'
-import { createSigningKey, type SigningAlg } from '../src/keys/signing_key.ts'
+import { createSigningKey, type SigningAlg, type SigningKey } from '../src/keys/signing_key.ts'
 import type { OAuthConfig } from '../src/oauth/deps.ts'
 import type { Storage } from '../src/storage/storage.ts'
 import type { ThrottleSettings } from '../src/throttle/settings.ts'
@@ -61,6 +61,8 @@ export type ServerOptions = Partial<{
   signingAlg: SigningAlg
   throttle: Partial<ThrottleSettings>
   clock: Clock
+  /** Another node of the same deployment, which has made the signing key; `storage` is one more on the same database. */
+  beside: { signingKey: SigningKey }
   privateJwksUris: boolean
   /** Receives every log line, at level trace. */
   onLog: (line: string) => void
@@ -98,12 +100,13 @@ export type Clock = ReturnType<typeof createClock>
 
 export async function startServer(t: TestContext, options: ServerOptions = {}) {
   const clock = options.clock ?? createClock()
-  const randomBytes = createTestRandom(t.title)
+  const randomBytes = createTestRandom(options.beside === undefined ? t.title : `${t.title} beside`)
   const secrets = options.secrets ?? createTestSecrets()
   const storage = options.storage ?? (await openTestStorage(t))
   const signingAlg = options.signingAlg ?? 'ES256'
-  const key = await createSigningKey(signingAlg, secrets, clock.now(), clock.now())
-  await storage.addSigningKey(key, undefined, auditEvent('key.created', clock.now(), {}))
+  const key = options.beside?.signingKey ?? (await createSigningKey(signingAlg, secrets, clock.now(), clock.now()))
+  if (options.beside === undefined)
+    await storage.addSigningKey(key, undefined, auditEvent('key.created', clock.now(), {}))
   const throttleSettings = { ...readConfig({}).throttle, ...options.throttle }
   const deps = createDeps({
     config: { ...oauthConfig, ...options.oauth },
@@ -146,6 +149,7 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
     url,
     deps,
     clock,
+    signingKey: key,
     request,
     /** POSTs a form. */
     post,
