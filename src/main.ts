@@ -9,13 +9,15 @@ import type { Config } from './config.ts'
 import { createDeps } from './deps.ts'
 import { createServer } from './http/commonjs.ts'
 import { type ClosedConnections, connectionLimits, serveWithin } from './http/connections.ts'
+import type { MasterSecrets } from './keys/master_secret.ts'
+import { secretLead, takeIntoUse } from './keys/secret_use.ts'
 import { createLog } from './log.ts'
 import { looseFiles, openKeys, openSigningKeys, privateFiles, readMasterSecrets } from './secret_file.ts'
 import { createSink } from './sink.ts'
 import { openStorage } from './storage/open.ts'
 import { lowerPoolPriority, now, randomBytes } from './system.ts'
 import { createThrottle } from './throttle/throttle.ts'
-import { learnHashKinds, noteMasterSecret, startUpkeep } from './upkeep.ts'
+import { learnHashKinds, startUpkeep } from './upkeep.ts'
 import { createPasswords } from './users/password.ts'
 
 /** In milliseconds. What is slower is an attack or a dead connection: it is answered with 408 and closed. */
@@ -52,25 +54,28 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
   const server = createServer(httpLimits)
   let isStopped = false
   try {
-    let secrets = await readMasterSecrets(config.secret, storage)
+    const read = await readMasterSecrets(config.secret, storage)
+    // Who has the database for itself has nobody to wait for.
+    const lead = storage.shared === undefined ? 0 : secretLead
     for (const loose of looseFiles(privateFiles(config))) log.warn(loose, 'others can read this file: chmod 600')
     // The first hash is computed while the keys are opened.
     const [keys, passwords] = await Promise.all([
-      openSigningKeys(storage, secrets, config.signingAlg),
+      openSigningKeys(storage, read, config.signingAlg),
       createPasswords(config.passwordHashing, randomBytes),
     ])
     // The first hash has started the pool.
     lowerPoolPriority()
+    // Not before the keys could be opened: a secret that was put there by mistake is in use nowhere.
+    let inUse = await takeIntoUse({ storage, now }, read, lead)
     const throttle = await createThrottle(config.throttle, {
       storage,
-      get secrets() {
-        return secrets
+      get secrets(): MasterSecrets {
+        return [inUse.oldest]
       },
       now,
       followsDatabaseClock: true,
       randomBytes,
     })
-    await noteMasterSecret({ storage, secrets, now })
     const learning = learnHashKinds({ storage, passwords }, '').catch(error =>
       log.warn({ err: error }, 'how long some stored password hashes take is not known'),
     )
@@ -85,7 +90,7 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     const deps = createDeps({
       config: oauth,
       storage,
-      secrets: () => secrets,
+      secrets: () => inUse.secrets,
       keys,
       passwords,
       throttle,
@@ -112,8 +117,8 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
       const read = await readMasterSecrets(config.secret, storage)
       // Before they are used: a secret that was put there by mistake must sign nobody out.
       await openKeys(await storage.listSigningKeys(), read)
-      secrets = read
-      return read
+      inUse = await takeIntoUse({ storage, now }, read, lead)
+      return inUse.secrets
     }
     const upkeep = startUpkeep(deps, config, reloadSecrets, log)
     log.info({ signal: await stop.requested }, 'stopping')

@@ -5,7 +5,8 @@ import { auditEvent } from './audit/audit.ts'
 import type { Config } from './config.ts'
 import type { MasterSecrets } from './keys/master_secret.ts'
 import { addSigningKey } from './keys/rotation.ts'
-import { keyState, publicationLead } from './keys/signing_key.ts'
+import { noteUse } from './keys/secret_use.ts'
+import { keyState, unhurriedLead } from './keys/signing_key.ts'
 import type { Deps } from './oauth/deps.ts'
 import { openKeys } from './secret_file.ts'
 import { endCrowdedOut } from './sessions/end.ts'
@@ -57,7 +58,10 @@ export function startUpkeep(
       const before = deps.secrets[0].name
       const [newest] = await reloadSecrets()
       if (newest.name !== before) log.info({ secret: newest.name }, 'the master secret has been rotated')
-      await noteMasterSecret(deps)
+    }),
+    // Also while it cannot be read again, and this node goes on with what it has.
+    repeat(reloadInterval, log, async () => {
+      if (storage.shared !== undefined) await noteUse(deps, deps.secrets[0])
     }),
     // Whether or not the master secret can be read again.
     repeat(reloadInterval, log, async () => {
@@ -91,17 +95,6 @@ export async function pruneAll(prune: () => Promise<number>): Promise<void> {
     if ((await prune()) === 0) return
     await setImmediate()
   }
-}
-
-/** Writes down since when tokens are made under the newest master secret: `latchkey secret` counts from then. */
-export async function noteMasterSecret({
-  storage,
-  secrets,
-  now,
-}: Pick<Deps, 'storage' | 'secrets' | 'now'>): Promise<void> {
-  const { name } = secrets[0]
-  if ((await storage.masterSecretSince(name)) !== undefined) return
-  await storage.noteMasterSecret(name, auditEvent('secret.in_use', now(), {}, { detail: name }))
 }
 
 /**
@@ -168,7 +161,7 @@ export async function rotateKey(
 ): Promise<void> {
   const newest = (await deps.storage.listSigningKeys()).at(-1)
   if (keyRotation === 0 || newest === undefined || deps.now() < newest.activatesAt + keyRotation) return
-  const added = await addSigningKey(deps, { alg: signingAlg, newest, lead: publicationLead })
+  const added = await addSigningKey(deps, { alg: signingAlg, newest, lead: unhurriedLead })
   if (added !== undefined) log.info({ kid: added.kid, signsAt: added.activatesAt }, 'signing key rotated')
 }
 

@@ -50,7 +50,8 @@ CREATE TABLE "known_networks" (
 --> statement-breakpoint
 CREATE TABLE "master_secrets" (
 	"name" text COLLATE "C" PRIMARY KEY NOT NULL,
-	"used_since" bigint NOT NULL
+	"used_since" bigint NOT NULL,
+	"used_until" bigint
 );
 --> statement-breakpoint
 CREATE TABLE "moves" (

@@ -1,6 +1,8 @@
 /** What operators do to master secrets, but for where these are kept. */
 import { masterSecretOfDigest } from '../clients/client_secret.ts'
+import type { MasterSecrets } from '../keys/master_secret.ts'
 import { masterSecretOf, reencryptSigningKey } from '../keys/signing_key.ts'
+import type { MasterSecretUse } from '../keys/storage.ts'
 import { type Actor, actorEvent, type Needs } from './deps.ts'
 import { Conflict } from './error.ts'
 
@@ -9,27 +11,38 @@ const reloadMargin = 60
 
 export type MasterSecretDocument = Awaited<ReturnType<typeof listMasterSecrets>>[number]
 
-/** The newest first. `sessions`: those with a token that may have been made under an older secret, counted with the first of these. */
+/**
+ * The newest first. `used_until`: for how long a node may still make something under it, as far as it said; `sessions`: those with a
+ * token that may have been made under an older secret, counted with the first of these.
+ */
 export async function listMasterSecrets({ storage, secrets, now }: Needs<'storage' | 'secrets' | 'now'>) {
   const all = await secrets()
   const keys = await storage.listSigningKeys()
   const clients = await storage.listClients()
-  const newestSince = await storage.masterSecretSince(all[0].name)
-  // Before a server uses the new one, every session is under an old one.
-  const seenBefore = newestSince === undefined ? now() : newestSince + reloadMargin
-  const older = all.length > 1 ? await storage.countSessionsNotSeenSince(seenBefore, now()) : 0
-  return Promise.all(
-    all.map(async ({ name }, i) => ({
+  const uses = new Map((await storage.listMasterSecretUses()).map(use => [use.name, use]))
+  const older = all.length > 1 ? await storage.countSessionsNotSeenSince(seenUnderNewest(all, uses, now()), now()) : 0
+  return all.map(({ name }, i) => {
+    const { usedSince, usedUntil = null } = uses.get(name) ?? {}
+    return {
       name,
       newest: i === 0,
-      used_since: (await storage.masterSecretSince(name)) ?? null,
+      used_since: usedSince === undefined || usedSince > now() ? null : usedSince,
+      used_until: usedUntil,
       signing_keys: keys.filter(key => masterSecretOf(key) === name).length,
       clients: clients
         .filter(({ secretDigests }) => secretDigests.some(digest => masterSecretOfDigest(digest) === name))
         .map(({ id }) => id),
       sessions: i === 1 ? older : null,
-    })),
-  )
+    }
+  })
+}
+
+/** @returns since when a session that is refreshed, at whichever node, is under the newest secret */
+function seenUnderNewest([newest, ...old]: MasterSecrets, uses: ReadonlyMap<string, MasterSecretUse>, now: number) {
+  const since = uses.get(newest.name)?.usedSince
+  // Before a server uses the new one, every session is under an old one.
+  if (since === undefined || since > now) return now
+  return Math.max(since + reloadMargin, ...old.map(({ name }) => uses.get(name)?.usedUntil ?? 0))
 }
 
 /** Encrypts the signing keys under the newest secret. @returns how many were under another */
@@ -56,7 +69,9 @@ export function oldSecrets([newest, ...old]: readonly MasterSecretDocument[]): M
 }
 
 /** @throws Conflict when sessions or clients would be lost with old secrets */
-export function insistThatUnused(old: readonly MasterSecretDocument[]): void {
+export function insistThatUnused(old: readonly MasterSecretDocument[], now: number): void {
+  if (old.some(({ used_until }) => used_until !== null && used_until > now))
+    throw new Conflict('old_secret_used', 'the old master secret is still needed: a node makes tokens under it')
   const clients = [...new Set(old.flatMap(one => one.clients))]
   const sessions = old.reduce((sum, one) => sum + (one.sessions ?? 0), 0)
   if (clients.length === 0 && sessions === 0) return
@@ -75,5 +90,6 @@ export async function recordDropped(
   dropped: readonly string[],
   actor: Actor,
 ): Promise<void> {
-  await storage.addAuditEvents([actorEvent(actor, 'secret.old_dropped', now(), { detail: dropped.join(' ') })])
+  const event = actorEvent(actor, 'secret.old_dropped', now(), { detail: dropped.join(' ') })
+  await storage.forgetMasterSecrets(dropped, event)
 }

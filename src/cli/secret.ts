@@ -30,6 +30,7 @@ export function secretCommand(): Command {
           one.name,
           one.newest ? 'newest' : 'old',
           formatTime(one.used_since ?? undefined),
+          formatTime(one.used_until ?? undefined),
           one.signing_keys,
           one.clients.join(' ') || undefined,
           one.sessions ?? undefined,
@@ -37,7 +38,7 @@ export function secretCommand(): Command {
         output(
           options,
           secrets,
-          table(['SECRET', 'AGE', 'IN USE SINCE', 'SIGNING KEYS', 'SECRETS OF CLIENTS', 'SESSIONS'], rows),
+          table(['SECRET', 'AGE', 'IN USE SINCE', 'AND UNTIL', 'SIGNING KEYS', 'SECRETS OF CLIENTS', 'SESSIONS'], rows),
         )
       }),
     )
@@ -89,7 +90,7 @@ async function dropOld(deps: AdminDeps, source: MasterSecretSource, options: Jso
   const secrets = await listMasterSecrets(deps)
   const old = await withConflictHints(dropHints, () => oldSecrets(secrets))
   await openKeys(await deps.storage.listSigningKeys(), await deps.secrets())
-  if (!options.force) await withConflictHints(dropHints, () => insistThatUnused(old))
+  if (!options.force) await withConflictHints(dropHints, () => insistThatUnused(old, deps.now()))
   await reencryptKeys(deps, operator())
   if (source.kind !== 'value') writeSecretFile(source.path, readTexts(source.path).slice(0, 1))
   const dropped = old.map(({ name }) => name)

@@ -6,6 +6,8 @@ import { auditEvent, type Caller } from '../audit/audit.ts'
 import { isRefusal, type Refusals } from '../audit/refusals.ts'
 import { OAuthError } from '../error.ts'
 import type { MasterSecrets } from '../keys/master_secret.ts'
+import { insistThatNoOtherHas } from '../keys/secret_use.ts'
+import type { KeyStorage } from '../keys/storage.ts'
 import { isStorable } from '../text.ts'
 import type { Throttle } from '../throttle/throttle.ts'
 import { type Client, type ClientAuthenticationMethod, clientUpdate, type Params } from './client.ts'
@@ -13,7 +15,7 @@ import { type AssertionDeps, AssertionError, claimedClientId, verifyClientAssert
 import { masterSecretOfDigest, renewDigests, verifyClientSecret } from './client_secret.ts'
 
 export type ClientAuthenticationDeps = AssertionDeps &
-  Readonly<{ secrets: MasterSecrets; throttle: Throttle; refusals: Refusals }>
+  Readonly<{ storage: KeyStorage; secrets: MasterSecrets; throttle: Throttle; refusals: Refusals }>
 
 /** What of a request identifies its client. */
 export type Credentials = Readonly<{ authorization: string | undefined; params: Params }>
@@ -196,8 +198,10 @@ function decodeFormText(text: string): string | undefined {
 }
 
 /** Names the client in the log only if there is one: people send secrets in the place of ids. */
-async function refuseClient({ storage }: ClientAuthenticationDeps, id: string): Promise<never> {
-  const client = await storage.findClient(id)
+async function refuseClient(deps: ClientAuthenticationDeps, id: string): Promise<never> {
+  const client = await deps.storage.findClient(id)
+  // It may be the right one, under a master secret that another node renewed it under.
+  for (const digest of client?.secretDigests ?? []) await insistThatNoOtherHas(deps, masterSecretOfDigest(digest))
   const cause =
     client === undefined
       ? 'no such client'

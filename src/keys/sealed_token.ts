@@ -33,6 +33,13 @@ export function sealToken(
   return prefix + bytes.toString('base64url')
 }
 
+/** @returns the name of the master secret that a text says to be sealed under, whatever its prefix is; undefined for any other text */
+export function secretNameOf(text: string): string | undefined {
+  const head = /^lk[a-z]_([\w-]{7})/.exec(text)?.[1]
+  const bytes = Buffer.from(head ?? '', 'base64url')
+  return bytes[0] === version ? bytes.toString('hex', 1, headLength) : undefined
+}
+
 /** @returns the payload of an authentic token, or undefined for any other text; compares in constant time */
 export function openToken(
   { prefix, payloadLength, key }: TokenFormat,

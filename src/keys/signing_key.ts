@@ -29,6 +29,8 @@ export type KeyState = 'published' | 'signing' | 'verifying' | 'retired'
 export const jwksMaxAge = 300
 /** Seconds between creation and first signature: jose asks again after 30 s at the soonest, go-oidc after `max-age`. */
 export const publicationLead = jwksMaxAge + 30
+/** Seconds, the same for a key that nobody waits for: clocks of nodes that are minutes apart leave enough of it. */
+export const unhurriedLead = 3600
 /** Seconds, the same for a key of another algorithm: express-oauth2-jwt-bearer keeps the metadata that names it for 600 s. */
 export const newAlgLead = 600 + 30
 /** Seconds. No access token lives longer, so this is how long a key must outlive its last signature. */

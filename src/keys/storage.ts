@@ -14,10 +14,21 @@ export type KeyStorage = Readonly<{
   removeSigningKeys(kids: readonly string[], event: AuditEvent): Promise<number>
   /** Replaces the encrypted private halves of keys, by `kid`. @returns how many were replaced */
   replacePrivateJwes(jwes: ReadonlyMap<string, string>, event: AuditEvent): Promise<number>
-  /** Notes that a server makes tokens under a master secret; the first time is the one that is kept. */
-  noteMasterSecret(name: string, event: AuditEvent): Promise<void>
-  /** @returns seconds since the epoch, undefined when no server used it yet */
-  masterSecretSince(name: string): Promise<number | undefined>
+  /** Notes since when a master secret is used, where nothing is noted of it yet, and until when, where that is later than what is. */
+  noteMasterSecret(use: MasterSecretUse, event: AuditEvent): Promise<void>
+  listMasterSecretUses(): Promise<MasterSecretUse[]>
+  /** For those that have been dropped. */
+  forgetMasterSecrets(names: readonly string[], event: AuditEvent): Promise<void>
+}>
+
+/** When tokens are made under a master secret. Instants are seconds since the epoch. */
+export type MasterSecretUse = Readonly<{
+  /** 8 hexadecimal digits. */
+  name: string
+  /** Not before; it may be to come. */
+  usedSince: number
+  /** Until when a node may make some, as the last one said; absent where one process has the database for itself. */
+  usedUntil?: number
 }>
 
 /** For what has no table of its own: an identifier that counts once, until it expires anyway. */

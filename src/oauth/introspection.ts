@@ -4,7 +4,9 @@ import { type Client, isPublic, type Params } from '../clients/client.ts'
 import type { ClientStorage } from '../clients/storage.ts'
 import { OAuthError } from '../error.ts'
 import type { MasterSecrets } from '../keys/master_secret.ts'
-import type { OnceStorage } from '../keys/storage.ts'
+import { secretNameOf } from '../keys/sealed_token.ts'
+import { insistThatNoOtherHas } from '../keys/secret_use.ts'
+import type { KeyStorage, OnceStorage } from '../keys/storage.ts'
 import { shownOf } from '../sessions/last_seen.ts'
 import { refreshPolicy } from '../sessions/lifetimes.ts'
 import { decideRefresh } from '../sessions/refresh.ts'
@@ -16,7 +18,7 @@ import { remainingAudience } from './resource.ts'
 import { remainingScope } from './scope.ts'
 
 type IntrospectionDeps = TokenDeps &
-  Readonly<{ secrets: MasterSecrets; storage: SessionStorage & ClientStorage & OnceStorage }>
+  Readonly<{ secrets: MasterSecrets; storage: SessionStorage & ClientStorage & KeyStorage & OnceStorage }>
 
 /** RFC 7662 §2.2. A token that is not active tells nothing else. */
 export type Introspection = Readonly<{ active: false } | ({ active: true } & Record<string, unknown>)>
@@ -74,6 +76,7 @@ async function introspectAccessToken(deps: IntrospectionDeps, asking: Client, to
 /** Active is what would get tokens at the token endpoint: the live one, and its parent while a retry is believed. */
 async function introspectRefreshToken(deps: IntrospectionDeps, asking: Client, token: string): Promise<Introspection> {
   const refreshToken = parseRefreshToken(token, deps.secrets)
+  if (refreshToken === undefined) await insistThatNoOtherHas(deps, secretNameOf(token))
   const now = deps.now()
   const found = refreshToken && (await deps.storage.findLiveSession(refreshToken.sessionId, now))
   if (found === undefined || found.session.clientId !== asking.id) return inactive

@@ -6,14 +6,17 @@
 import { auditEvent, type Caller } from '../audit/audit.ts'
 import type { Client, Params } from '../clients/client.ts'
 import type { MasterSecrets } from '../keys/master_secret.ts'
-import type { OnceStorage } from '../keys/storage.ts'
+import { secretNameOf } from '../keys/sealed_token.ts'
+import { insistThatNoOtherHas } from '../keys/secret_use.ts'
+import type { KeyStorage, OnceStorage } from '../keys/storage.ts'
 import { endSessions } from '../sessions/end.ts'
 import { parseRefreshToken } from '../sessions/refresh_token.ts'
 import type { SessionStorage } from '../sessions/storage.ts'
 import { revokedId, type TokenDeps, verifyAccessToken } from './access_token.ts'
 import { readParams, revocationParams } from './request_params.ts'
 
-type RevocationDeps = TokenDeps & Readonly<{ secrets: MasterSecrets; storage: SessionStorage & OnceStorage }>
+type RevocationDeps = TokenDeps &
+  Readonly<{ secrets: MasterSecrets; storage: SessionStorage & KeyStorage & OnceStorage }>
 
 /**
  * Ends the session of a token. `token_type_hint` is not needed: a token shows what it is.
@@ -30,7 +33,9 @@ export async function revocationRequest(
 ): Promise<void> {
   const { token } = readParams(revocationParams, params)
   const claims = verifyAccessToken(deps, token)
-  const sessionId = parseRefreshToken(token, deps.secrets)?.sessionId ?? claims?.sid
+  const refreshToken = parseRefreshToken(token, deps.secrets)
+  if (refreshToken === undefined) await insistThatNoOtherHas(deps, secretNameOf(token))
+  const sessionId = refreshToken?.sessionId ?? claims?.sid
   const about = { clientId: client.id, sessionId }
   if (sessionId !== undefined) {
     await endSessions(deps, { id: sessionId, clientId: client.id }, 'revoked_by_client', caller)

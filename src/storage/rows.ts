@@ -2,10 +2,11 @@
 import type { AuditEvent } from '../audit/audit.ts'
 import type { Client } from '../clients/client.ts'
 import type { SigningKey } from '../keys/signing_key.ts'
+import type { MasterSecretUse } from '../keys/storage.ts'
 import type { Session } from '../sessions/session.ts'
 import { usernameFold, usernameKey } from '../text.ts'
 import type { User } from '../users/user.ts'
-import type { auditEvents, clients, sessions, signingKeys, users } from './sqlite/schema.ts'
+import type { auditEvents, clients, masterSecrets, sessions, signingKeys, users } from './sqlite/schema.ts'
 
 /** A row of a table. What only one dialect has may be missing. */
 type Row<Table extends { $inferSelect: object }, Own extends keyof Table['$inferSelect']> = Omit<
@@ -125,6 +126,10 @@ export function sessionRow(session: Session) {
     retriedElsewhereAt: session.retriedElsewhereAt ?? null,
     oldestGeneration: session.oldestGeneration ?? null,
   }
+}
+
+export function masterSecretUseFromRow({ usedUntil, ...row }: typeof masterSecrets.$inferSelect): MasterSecretUse {
+  return usedUntil === null ? row : { ...row, usedUntil }
 }
 
 export function signingKeyFromRow(row: typeof signingKeys.$inferSelect): SigningKey {

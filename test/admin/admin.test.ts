@@ -227,14 +227,18 @@ test('a key is added behind the one before it, and an old master secret is kept 
   )
   t.deepEqual(oldSecrets([inUse, old]), [old])
   t.is(
-    codeOf(() => insistThatUnused([{ ...old, sessions: 1 }])),
+    codeOf(() => insistThatUnused([{ ...old, sessions: 1 }], start)),
     'old_secret_used',
   )
   t.is(
-    codeOf(() => insistThatUnused([{ ...old, clients: ['web'] }])),
+    codeOf(() => insistThatUnused([{ ...old, clients: ['web'] }], start)),
     'old_secret_used',
   )
-  t.notThrows(() => insistThatUnused([{ ...old, sessions: 0 }]))
+  t.is(
+    codeOf(() => insistThatUnused([{ ...old, used_until: start + 1 }], start)),
+    'old_secret_used',
+  )
+  t.notThrows(() => insistThatUnused([{ ...old, sessions: 0, used_until: start }], start))
 })
 
 test('a file of users is imported whole or not at all, and what is exported is such a file', async t => {

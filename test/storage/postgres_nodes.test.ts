@@ -54,9 +54,13 @@ test('nodes that replace, remove and add signing keys at once lose nothing and w
 
 test('nodes that note one master secret at once keep one time and write one event', async t => {
   const { storages, storage } = await open(t, 4)
-  await each(storages, (node, i) => node.noteMasterSecret('a1', event('secret.in_use', start + i)))
-  const since = await storage.masterSecretSince('a1')
-  t.true(since !== undefined && since >= start && since < start + 4)
+  await each(storages, (node, i) =>
+    node.noteMasterSecret({ name: 'a1', usedSince: start + i }, event('secret.in_use', start + i)),
+  )
+  const [use, ...others] = await storage.listMasterSecretUses()
+  const since = use!.usedSince
+  t.deepEqual(others, [])
+  t.true(since >= start && since < start + 4)
   t.deepEqual(
     (await storage.listAuditEvents(10)).map(({ at }) => at),
     [since],

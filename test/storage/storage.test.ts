@@ -983,12 +983,37 @@ contract('replacePrivateJwes replaces those that are named, and writes one event
   t.deepEqual(await auditTypes(storage), ['key.created', 'key.created', 'secret.rotated'])
 })
 
-contract('noteMasterSecret keeps the first time', async (t, storage) => {
-  t.is(await storage.masterSecretSince('a1'), undefined)
-  await storage.noteMasterSecret('a1', event('secret.in_use', start))
-  await storage.noteMasterSecret('a1', event('secret.in_use', start + 9))
-  t.is(await storage.masterSecretSince('a1'), start)
-  t.deepEqual(await auditTypes(storage), ['secret.in_use'])
+contract(
+  'noteMasterSecret keeps the first time of a secret, and the last until which it is used',
+  async (t, storage) => {
+    const note = (name: string, usedSince: number, usedUntil?: number) =>
+      storage.noteMasterSecret(
+        usedUntil === undefined ? { name, usedSince } : { name, usedSince, usedUntil },
+        event('secret.in_use', usedSince),
+      )
+    t.deepEqual(await storage.listMasterSecretUses(), [])
+    await note('a1', start)
+    await note('a1', start + 9)
+    t.deepEqual(await storage.listMasterSecretUses(), [{ name: 'a1', usedSince: start }])
+    await note('a1', start + 10, start + 20)
+    await note('a1', start + 11, start + 15)
+    t.deepEqual(await storage.listMasterSecretUses(), [{ name: 'a1', usedSince: start, usedUntil: start + 20 }])
+    await note('b2', start + 12, start + 30)
+    t.is((await storage.listMasterSecretUses()).length, 2)
+    t.is((await storage.listAuditEvents(10, { type: 'secret.in_use' })).length, 2)
+  },
+)
+
+contract('forgetMasterSecrets forgets those that are named, and says so', async (t, storage) => {
+  for (const name of ['a1', 'b2', 'c3'])
+    await storage.noteMasterSecret({ name, usedSince: start }, event('secret.in_use', start))
+  await storage.forgetMasterSecrets(['a1', 'c3', 'none'], event('secret.old_dropped', start))
+  t.deepEqual(
+    (await storage.listMasterSecretUses()).map(({ name }) => name),
+    ['b2'],
+  )
+  await storage.forgetMasterSecrets([], event('secret.old_dropped', start))
+  t.is((await storage.listAuditEvents(10, { type: 'secret.old_dropped' })).length, 2)
 })
 
 // The audit trail and pruning.

@@ -6,6 +6,8 @@
 import { createHash } from 'node:crypto'
 import { browserClientId } from '../../clients/browser_client.ts'
 import { OAuthError } from '../../error.ts'
+import { secretNameOf } from '../../keys/sealed_token.ts'
+import { insistThatNoOtherHas } from '../../keys/secret_use.ts'
 import type { Deps } from '../../oauth/deps.ts'
 import { refreshPolicy } from '../../sessions/lifetimes.ts'
 import { expiryOf, isLive, isOutdated, type Lifetimes, type Session } from '../../sessions/session.ts'
@@ -42,6 +44,8 @@ export async function readSessionCookie(deps: Deps, ctx: Context): Promise<Signe
   const values = former === undefined ? cookieValues(ctx.headers.cookie ?? '', cookieName(issuer)) : [former]
   if (values.length === 0) return undefined
   const cookie = values.length === 1 ? parseSessionCookie(values[0]!, deps.secrets) : undefined
+  // Nor is one cleared that another node made.
+  if (values.length === 1 && cookie === undefined) await insistThatNoOtherHas(deps, secretNameOf(values[0]!))
   const now = deps.now()
   const found = cookie && (await deps.storage.findLiveSession(cookie.sessionId, now))
   // A session of another client has no cookie: whatever its id, it is not for here.

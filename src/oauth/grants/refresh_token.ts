@@ -5,6 +5,9 @@
 import type { Caller } from '../../audit/audit.ts'
 import type { Client, TokenParams } from '../../clients/client.ts'
 import { OAuthError } from '../../error.ts'
+import { secretNameOf } from '../../keys/sealed_token.ts'
+import { insistThatNoOtherHas } from '../../keys/secret_use.ts'
+import type { KeyStorage } from '../../keys/storage.ts'
 import { refreshPolicy } from '../../sessions/lifetimes.ts'
 import { decideRefresh, type RefreshDecision, refreshChange } from '../../sessions/refresh.ts'
 import { parseRefreshToken } from '../../sessions/refresh_token.ts'
@@ -17,14 +20,17 @@ import { narrowScope, refuseScope, remainingScope } from '../scope.ts'
 import type { Granted } from './grant.ts'
 
 export async function refreshTokenGrant(
-  deps: Pick<Deps, 'config' | 'secrets' | 'now'> & Readonly<{ storage: SessionStorage }>,
+  deps: Pick<Deps, 'config' | 'secrets' | 'now'> & Readonly<{ storage: SessionStorage & KeyStorage }>,
   client: Client,
   { params, resources }: TokenParams,
   caller: Caller,
 ): Promise<Granted> {
   const { refresh_token, scope } = readParams(refreshTokenParams, params)
   const refreshToken = parseRefreshToken(refresh_token, deps.secrets)
-  if (refreshToken === undefined) refuse('not a refresh token of this server')
+  if (refreshToken === undefined) {
+    await insistThatNoOtherHas(deps, secretNameOf(refresh_token))
+    refuse('not a refresh token of this server')
+  }
 
   const now = deps.now()
   const policy = refreshPolicy(deps.config, client)

@@ -1,8 +1,8 @@
-/** Signing keys, and since when master secrets are in use. */
+/** Signing keys, and when master secrets are in use. */
 import { isNewest } from '../../keys/signing_key.ts'
 import type { KeyStorage } from '../../keys/storage.ts'
-import { asc, eq, inArray } from '../drizzle.ts'
-import { signingKeyFromRow } from '../rows.ts'
+import { and, asc, eq, inArray, isNull, lt, or } from '../drizzle.ts'
+import { masterSecretUseFromRow, signingKeyFromRow } from '../rows.ts'
 import { takeLock } from './advisory_lock.ts'
 import type { Connection, Db } from './connection.ts'
 import { builder, prepareSelect } from './prepared.ts'
@@ -12,6 +12,8 @@ import { masterSecrets, signingKeys } from './schema.ts'
 const listAll = prepareSelect(
   builder.select().from(signingKeys).orderBy(asc(signingKeys.createdAt), asc(signingKeys.kid)),
 )
+// Also asked for what strangers make up.
+const listUses = prepareSelect(builder.select().from(masterSecrets))
 const list = async (db: Db) => (await listAll.all(db, {})).map(signingKeyFromRow)
 
 export function createKeyStorage({ read, write, record, change }: Connection): KeyStorage {
@@ -41,19 +43,24 @@ export function createKeyStorage({ read, write, record, change }: Connection): K
         }
         return replaced
       }),
-    noteMasterSecret: async (name, event) => {
-      await change(event, async tx => {
-        const { rowCount } = await tx.insert(masterSecrets).values({ name, usedSince: event.at }).onConflictDoNothing()
-        return rowCount ?? 0
-      })
-    },
-    masterSecretSince: name =>
-      read(async db => {
-        const rows = await db
-          .select({ at: masterSecrets.usedSince })
-          .from(masterSecrets)
-          .where(eq(masterSecrets.name, name))
-        return rows[0]?.at
+    noteMasterSecret: (use, event) =>
+      write(async tx => {
+        const { name, usedUntil } = use
+        const { rowCount } = await tx.insert(masterSecrets).values(use).onConflictDoNothing()
+        if (rowCount !== 0) await record(tx, event)
+        else if (usedUntil !== undefined)
+          await tx
+            .update(masterSecrets)
+            .set({ usedUntil })
+            .where(and(eq(masterSecrets.name, name), isBefore(usedUntil)))
+      }),
+    listMasterSecretUses: () => read(async db => (await listUses.all(db, {})).map(masterSecretUseFromRow)),
+    forgetMasterSecrets: (names, event) =>
+      write(async tx => {
+        await tx.delete(masterSecrets).where(inArray(masterSecrets.name, [...names]))
+        await record(tx, event)
       }),
   }
 }
+
+const isBefore = (instant: number) => or(isNull(masterSecrets.usedUntil), lt(masterSecrets.usedUntil, instant))

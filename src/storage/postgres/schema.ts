@@ -116,10 +116,12 @@ export const signingKeys = pgTable('signing_keys', {
   activatesAt: whole('activates_at').notNull(),
 })
 
-/** Since when servers make tokens under a master secret, by its name. */
+/** When servers make tokens under a master secret, by its name. */
 export const masterSecrets = pgTable('master_secrets', {
   name: key('name').primaryKey(),
   usedSince: whole('used_since').notNull(),
+  /** null where one process had the database for itself. */
+  usedUntil: whole('used_until'),
 })
 
 /** Consumed identifiers of what counts once, until they expire anyway: those of client assertions, those of revoked access tokens. */

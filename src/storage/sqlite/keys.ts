@@ -1,15 +1,19 @@
-/** Signing keys, and since when master secrets are in use. */
+/** Signing keys, and when master secrets are in use. */
 import { isNewest } from '../../keys/signing_key.ts'
 import type { KeyStorage } from '../../keys/storage.ts'
-import { asc, eq, inArray } from '../drizzle.ts'
-import { signingKeyFromRow } from '../rows.ts'
+import { and, asc, eq, inArray, isNull, lt, or } from '../drizzle.ts'
+import { masterSecretUseFromRow, signingKeyFromRow } from '../rows.ts'
 import type { Connection } from './connection.ts'
 import { read } from './group_commit.ts'
+import { createPreparing } from './prepared.ts'
 import { masterSecrets, signingKeys } from './schema.ts'
 
 export function createKeyStorage({ db, write, record, change }: Connection): KeyStorage {
   const list = () =>
     db.select().from(signingKeys).orderBy(asc(signingKeys.createdAt), asc(signingKeys.kid)).all().map(signingKeyFromRow)
+
+  // Also asked for what strangers make up.
+  const uses = createPreparing(db.$client).select(db.select().from(masterSecrets))
 
   return {
     listSigningKeys: () => read(list),
@@ -37,15 +41,26 @@ export function createKeyStorage({ db, write, record, change }: Connection): Key
         )
         return { changes: changed.reduce((sum, changes) => sum + changes, 0) }
       }),
-    noteMasterSecret: async (name, event) => {
-      await change(event, () =>
-        db.insert(masterSecrets).values({ name, usedSince: event.at }).onConflictDoNothing().run(),
-      )
-    },
-    masterSecretSince: name =>
-      read(
-        () =>
-          db.select({ at: masterSecrets.usedSince }).from(masterSecrets).where(eq(masterSecrets.name, name)).get()?.at,
-      ),
+    noteMasterSecret: (use, event) =>
+      write(() => {
+        const { name, usedUntil } = use
+        const { changes } = db.insert(masterSecrets).values(use).onConflictDoNothing().run()
+        if (changes > 0) record(event)
+        else if (usedUntil !== undefined)
+          db.update(masterSecrets)
+            .set({ usedUntil })
+            .where(and(eq(masterSecrets.name, name), isBefore(usedUntil)))
+            .run()
+      }),
+    listMasterSecretUses: () => read(() => uses.all({}).map(masterSecretUseFromRow)),
+    forgetMasterSecrets: (names, event) =>
+      write(() => {
+        db.delete(masterSecrets)
+          .where(inArray(masterSecrets.name, [...names]))
+          .run()
+        record(event)
+      }),
   }
 }
+
+const isBefore = (instant: number) => or(isNull(masterSecrets.usedUntil), lt(masterSecrets.usedUntil, instant))

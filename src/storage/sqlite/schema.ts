@@ -121,10 +121,12 @@ export const signingKeys = sqliteTable('signing_keys', {
   activatesAt: integer('activates_at').notNull(),
 })
 
-/** Since when servers make tokens under a master secret, by its name. */
+/** When servers make tokens under a master secret, by its name. */
 export const masterSecrets = sqliteTable('master_secrets', {
   name: text('name').primaryKey(),
   usedSince: integer('used_since').notNull(),
+  /** null where one process has the database for itself. */
+  usedUntil: integer('used_until'),
 })
 
 /** Consumed identifiers of what counts once, until they expire anyway: those of client assertions, those of revoked access tokens. */

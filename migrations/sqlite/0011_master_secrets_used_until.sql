@@ -1,0 +1,1 @@
+ALTER TABLE `master_secrets` ADD `used_until` integer;
