@@ -1,25 +1,22 @@
 /** The storages that the contract suite runs on. Each test opens its own, empty; it goes with the test. */
-import { existsSync } from 'node:fs'
 import type { Session } from '../src/sessions/session.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import type { Storage } from '../src/storage/storage.ts'
 import { type Dialect, databases, dialect } from './_databases.ts'
 import type { TestContext } from './_server.ts'
 
-const hasPostgres = existsSync(new URL('../src/storage/postgres/postgres.ts', import.meta.url))
-
-export const storages: Partial<Record<Dialect, (t: TestContext) => Promise<Storage>>> = {
+export const storages: Record<Dialect, (t: TestContext) => Promise<Storage>> = {
   async sqlite(t) {
     const { storage } = openSqliteStorage(':memory:')
     t.teardown(() => storage.close())
     return storage
   },
-  ...(hasPostgres ? { postgres: async t => (await databases.postgres(t)).open() } : {}),
+  postgres: async t => (await databases.postgres(t)).open(),
 }
 
 /** An empty storage of the dialect of this run. */
 export function openTestStorage(t: TestContext): Promise<Storage> {
-  return storages[dialect]!(t)
+  return storages[dialect](t)
 }
 
 /** The row of a session, live or ended. */

@@ -575,7 +575,9 @@ function watchSockets(t: ExecutionContext): string[] {
   const hosts: string[] = []
   Socket.prototype.connect = function (this: Socket, ...args: unknown[]) {
     const first = args[0]
-    const { host = '' } = (Array.isArray(first) ? first[0] : first) as { host?: string }
+    // The driver of PostgreSQL calls it with a port and a host.
+    const options = typeof first === 'number' ? { host: args[1] } : Array.isArray(first) ? first[0] : first
+    const { host = '' } = options as { host?: string }
     if (host === '127.0.0.1') return Reflect.apply(connect, this, args)
     hosts.push(host)
     return this.destroy(new Error('this test connects to nobody'))

@@ -380,7 +380,9 @@ test('no other endpoint takes an access token from a form (RFC 6750 §2.2)', asy
 function postWithoutLength(server: TestServer, accessToken: string): Promise<string> {
   const { hostname, port } = new URL(server.url)
   const lines = ['POST /userinfo HTTP/1.1', 'Host: x', 'Connection: close', `Authorization: Bearer ${accessToken}`]
-  return text(connect(Number(port), hostname).end(`${lines.join('\r\n')}\r\n\r\n`))
+  const socket = connect(Number(port), hostname)
+  socket.write(`${lines.join('\r\n')}\r\n\r\n`)
+  return text(socket)
 }
 
 test('UserInfo by POST, in the header, with no word about a body (OIDC Core §5.3.1)', async t => {

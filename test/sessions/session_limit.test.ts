@@ -4,7 +4,6 @@
  */
 
 import test, { type ExecutionContext } from 'ava'
-import Database from 'better-sqlite3'
 import { auditEvent } from '../../src/audit/audit.ts'
 import { countedEvent } from '../../src/sessions/end.ts'
 import { createSession, firstGeneration } from '../../src/sessions/session.ts'
@@ -12,6 +11,7 @@ import { makeRoomFor } from '../../src/sessions/session_limit.ts'
 import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
 import { endCrowds } from '../../src/upkeep.ts'
 import { getByCookie, isSignedIn, liveSessions, signInByCookie } from '../_cookies.ts'
+import { createDatabase, dialect } from '../_databases.ts'
 import { createFolder, deployment, runCommand } from '../_process.ts'
 import {
   createClock,
@@ -32,29 +32,23 @@ const limited = (sessionLimit: number): ServerOptions => ({ oauth: { sessionLimi
 const revocations = async ({ deps: { storage } }: TestServer) =>
   (await storage.listAuditEvents(1000, { type: 'session.revoked' })).map(({ detail }) => detail)
 
-/** A server on a file, and sessions of alice that were written into it: the newest sign-in last, seen in an order of their own. */
+/** A server, and sessions of alice that were written into its database: the newest sign-in last, seen in an order of their own. */
 async function startServerWithRows(t: ExecutionContext, count: number, options: ServerOptions = {}) {
-  const file = `${createFolder(t)}/latchkey.db`
-  const { storage } = openSqliteStorage(file)
-  t.teardown(() => storage.close())
-  const server = await startServerWithAlice(t, { storage, ...options })
-  const database = new Database(file)
-  t.teardown(() => database.close())
-  const insert =
-    database.prepare(`INSERT INTO sessions (id, user_id, client_id, scope, audience, generation, parent_generation,
-    rotated_at, created_at, auth_time, amr, last_seen_at, idle_expires_at, expires_at)
-    VALUES (?, ?, 'app', 'read write', '', ${firstGeneration}, ${firstGeneration - 1}, ?, ?, ?, 'pwd', ?, ?, ?)`)
+  const { open, query, analyze } = await createDatabase(t)
+  const server = await startServerWithAlice(t, { storage: await open(), ...options })
   const idOf = (i: number) => String(i).padStart(22, 's')
   // 7919 is a prime: each is seen at a time of its own.
   const seenAt = (i: number) => startTime - count + ((i * 7919) % count)
-  database.transaction(() => {
-    for (let i = 0; i < count; i++) {
-      const at = startTime - 2 * count + i
-      insert.run(idOf(i), server.aliceId, at, at, at, seenAt(i), startTime + 1000 + i, startTime + 1e6)
-    }
-  })()
-  const countRows = () => database.prepare('SELECT count(*) AS rows FROM sessions').get() as { rows: number }
-  return { server, idOf, seenAt, rows: () => countRows().rows }
+  const [padded, at] = [`'${'s'.repeat(22)}' || i`, startTime - 2 * count]
+  await query(`INSERT INTO sessions (id, user_id, client_id, scope, audience, generation, parent_generation,
+    rotated_at, created_at, auth_time, amr, last_seen_at, idle_expires_at, expires_at)
+    WITH RECURSIVE places(i) AS (SELECT 0 WHERE ${count} > 0 UNION ALL SELECT i + 1 FROM places WHERE i < ${count - 1})
+    SELECT substr(${padded}, length(${padded}) - 21), '${server.aliceId}', 'app', 'read write', '', ${firstGeneration},
+      ${firstGeneration - 1}, ${at} + i, ${at} + i, ${at} + i, 'pwd', ${startTime - count} + (i * 7919) % ${count},
+      ${startTime + 1000} + i, ${startTime + 1e6} FROM places`)
+  await analyze()
+  const rows = async () => Number((await query('SELECT count(*) AS rows FROM sessions'))[0]!.rows)
+  return { server, idOf, seenAt, rows }
 }
 
 test('at a sign-in beyond the limit the session seen longest ago ends, with a reason and one audit event', async t => {
@@ -127,7 +121,7 @@ test('signing in and out all the time adds a bounded number of rows, of sessions
     await server.signIn({ client_id: 'short' })
     server.clock.advance(900)
   }
-  t.true(rows() <= 2 * 5 + 100 + 1, `${rows()}`)
+  t.true((await rows()) <= 2 * 5 + 100 + 1, `${await rows()}`)
 })
 
 test('a database that holds more comes below the limit in bounded steps: those seen last stay, all that ended is counted', async t => {
@@ -140,7 +134,7 @@ test('a database that holds more comes below the limit in bounded steps: those s
   const left: number[] = []
   do {
     position = await endCrowds(server.deps, position)
-    left.push(rows())
+    left.push(await rows())
   } while (left.length < 5)
 
   t.true(
@@ -162,7 +156,7 @@ test('a database that holds more comes below the limit in bounded steps: those s
   )
   t.is(live.length, 100)
   t.is(await endCrowds(server.deps, ''), '')
-  t.is(rows(), 201)
+  t.is(await rows(), 201)
 })
 
 async function pagesOf(server: TestServer, accessToken: string, query: string, between = async () => {}) {
@@ -277,6 +271,17 @@ test('a page of 200,000 sessions costs like one of a hundred, and so does a sign
     const { user, system } = process.cpuUsage(before)
     return user + system
   }
+  // The processor time of PostgreSQL is not ours to see; the fastest of some is what it takes where nobody is in the way.
+  const fastestOf = async (run: () => Promise<unknown>) => {
+    const all = []
+    for (let i = 0; i < 20; i++) {
+      const began = performance.now()
+      await run()
+      all.push(performance.now() - began)
+    }
+    return Math.min(...all)
+  }
+  const costOf = dialect === 'sqlite' ? cpuOf : fastestOf
   for (const ask of [
     async (server: TestServer, accessToken: string) =>
       server.request('/sessions?limit=100', { headers: server.bearer(accessToken) }),
@@ -285,7 +290,7 @@ test('a page of 200,000 sessions costs like one of a hundred, and so does a sign
     const costs = []
     for (const { server } of [many, few, many, few]) {
       const { access_token } = await server.signIn()
-      costs.push(await cpuOf(() => ask(server, access_token)))
+      costs.push(await costOf(() => ask(server, access_token)))
     }
     const [ofMany, ofFew] = [Math.min(costs[0]!, costs[2]!), Math.min(costs[1]!, costs[3]!)]
     t.true(ofMany < 4 * ofFew, `${costs}`)
