@@ -3,7 +3,7 @@ import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { createMasterSecret } from '../../src/keys/master_secret.ts'
-import { emptyDatabase, migratedDatabase, openClient } from '../_postgres.ts'
+import { asSuperuser, emptyDatabase, migratedDatabase, openClient } from '../_postgres.ts'
 import {
   createFolder,
   deployment,
@@ -11,6 +11,7 @@ import {
   freePort,
   launcher,
   postForm,
+  run,
   runCli,
   runCommand,
   startProcess,
@@ -190,4 +191,78 @@ test('the master secret is rotated beside a node, from its file', async t => {
   t.deepEqual([code, stderr], [0, ''])
   t.regex(readFileSync(secret, 'utf8'), new RegExp(`^[\\w-]{43},${before}\n$`))
   t.is(await node.stop(), 0)
+})
+
+/** A copy of a database that nobody uses at the moment, as a restored backup is. @returns its URL */
+async function copyOf(t: ExecutionContext, url: string): Promise<string> {
+  const [copy, server] = [new URL(url), new URL(await asSuperuser(url))]
+  copy.pathname += '_restored'
+  const [from, to] = [url, copy.href].map(one => new URL(one).pathname.slice(1))
+  server.pathname = '/postgres'
+  const admin = await openClient(t, server.href)
+  await admin.query(`CREATE DATABASE ${to} TEMPLATE ${from} OWNER ${copy.username} STRATEGY file_copy`)
+  t.teardown(() => admin.query(`DROP DATABASE ${to} WITH (FORCE)`))
+  return copy.href
+}
+
+test('a restored backup is the state of its time: it signs nobody out, and whoever signed out since is in again until all sessions are ended (promise 5)', async t => {
+  const url = await emptyDatabase(t)
+  const { environment } = deploy(t, url)
+  await runCommand(['migrate'], environment)
+  for (const [args, stdin] of commands.slice(0, 3)) await runCommand(args, environment, stdin)
+  const start = async (database: string) => {
+    const node = await startProcess(t, { ...environment, LATCHKEY_DATABASE_URL: database })
+    const post = (path: string, params: Record<string, string>) =>
+      postForm(node.url + path, { client_id: 'app', ...params })
+    return {
+      signIn: async () =>
+        String((await post('/token', { grant_type: 'password', username: 'alice', password })).body.refresh_token),
+      refresh: (token: string) => post('/token', { grant_type: 'refresh_token', refresh_token: token }),
+      revoke: (token: string) => post('/revoke', { token }),
+      stop: node.stop,
+    }
+  }
+  const before = await start(url)
+  const [phone, left] = [await before.signIn(), await before.signIn()]
+  await before.stop()
+  const restored = await copyOf(t, url)
+
+  const since = await start(url)
+  let newest = phone
+  for (let i = 0; i < 3; i++) newest = String((await since.refresh(newest)).body.refresh_token)
+  t.is((await since.revoke(left)).status, 200)
+  t.is((await since.refresh(left)).body.error, 'invalid_grant')
+  await since.stop()
+
+  const after = await start(restored)
+  const healed = await after.refresh(newest)
+  t.is(healed.status, 200, 'newer than the row: the row went back in time, and is healed')
+  t.is((await after.refresh(String(healed.body.refresh_token))).status, 200)
+  t.is((await after.refresh(left)).status, 200)
+  const onRestored = { ...environment, LATCHKEY_DATABASE_URL: restored }
+  const { stdout } = await runCommand(['audit', '--type', 'session.healed', '--json'], onRestored)
+  t.is(JSON.parse(stdout).length, 1)
+  t.is((await runCommand(['session', 'revoke', '--all'], onRestored)).code, 0)
+  t.is((await after.refresh(newest)).body.error, 'invalid_grant')
+  t.is(await after.stop(), 0)
+})
+
+test('a command and a server load the driver of their own database, and not that of the other one', async t => {
+  const watch = `import { registerHooks } from 'node:module'
+    const loaded = new Set()
+    registerHooks({ resolve(name, context, next) { if (/^(?:pg|better-sqlite3)$/.test(name)) loaded.add(name); return next(name, context) } })
+    process.on('exit', () => console.error('loaded', ...loaded))`
+  const load = async (args: readonly string[], environment: Environment) => {
+    const hook = `data:text/javascript,${encodeURIComponent(watch)}`
+    const { stderr } = await run(process.execPath, ['--import', hook, launcher, ...args], environment)
+    return /^loaded ?(.*)$/m.exec(stderr)?.[1]
+  }
+  const folder = createFolder(t)
+  const onFile = deployment(folder)
+  const away = deploy(t, `postgres://latchkey@127.0.0.1:${await freePort()}/latchkey`).environment
+  t.is(await load(['--help'], onFile), '')
+  t.is(await load(['user', 'list'], onFile), 'better-sqlite3')
+  t.is(await load(['serve'], { ...onFile, LATCHKEY_HOST: '192.0.2.1' }), 'better-sqlite3')
+  t.is(await load(['user', 'list'], away), 'pg')
+  t.is(await load(['serve'], away), 'pg')
 })
