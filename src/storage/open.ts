@@ -5,7 +5,7 @@ import type { DatabaseSetting } from './setting.ts'
 import type { Storage } from './storage.ts'
 
 export type OpenOptions = Readonly<{
-  /** Whether it may be created and changed to what this program needs. Without that a database that is missing or of another version is refused. */
+  /** Whether the tables of a server may be made and changed; else one that lacks some is refused. A file is brought up to date by all. */
   migrates: boolean
   /** Told why, when an open database was lost and found again: its files were replaced, or its server was. */
   onReopened?: (why: string) => void

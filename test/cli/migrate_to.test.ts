@@ -260,7 +260,7 @@ test('what cannot be moved to is usage, in one line that never has the password'
   const nothing = { ...place.environment, LATCHKEY_DATABASE_URL: `file:${join(place.folder, 'no.db')}` }
   t.deepEqual(await migrateTo(place.url, nothing), {
     code: 1,
-    stderr: `latchkey: there is no database ${join(place.folder, 'no.db')}\n`,
+    stderr: `latchkey: there is no database ${join(place.folder, 'no.db')}; start the server once, run latchkey migrate, or set LATCHKEY_DATABASE_URL\n`,
     document: undefined,
   })
   t.is((await migrateTo(place.url, place.environment)).code, 0)

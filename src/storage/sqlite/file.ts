@@ -1,6 +1,6 @@
 /** What is done to a SQLite file beside a running server: a copy of it, and a look at its health. */
-import { closeSync, fsyncSync, linkSync, openSync, rmSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { readMigrationFiles } from '../drizzle.ts'
 import { DatabaseMoved, insistOnBeingHere } from '../moved.ts'
@@ -55,19 +55,31 @@ export type SqliteHealth = Readonly<{
 
 /** Looks at a database without changing it. @throws Error when it cannot be opened as one */
 export function inspectSqlite(file: string): SqliteHealth {
+  return withDatabase(file, database => ({ damage: findDamage(database), ...findVersion(database) }))
+}
+
+/** @throws Error in one line for the operator: there is none, or it has not all tables of this program */
+export function insistOnTables(file: string): void {
+  const path = resolve(file)
+  if (!existsSync(path)) {
+    throw new Error(
+      `there is no database ${path}; start the server once, run latchkey migrate, or set LATCHKEY_DATABASE_URL`,
+    )
+  }
+  const { pending } = withDatabase(path, findVersion)
+  if (pending > 0) throw new Error(`the database ${path} has not all tables of this version; run latchkey migrate`)
+}
+
+function findVersion(database: Database.Database): Pick<SqliteHealth, 'pending' | 'isNewer'> {
   const known = readMigrationFiles({ migrationsFolder }).map(({ folderMillis }) => folderMillis)
-  return withDatabase(file, database => {
-    const damage = findDamage(database)
-    const hasMigrations = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = '__drizzle_migrations'").get()
-    const newest = hasMigrations
-      ? (database.prepare('SELECT max(created_at) FROM __drizzle_migrations').pluck().get() as number | null)
-      : null
-    return {
-      damage,
-      pending: known.filter(millis => millis > (newest ?? 0)).length,
-      isNewer: (newest ?? 0) > (known.at(-1) ?? 0),
-    }
-  })
+  const hasMigrations = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = '__drizzle_migrations'").get()
+  const newest = hasMigrations
+    ? (database.prepare('SELECT max(created_at) FROM __drizzle_migrations').pluck().get() as number | null)
+    : null
+  return {
+    pending: known.filter(millis => millis > (newest ?? 0)).length,
+    isNewer: (newest ?? 0) > (known.at(-1) ?? 0),
+  }
 }
 
 /** Both checks of SQLite: pages and indexes, then rows that refer to nothing. */
