@@ -8,9 +8,8 @@ import { openSigningKey } from '../keys/jws.ts'
 import type { MasterSecrets } from '../keys/master_secret.ts'
 import { keyState } from '../keys/signing_key.ts'
 import { firstSignInFile, looseFiles, needsNoSecret, privateFiles, readMasterSecrets } from '../secret_file.ts'
-import { DatabaseMoved } from '../storage/moved.ts'
 import { openStorage } from '../storage/open.ts'
-import { type DatabaseSetting, folderOf, formatDatabase } from '../storage/setting.ts'
+import { type DatabaseSetting, folderOf } from '../storage/setting.ts'
 import type { Storage } from '../storage/storage.ts'
 import { now } from '../system.ts'
 import { type Finding, failed, ok, warning } from './findings.ts'
@@ -54,16 +53,8 @@ async function examineDatabase(setting: DatabaseSetting): Promise<{ database: Fi
     const { examineFile } = await import('./doctor_file.ts')
     return examineFile(setting.path)
   }
-  try {
-    await (await openStorage(setting, { migrates: false })).storage.close()
-    return { database: [ok('database', formatDatabase(setting))], place: [] }
-  } catch (error) {
-    if (error instanceof DatabaseMoved) throw error
-    return {
-      database: [failed('database', (error as Error).message, 'set LATCHKEY_DATABASE_URL, or look at the server')],
-      place: [],
-    }
-  }
+  const { examineServer } = await import('./doctor_server.ts')
+  return examineServer(setting.url)
 }
 
 async function examineSecrets(config: Config, storage: Storage): Promise<Finding[]> {

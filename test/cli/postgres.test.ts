@@ -183,6 +183,80 @@ test('a readable .env with the password of the database is told at the start; on
   t.deepEqual(await loose(`LATCHKEY_DATABASE_URL=${withoutPassword}\n`, { PGPASSWORD: databasePassword }), [])
 })
 
+type Check = { check: string; state: string; found: string; advice?: string }
+
+async function examine(environment: Environment) {
+  const { code, stdout, stderr } = await runCommand(['doctor', '--json'], environment)
+  if (stderr !== '') throw new Error(stderr)
+  const { findings, healthy } = JSON.parse(stdout) as { findings: Check[]; healthy: boolean }
+  if (healthy !== (code === 0)) throw new Error('healthy and the exit code differ')
+  return { findings: Object.fromEntries(findings.map(one => [one.check, one])), names: findings.map(one => one.check) }
+}
+
+test('the doctor finds a PostgreSQL well, says what a start asks of it, and nothing that is of SQLite alone', async t => {
+  const url = await emptyDatabase(t)
+  const { environment } = deploy(t, url)
+  await (await startProcess(t, environment)).stop()
+  const { findings, names } = await examine(environment)
+  t.deepEqual([...new Set(Object.values(findings).map(({ state }) => state))], ['ok'], JSON.stringify(findings))
+  t.deepEqual(names, [
+    'database',
+    'migrations',
+    'master secret',
+    'signing keys',
+    'clients',
+    'file modes',
+    'version',
+    'takes writes',
+    'encoding',
+    'fsync',
+    'synchronous_commit',
+    'connections',
+    'clock of the database',
+    'clock',
+  ])
+  t.is(findings.database!.found, printed(url))
+})
+
+test('the doctor tells what keeps a node from starting, and changes nothing', async t => {
+  const url = await emptyDatabase(t)
+  const { environment } = deploy(t, url)
+  const client = await openClient(t, url)
+  const database = new URL(url).pathname.slice(1)
+
+  const empty = await examine(environment)
+  t.like(empty.findings.migrations, {
+    state: 'warning',
+    advice: 'run latchkey migrate, or start a server, which does it',
+  })
+  await runCommand(['migrate'], environment)
+  t.is((await examine(environment)).findings.migrations!.state, 'ok')
+
+  await client.query(`ALTER DATABASE ${database} SET synchronous_commit = off`)
+  const lax = await examine(environment)
+  t.like(lax.findings.database, { state: 'failed' })
+  t.like(lax.findings.synchronous_commit, { state: 'failed' })
+  t.regex(lax.findings.synchronous_commit!.found, /what was answered could be lost/)
+  await client.query(`ALTER DATABASE ${database} RESET synchronous_commit`)
+
+  const away = `postgres://latchkey:${databasePassword}@127.0.0.1:${await freePort()}/latchkey`
+  const { findings } = await examine({ ...environment, LATCHKEY_DATABASE_URL: away })
+  t.like(findings.database, { state: 'failed' })
+  t.regex(findings.server!.found, /nothing listens there/)
+})
+
+test('the doctor tells of each of several hosts: one that is away is no failure while another takes writes', async t => {
+  const url = await migratedDatabase(t)
+  const { host, pathname } = new URL(url)
+  const away = `127.0.0.1:${await freePort()}`
+  const several = `postgres://latchkey:${databasePassword}@${away},${host}${pathname}`
+  const { environment } = deploy(t, several)
+  const { findings } = await examine(environment)
+  t.like(findings[`server (${away})`], { state: 'warning' })
+  t.like(findings[`takes writes (${host})`], { state: 'ok' })
+  t.regex(findings.database!.found, new RegExp(`, by ${host}$`))
+})
+
 test('the master secret is rotated beside a node, from its file', async t => {
   const { environment, secret } = deploy(t, await emptyDatabase(t))
   const node = await startProcess(t, environment)

@@ -15,8 +15,18 @@ export type HostReport = Readonly<{
   checks: readonly ServerCheck[]
   /** Undefined where nothing leaves this machine. */
   isEncrypted?: boolean
-  /** Undefined where a check failed. */
+  /** Both undefined where a check failed. */
   schema?: SchemaState
+  load?: ServerLoad
+}>
+
+export type ServerLoad = Readonly<{
+  /** Of all programs and databases. */
+  connections: number
+  /** Without those that are kept for superusers. */
+  maxConnections: number
+  /** Seconds since the epoch. */
+  clock: number
 }>
 
 /** @returns a report for each host of the URL, in its order; the first whose checks have no problem is the one that is used */
@@ -41,13 +51,24 @@ async function inspectHost(url: DatabaseUrl, host: Host): Promise<HostReport> {
       host: name,
       checks,
       ...(isLocal(host) ? {} : { isEncrypted: connected.isEncrypted }),
-      ...(isFit ? { schema: await schemaState({ $client: client }, readMigrations()) } : {}),
+      ...(isFit
+        ? { schema: await schemaState({ $client: client }, readMigrations()), load: await readLoad(client) }
+        : {}),
     }
   } catch (error) {
     return { host: name, problem: explain(error, url), checks: [] }
   } finally {
     if (client !== undefined) await Promise.race([client.end(), delay(maxEnd, undefined, { ref: false })])
   }
+}
+
+async function readLoad(client: Client): Promise<ServerLoad> {
+  const { rows } = await client.query<ServerLoad>(
+    `SELECT (SELECT sum(numbackends) FROM pg_stat_database)::integer AS connections,
+       current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
+         AS "maxConnections", floor(extract(epoch FROM clock_timestamp()))::bigint AS clock`,
+  )
+  return rows[0]!
 }
 
 function isLocal(host: Host): boolean {

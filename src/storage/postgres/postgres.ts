@@ -16,12 +16,12 @@ export async function openPostgresStorage(
   options: OpenOptions,
 ): Promise<{ storage: Storage; migrated: number }> {
   const database = await openDatabase(url, options)
-  const insistOnTables = async () => {
+  const insistOnItself = async () => {
     const { rows } = await database.read(({ $client }) => $client.query<Move>('SELECT id, state, place, at FROM moves'))
     insistOnBeingHere(formatDatabaseUrl(url), rows)
   }
   try {
-    await insistOnTables()
+    await insistOnItself()
   } catch (error) {
     await database.close()
     throw error
@@ -34,7 +34,7 @@ export async function openPostgresStorage(
       async check() {
         await storage.check()
         try {
-          await insistOnTables()
+          await insistOnItself()
         } catch (error) {
           // Triggers refuse writes from that moment on; what is read here would be another truth than the one that goes on elsewhere.
           if (error instanceof DatabaseMoved) await database.close()
