@@ -205,6 +205,18 @@ test('while there is no server requests are refused without waiting, by one sear
   t.deepEqual(answer, [{ one: 1 }])
 })
 
+test('while a search meets nothing but silence requests do not wait for it', async t => {
+  const { proxy, read } = await openThroughProxy(t)
+  proxy.refuse()
+  await t.throwsAsync(read(db => query(db, 'SELECT 1')))
+  proxy.goBlack()
+  await proxy.pass()
+  proxy.goBlack()
+  // Each search takes three seconds from now on, and a test two minutes.
+  for (let i = 0; i < 100; i++) await t.throwsAsync(read(db => query(db, 'SELECT 1')))
+  t.pass()
+})
+
 test('a WARNING 01000 at COMMIT is no success: a standby did not confirm it', async t => {
   const { write, count } = await openCounter(t)
   await write(tx =>

@@ -53,9 +53,13 @@ export function unavailable(cause: unknown): OAuthError {
 }
 
 function isConnectionEnd(error: unknown): boolean {
-  // Errors of sockets and of TLS name the call that failed.
+  // Errors of sockets name the call that failed; of a name with several addresses there are several in one.
   return causes(error).some(
-    cause => cause instanceof ConnectionError || 'syscall' in cause || driverMessages.test(cause.message),
+    cause =>
+      cause instanceof ConnectionError ||
+      cause instanceof AggregateError ||
+      'syscall' in cause ||
+      driverMessages.test(cause.message),
   )
 }
 

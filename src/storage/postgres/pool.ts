@@ -19,7 +19,7 @@ export const maxConnections = 10
 export const maxWaiting = 4000
 /** Milliseconds that a request waits for a connection, or for a server to be found. */
 const maxWait = 10_000
-/** Milliseconds between two searches while there is no server: whoever comes meanwhile is refused at once. */
+/** Milliseconds between two searches while there is no server. Whoever comes meanwhile is refused at once. */
 const searchPause = 500
 /** Milliseconds that what is under way gets when the pool is closed. */
 const maxDrain = 5000
@@ -47,59 +47,59 @@ export type Pool = Readonly<{
  */
 export async function openPool(url: DatabaseUrl, onChange: (why: string) => void = () => {}): Promise<Pool> {
   const permits = createPermits(maxConnections)
-  const lost = new WeakSet<PoolClient>()
   /** What ends when its connections have been given back. */
   const retired = new Set<Promise<void>>()
   const seen: SeenLineage = {}
   let primary: Primary | undefined
+  /** Why the last server was given up. */
+  let why: unknown
   let search: Promise<Primary> | undefined
-  /** Why there is no server, and since when. */
-  let failure: unknown
-  let failedAt = Number.NEGATIVE_INFINITY
+  /** Why the last search found nothing; undefined after one that did. */
+  let absence: unknown
   let isClosed = false
 
   function keep(found: Primary): Primary {
     primary = found
+    absence = undefined
+    // Of a connection that nobody uses. Who uses one learns it from a statement.
     found.clients.on('error', error => retire(found, error))
-    found.clients.on('connect', client =>
-      client.on('error', error => {
-        lost.add(client)
-        retire(found, error)
-      }),
-    )
     return found
   }
 
   /** Gives all connections to a server up; those that are lent end when they come back. */
-  function retire(found: Primary, why: unknown) {
+  function retire(found: Primary, reason: unknown) {
     if (primary !== found) return
     primary = undefined
-    failure = why
+    why = reason
     const end = found.clients.end().finally(() => retired.delete(end))
     retired.add(end)
   }
 
-  async function lookAgain(): Promise<Primary> {
-    try {
-      const why = failure
-      const found = keep(await findPrimary(url, maxConnections, seen))
-      if (isClosed) retire(found, undefined)
-      else onChange(`${messageOf(why)}; now ${formatHost(found.host)}`)
-      return found
-    } catch (error) {
-      failure = error
-      failedAt = performance.now()
-      throw error
-    } finally {
-      search = undefined
-    }
+  /** One search for all. One that finds nothing is followed by another until there is a server again. */
+  function lookAgain(): Promise<Primary> {
+    search ??= findPrimary(url, maxConnections, seen)
+      .then(found => {
+        keep(found)
+        if (isClosed) retire(found, undefined)
+        else onChange(`${messageOf(why)}; now ${formatHost(found.host)}`)
+        return found
+      })
+      .catch(error => {
+        absence = error
+        if (!isClosed) setTimeout(() => void lookAgain().catch(() => {}), searchPause).unref()
+        throw error
+      })
+      .finally(() => {
+        search = undefined
+      })
+    return search
   }
 
   async function currentPrimary(): Promise<Primary> {
     if (primary !== undefined) return primary
-    if (search === undefined && performance.now() < failedAt + searchPause) throw failure
-    search ??= lookAgain()
-    return within(maxWait, search)
+    // It may take as long as a network that swallows packets makes it: only the first search is worth waiting for.
+    if (absence !== undefined) throw absence
+    return within(maxWait, lookAgain())
   }
 
   async function connect(): Promise<[Primary, PoolClient]> {
@@ -119,6 +119,7 @@ export async function openPool(url: DatabaseUrl, onChange: (why: string) => void
   return {
     async lease() {
       if (isClosed) throw unavailable(new ConnectionError('the database is closed'))
+      if (absence !== undefined) throw unavailable(absence)
       try {
         await permits.take()
         try {
@@ -130,7 +131,7 @@ export async function openPool(url: DatabaseUrl, onChange: (why: string) => void
             release(problem) {
               permits.give()
               if (meansLostServer(problem)) retire(found, problem)
-              client.release(problem !== undefined || lost.has(client))
+              client.release(problem !== undefined)
             },
           }
         } catch (error) {

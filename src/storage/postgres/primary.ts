@@ -175,5 +175,5 @@ export function explain(error: unknown, { user, database }: DatabaseUrl): string
   if (code === 'ECONNREFUSED') return 'nothing listens there'
   if (code === 'ENOTFOUND') return 'there is no host of that name'
   if (/connection timeout|timeout expired|Query read timeout/.test(message)) return 'it does not answer'
-  return message
+  return message || String(code)
 }
