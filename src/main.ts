@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { createApp } from './app.ts'
 import { bootstrap } from './bootstrap.ts'
+import { createClock } from './clock.ts'
 import type { Config } from './config.ts'
 import { createDeps } from './deps.ts'
 import { createServer } from './http/commonjs.ts'
@@ -15,7 +16,7 @@ import { createLog } from './log.ts'
 import { looseFiles, openKeys, openSigningKeys, privateFiles, readMasterSecrets } from './secret_file.ts'
 import { createSink } from './sink.ts'
 import { openStorage } from './storage/open.ts'
-import { lowerPoolPriority, now, randomBytes } from './system.ts'
+import { lowerPoolPriority, randomBytes } from './system.ts'
 import { createThrottle } from './throttle/throttle.ts'
 import { learnHashKinds, startUpkeep } from './upkeep.ts'
 import { createPasswords } from './users/password.ts'
@@ -54,6 +55,8 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
   const server = createServer(httpLimits)
   let isStopped = false
   try {
+    const clock = await createClock(storage.databaseTime, log)
+    const { now } = clock
     const read = await readMasterSecrets(config.secret, storage)
     // Who has the database for itself has nobody to wait for.
     const lead = storage.shared === undefined ? 0 : secretLead
@@ -73,7 +76,6 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
         return [inUse.oldest]
       },
       now,
-      followsDatabaseClock: true,
       randomBytes,
     })
     const learning = learnHashKinds({ storage, passwords }, '').catch(error =>
@@ -120,7 +122,7 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
       inUse = await takeIntoUse({ storage, now }, read, lead)
       return inUse.secrets
     }
-    const upkeep = startUpkeep(deps, config, reloadSecrets, log)
+    const upkeep = startUpkeep(deps, config, { reloadSecrets, adjustClock: clock.adjust }, log)
     log.info({ signal: await stop.requested }, 'stopping')
     await drain(server, stop.urged)
     await upkeep.stop()

@@ -3,8 +3,10 @@ import { randomBytes as cryptoRandomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
 
-/** Seconds since the epoch: the only place that reads the clock. */
-export const now = () => Math.floor(Date.now() / 1000)
+/** Since the epoch: the only place that reads the clock. */
+export const milliseconds = () => Date.now()
+/** Seconds since the epoch. */
+export const now = () => Math.floor(milliseconds() / 1000)
 
 let pool = Buffer.alloc(0)
 

@@ -42,42 +42,50 @@ const maxPruneSteps = 40
 
 type CrowdDeps = Pick<Deps, 'storage' | 'config' | 'now'>
 
-/** @param reloadSecrets reads the master secrets again where they may have changed */
+/**
+ * @param given.reloadSecrets reads the master secrets again where they may have changed
+ * @param given.adjustClock   looks at the clock of the database again
+ */
 export function startUpkeep(
   deps: Deps,
   config: Pick<Config, 'auditLifetime' | 'keyRotation' | 'signingAlg'>,
-  reloadSecrets: () => Promise<MasterSecrets>,
+  given: Readonly<{ reloadSecrets: () => Promise<MasterSecrets>; adjustClock: () => Promise<void> }>,
   log: Logger,
 ): { stop: () => Promise<void> } {
-  const { storage, now } = deps
+  const { storage, now, randomBytes } = deps
+  // Nodes that were started at one moment do not all ask their database at one moment ever after.
+  const phaseOf = (milliseconds: number) =>
+    storage.shared === undefined ? 0 : (milliseconds * randomBytes(2).readUInt16BE()) / 65_536
+  const each = (milliseconds: number, job: () => Promise<void>) => repeat(milliseconds, log, job, phaseOf(milliseconds))
   let position = ''
   let crowdPosition = ''
   let hashPosition = ''
   const jobs = [
-    repeat(reloadInterval, log, async () => {
+    each(reloadInterval, async () => {
       const before = deps.secrets[0].name
-      const [newest] = await reloadSecrets()
+      const [newest] = await given.reloadSecrets()
       if (newest.name !== before) log.info({ secret: newest.name }, 'the master secret has been rotated')
     }),
+    each(reloadInterval, given.adjustClock),
     // Also while it cannot be read again, and this node goes on with what it has.
-    repeat(reloadInterval, log, async () => {
+    each(reloadInterval, async () => {
       if (storage.shared !== undefined) await noteUse(deps, deps.secrets[0])
     }),
     // Whether or not the master secret can be read again.
-    repeat(reloadInterval, log, async () => {
+    each(reloadInterval, async () => {
       await rotateKey(deps, config, log)
       await reloadKeys(deps)
     }),
     // Users may be imported while the server runs.
-    repeat(reloadInterval, log, async () => {
+    each(reloadInterval, async () => {
       hashPosition = await learnHashKinds(deps, hashPosition)
     }),
     // Notices files that somebody has deleted or replaced, even when nobody writes.
-    repeat(checkInterval, log, () => storage.check()),
-    repeat(flushInterval, log, () => deps.throttle.flush()),
-    repeat(flushInterval, log, () => deps.refusals.flush()),
-    repeat(flushInterval, log, () => storage.writeFloods(now())),
-    repeat(pruneInterval, log, async () => {
+    each(checkInterval, () => storage.check()),
+    each(flushInterval, () => deps.throttle.flush()),
+    each(flushInterval, () => deps.refusals.flush()),
+    each(flushInterval, () => storage.writeFloods(now())),
+    each(pruneInterval, async () => {
       position = await storage.pruneSessions(position, now() - keepEndedSessions)
       crowdPosition = await endCrowds(deps, crowdPosition)
       await pruneAll(() => storage.pruneConsumed(now() - keepConsumed))
@@ -178,12 +186,21 @@ export async function reloadKeys({ storage, secrets, keyRing, now }: Deps): Prom
   keyRing.replace(await openKeys(current, secrets))
 }
 
-/** Runs a job again and again, one run at a time; a failure is logged and the next run tries again. */
-function repeat(milliseconds: number, log: Logger, job: () => Promise<void>): { stop: () => Promise<void> } {
+/**
+ * Runs a job again and again, one run at a time; a failure is logged and the next run tries again.
+ *
+ * @param phase milliseconds before the first interval begins
+ */
+function repeat(
+  milliseconds: number,
+  log: Logger,
+  job: () => Promise<void>,
+  phase: number,
+): { stop: () => Promise<void> } {
   let running = Promise.resolve()
   let busy = false
   let failing = false
-  const timer = setInterval(() => {
+  const run = () => {
     if (busy) return
     busy = true
     running = job().then(
@@ -198,10 +215,13 @@ function repeat(milliseconds: number, log: Logger, job: () => Promise<void>): { 
         busy = false
       },
     )
-  }, milliseconds)
+  }
+  let timer: NodeJS.Timeout = setTimeout(() => {
+    timer = setInterval(run, milliseconds)
+  }, phase)
   return {
     stop() {
-      clearInterval(timer)
+      clearTimeout(timer)
       return running
     },
   }

@@ -28,6 +28,8 @@ export type Storage = UserStorage &
     bootstrap(client: Client, user: User, event: AuditEvent): Promise<boolean>
     /** Resolves when the database would take a write. */
     check(): Promise<void>
+    /** Where other nodes use the database too, and go by its clock: milliseconds since the epoch. */
+    databaseTime?: () => Promise<number>
     /** Finishes what is under way and closes the database. */
     close(): Promise<void>
   }>

@@ -3,21 +3,21 @@
  * is judged by what all of them have counted.
  */
 import type { Counters } from './counters.ts'
-import type { CountersNow, Decide, SharedCounters } from './storage.ts'
+import type { Decide, FindCounter, SharedCounters } from './storage.ts'
+
+/** Counters as they are at a moment: `at`, in seconds since the epoch. */
+export type CountersNow = Readonly<{ get: FindCounter; at: number }>
 
 export type CounterStore = Readonly<{
-  /** Whether other nodes read and write the same counters. */
-  isShared: boolean
-  now: () => number
   read: (ids: readonly string[]) => CountersNow | Promise<CountersNow>
   /**
    * Decides and writes while nobody else counts on any of these.
    *
    * @param decide pure; it may be run again
    */
-  change: <Outcome>(ids: readonly string[], decide: Decide<Outcome>) => Outcome | Promise<Outcome>
+  change: <Outcome>(ids: readonly string[], decide: Decide<Outcome, CountersNow>) => Outcome | Promise<Outcome>
   /** The same after all that counted before, for a decision that counts nothing. */
-  judge: <Outcome>(ids: readonly string[], decide: Decide<Outcome>) => Outcome | Promise<Outcome>
+  judge: <Outcome>(ids: readonly string[], decide: Decide<Outcome, CountersNow>) => Outcome | Promise<Outcome>
 }>
 
 /** The hidden counter of another one: of what nobody may see. Its id sorts after those of all others. */
@@ -31,7 +31,7 @@ export function createOwnStore(visible: Counters, hidden: Counters, now: () => n
   const get = (id: string) => countersOf(id).get(id)
   const read = () => ({ get, at: now() })
 
-  function change<Outcome>(_ids: readonly string[], decide: Decide<Outcome>): Outcome {
+  function change<Outcome>(_ids: readonly string[], decide: Decide<Outcome, CountersNow>): Outcome {
     const { outcome, counters = [], forgotten = [] } = decide(read())
     for (const { id, limit, emptyAt, readyAt } of counters)
       countersOf(id).set(id, { emptyAt, readyAt }, limit && { limit, now: now() })
@@ -39,22 +39,13 @@ export function createOwnStore(visible: Counters, hidden: Counters, now: () => n
     return outcome
   }
 
-  return { isShared: false, now, read, change, judge: change }
+  return { read, change, judge: change }
 }
 
-/** @param now left out where the clock of the database counts, which is one for all nodes, however far apart theirs are */
-export function createSharedStore(shared: SharedCounters, now?: () => number): CounterStore {
-  let ahead = 0
-  const timed = (counters: CountersNow): CountersNow => {
-    if (now !== undefined) return { get: counters.get, at: now() }
-    ahead = counters.at - performance.now() / 1000
-    return counters
-  }
+export function createSharedStore(shared: SharedCounters, now: () => number): CounterStore {
   return {
-    isShared: true,
-    now: now ?? (() => Math.floor(performance.now() / 1000 + ahead)),
-    read: async ids => timed(await shared.findCounters(ids)),
-    change: (ids, decide) => shared.changeCounters(ids, counters => decide(timed(counters))),
-    judge: (ids, decide) => shared.judgeCounters(ids, counters => decide(timed(counters))),
+    read: async ids => ({ get: await shared.findCounters(ids), at: now() }),
+    change: (ids, decide) => shared.changeCounters(ids, get => decide({ get, at: now() })),
+    judge: (ids, decide) => shared.judgeCounters(ids, get => decide({ get, at: now() })),
   }
 }

@@ -2,22 +2,20 @@
 import type { MasterSecrets } from '../keys/master_secret.ts'
 import type { Attempt, Plan, Scope, Wait } from './attempt.ts'
 import { countFailure, emptyCounter, type Limit, maxRemembered } from './counter.ts'
-import { type CounterStore, createOwnStore, createSharedStore, hiddenOf } from './counter_store.ts'
+import { type CounterStore, type CountersNow, createOwnStore, createSharedStore, hiddenOf } from './counter_store.ts'
 import { type Counters, createCounters } from './counters.ts'
 import { createGuesses } from './guesses.ts'
 import { createKnownNetworks } from './known_networks.ts'
 import { createNames } from './names.ts'
 import { createRules } from './rules.ts'
 import type { ThrottleSettings } from './settings.ts'
-import type { CountersNow, ThrottleStorage } from './storage.ts'
+import type { ThrottleStorage } from './storage.ts'
 import { turnKept } from './turns.ts'
 
 export type FailureDeps = Readonly<{
   storage: Pick<ThrottleStorage, 'listCounters' | 'saveCounters' | 'isKnownNetwork' | 'shared'>
   secrets: MasterSecrets
   now: () => number
-  /** Counts what nodes share by the database's clock: theirs may be minutes apart. */
-  followsDatabaseClock?: boolean
   randomBytes: (size: number) => Buffer
 }>
 
@@ -38,9 +36,7 @@ export async function createFailures(settings: ThrottleSettings, deps: FailureDe
   const visible = createCounters(entries, isShared ? undefined : await storage.listCounters(now(), entries))
   // Not written: a restart forgets ten guesses.
   const hidden = createCounters(entries)
-  const store: CounterStore = isShared
-    ? createSharedStore(storage.shared!, deps.followsDatabaseClock ? undefined : now)
-    : createOwnStore(visible, hidden, now)
+  const store: CounterStore = isShared ? createSharedStore(storage.shared!, now) : createOwnStore(visible, hidden, now)
   // Of this process alone: what was typed as a password is compared under a key that no other one has.
   const passwords = createCounters(entries)
   const rules = createRules(maxDelay, passwords.get)
@@ -146,7 +142,7 @@ export async function createFailures(settings: ThrottleSettings, deps: FailureDe
   function prune() {
     prunedAt = now()
     for (const those of [visible, hidden]) those.prune(now() - turnKept)
-    passwords.prune(store.now() - turnKept)
+    passwords.prune(now() - turnKept)
     guesses.prune(now() - maxRemembered(limits.client))
     known.prune()
   }

@@ -1,9 +1,9 @@
 /** Who is heard and who is told to come again, so that nobody can tell which it was. */
 import { OAuthError } from '../error.ts'
 import type { Attempt, Plan, Wait } from './attempt.ts'
+import type { CountersNow } from './counter_store.ts'
 import type { Failures } from './failures.ts'
 import { createHeldAnswers } from './held_answers.ts'
-import type { CountersNow } from './storage.ts'
 
 /**
  * Says no by refusing with `invalid_grant` or `invalid_client`; everything else that it throws counts neither way.

@@ -1,8 +1,8 @@
 /** What failures mean for an attempt: functions of counters and the clock, which know nothing of users. */
 import type { Attempt, Scope, Wait } from './attempt.ts'
 import { type Counter, countFailure, type Limit, waitOf } from './counter.ts'
-import { hiddenOf } from './counter_store.ts'
-import type { ChangedCounter, CountersNow } from './storage.ts'
+import { type CountersNow, hiddenOf } from './counter_store.ts'
+import type { ChangedCounter } from './storage.ts'
 import { giveTurn, takeTurn, turnLimit, waitForTurn } from './turns.ts'
 
 export type Rules = ReturnType<typeof createRules>

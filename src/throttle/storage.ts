@@ -22,19 +22,18 @@ export type ThrottleStorage = Readonly<{
 
 /** Counters of failed attempts as all nodes have counted them: judged here, and counted before the attempt is answered. */
 export type SharedCounters = Readonly<{
-  /** @returns with the time by the database's clock */
-  findCounters(ids: readonly string[]): Promise<CountersNow>
+  findCounters(ids: readonly string[]): Promise<FindCounter>
   /** Decides on counters while no node changes one of them, and writes what that comes to. */
-  changeCounters<Outcome>(ids: readonly string[], decide: Decide<Outcome>): Promise<Outcome>
+  changeCounters<Outcome>(ids: readonly string[], decide: Decide<Outcome, FindCounter>): Promise<Outcome>
   /** The same for a decision that counts nothing: it waits for all who do, and many such go on at once. */
-  judgeCounters<Outcome>(ids: readonly string[], decide: Decide<Outcome>): Promise<Outcome>
+  judgeCounters<Outcome>(ids: readonly string[], decide: Decide<Outcome, FindCounter>): Promise<Outcome>
 }>
 
-/** Counters as they are at a moment: `at`, in seconds since the epoch. */
-export type CountersNow = Readonly<{ get: (id: string) => Counter; at: number }>
+/** @returns an empty one for an id that nothing is counted on */
+export type FindCounter = (id: string) => Counter
 
 /** Pure; it may be run again. */
-export type Decide<Outcome> = (counters: CountersNow) => CounterChange<Outcome>
+export type Decide<Outcome, Counters> = (counters: Counters) => CounterChange<Outcome>
 
 /** What a decision comes to: what it answers, which counters are to be written, and which are forgotten. */
 export type CounterChange<Outcome> = Readonly<{

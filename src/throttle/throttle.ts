@@ -44,13 +44,16 @@ export type Throttle = Readonly<{
   size: () => number
 }>
 
-/** Milliseconds for the check of a client: all that needs no other server. */
+/** Milliseconds for the check of a client: all that needs no other server, or only that of the database. */
 const clientPatience = 25
+const sharedClientPatience = 250
 
 /** @param deps whose `secrets` are asked each time */
 export async function createThrottle(settings: ThrottleSettings, deps: FailureDeps): Promise<Throttle> {
   const failures = await createFailures(settings, deps)
   const guard: Guard = settings.enabled ? createGuard(failures) : (_plan, check) => check()
+
+  const patience = deps.storage.shared === undefined ? clientPatience : sharedClientPatience
 
   return {
     signIn({ username, password, patience }, { ip }, check) {
@@ -78,7 +81,7 @@ export async function createThrottle(settings: ThrottleSettings, deps: FailureDe
       if (site !== undefined) others.push(['clients of site', site])
       const guess = secret === undefined ? undefined : { own: ['client', clientId, network] as const, guess: secret }
       const known = [`client ${clientId}`, network] as const
-      return guard({ own: undefined, ...guess, others, known, isSlow: false, patience: clientPatience }, check)
+      return guard({ own: undefined, ...guess, others, known, isSlow: false, patience }, check)
     },
     flush: failures.flush,
     size: failures.size,

@@ -1,17 +1,16 @@
 /** Several nodes on one database throttle as one does: each attempt is judged by what all of them have counted. */
 import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
+import { createClock as createNodeClock } from '../../src/clock.ts'
 import { OAuthError } from '../../src/error.ts'
-import { openDatabase } from '../../src/storage/postgres/database.ts'
-import { createThrottleStorage } from '../../src/storage/postgres/throttle.ts'
-import { type DatabaseUrl, parseDatabaseUrl } from '../../src/storage/postgres/url.ts'
 import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
 import type { ThrottleSettings } from '../../src/throttle/settings.ts'
 import { throttleSettings } from '../../src/throttle/settings.ts'
 import type { ThrottleStorage } from '../../src/throttle/storage.ts'
 import { createThrottle, type Throttle } from '../../src/throttle/throttle.ts'
+import { databases } from '../_databases.ts'
 import { startFaultyProxy } from '../_faulty_proxy.ts'
-import { emptyDatabase } from '../_postgres.ts'
+import { migratedDatabase, openOn } from '../_postgres.ts'
 import { type Clock, createClock, createTestRandom, createTestSecrets } from '../_server.ts'
 
 const home = '203.0.113.7'
@@ -20,22 +19,16 @@ const settings = throttleSettings({ enabled: true, account: 10, network: 100, ma
 /** What an attempt came to: the wait, where there was one. */
 type Decision = 'right' | 'wrong' | `wait ${number}` | 'unavailable'
 
-async function openNode(t: ExecutionContext, database: string): Promise<ThrottleStorage> {
-  const { read, write, close } = await openDatabase(parseDatabaseUrl(database, {}) as DatabaseUrl, { migrates: true })
-  t.teardown(close)
-  return createThrottleStorage({ read, write })
-}
-
 /** Throttles of so many nodes, each with connections of its own. */
 async function startNodes(
   t: ExecutionContext,
   count: number,
   given: Partial<ThrottleSettings> & { clock?: Clock; database?: string } = {},
 ) {
-  const { clock = createClock(), database = await emptyDatabase(t), ...changed } = given
+  const { clock = createClock(), database = await migratedDatabase(t), ...changed } = given
   const nodes = []
   for (let i = 0; i < count; i++) {
-    const storage = await openNode(t, database)
+    const storage = await openOn(t, database)
     nodes.push({ storage, ...(await openThrottle(t, storage, { ...settings, ...changed }, clock)) })
   }
   return { nodes, clock, database }
@@ -202,7 +195,7 @@ const anyAttempt = fc.record({
 for (const patience of [0, 20_000]) {
   const which = patience === 0 ? 'turns included' : 'with what is heard beside the line'
   test(`property: whatever the order and the nodes of attempts, they are decided as at one process alone, ${which}`, async t => {
-    const database = await emptyDatabase(t)
+    const database = await migratedDatabase(t)
     const small = { ...settings, account: 3, elsewhere: 5, network: 8, site: 12, password: 1_000_000 }
     const clock = createClock()
     const { nodes } = await startNodes(t, 3, { ...small, clock, database })
@@ -237,7 +230,7 @@ for (const patience of [0, 20_000]) {
 }
 
 test('property: attempts at once on three nodes all end, and every one that was judged is counted once', async t => {
-  const database = await emptyDatabase(t)
+  const database = await migratedDatabase(t)
   const large = { account: 1000, elsewhere: 1000, network: 1000, site: 1000, password: 100_000 }
   const clock = createClock()
   const { nodes } = await startNodes(t, 3, { ...large, clock, database })
@@ -271,27 +264,26 @@ test('property: attempts at once on three nodes all end, and every one that was 
   )
 })
 
-test('nodes whose clocks are an hour apart throttle alike: by the clock of the database', async t => {
-  const database = await emptyDatabase(t)
+test('nodes whose clocks are an hour apart throttle alike: they go by the clock of the database', async t => {
+  const database = await databases.postgres(t)
   const nodes = await Promise.all(
-    [0, 3600, -3600].map(async (offset, i) => {
-      const storage = await openNode(t, database)
-      const now = () => Math.floor(Date.now() / 1000) + offset
-      const randomBytes = createTestRandom(`${t.title} ${i}`)
-      const deps = { storage, secrets: createTestSecrets(), now, randomBytes, followsDatabaseClock: true }
-      return attemptsOf(await createThrottle(settings, deps))
+    [0, 3_600_000, -3_600_000].map(async (ahead, i) => {
+      const storage = await database.open()
+      const clock = await createNodeClock(storage.databaseTime, { warn: () => {} }, () => Date.now() + ahead)
+      const deps = { storage, secrets: createTestSecrets(), randomBytes: createTestRandom(`${t.title} ${i}`) }
+      return attemptsOf(await createThrottle(settings, { ...deps, now: clock.now }))
     }),
   )
   let judged = 0
   for (let i = 0; i < 60; i++) if ((await inTurn(nodes, i).signIn(home, 'alice', false)) === 'wrong') judged++
-  // One more a second that this takes, at the most.
+  // One more for each wait that this outlasts: one second, two, four.
   t.true(judged >= 11 && judged <= 16, `${judged}`)
   for (const node of nodes) await node.throttle.flush()
   for (const node of nodes) t.regex(await node.signIn(home, 'alice', true), /^wait \d{1,3}$/)
 })
 
 test('a database that cannot be asked lets nothing through uncounted: 503 within a bounded time, and no hash', async t => {
-  const database = await emptyDatabase(t)
+  const database = await migratedDatabase(t)
   const proxy = await startFaultyProxy(t, { port: Number(new URL(database).port) })
   const url = Object.assign(new URL(database), { port: String(proxy.port) }).href
   const { nodes } = await startNodes(t, 1, { database: url })

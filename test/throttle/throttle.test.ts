@@ -21,7 +21,7 @@ import {
   type ServerOptions,
   startServer,
 } from '../_server.ts'
-import { openTestStorage } from '../_storages.ts'
+import { openTestStorage, storages } from '../_storages.ts'
 
 const home = '203.0.113.7'
 const secret = 'a client secret of somebody'
@@ -544,6 +544,9 @@ test('a restart forgets neither failures nor known networks', async t => {
   t.is((await signIn('192.0.2.2', 'bob')).status, 200)
 })
 
+/** A database that one process has for itself, on whichever the others run: it counts in memory, and writes that in batches. */
+const openOwnStorage = (t: ExecutionContext) => storages.sqlite!(t)
+
 /** Counts what is written. */
 function counting(storage: Storage): { storage: Storage; writes: () => number; rows: () => number } {
   let writes = 0
@@ -557,7 +560,7 @@ function counting(storage: Storage): { storage: Storage; writes: () => number; r
 }
 
 test('a flood of throttled attempts writes nothing, and one batch holds all that failed in a second', async t => {
-  const { storage, writes, rows } = counting(await openTestStorage(t))
+  const { storage, writes, rows } = counting(await openOwnStorage(t))
   const { guess, deps } = await start(t, { storage })
   for (let i = 0; i < 11; i++) await guess(home)
   await deps.throttle.flush()
@@ -570,7 +573,7 @@ test('a flood of throttled attempts writes nothing, and one batch holds all that
 })
 
 test('state is bounded: never more counters than set, in memory and in the database, and all of it is forgotten in time', async t => {
-  const storage = await openTestStorage(t)
+  const storage = await openOwnStorage(t)
   const server = await start(t, { storage, throttle: { entries: 1000 } })
   const stored = async () => (await storage.listCounters(0, 1_000_000)).length
   const ask = (i: number) =>
@@ -601,7 +604,7 @@ test('state is bounded: never more counters than set, in memory and in the datab
 /** Two servers on one database, that know nothing of each other, and what they count of one session. */
 async function twoThrottles(t: ExecutionContext) {
   const clock = createClock()
-  const storage = await openTestStorage(t)
+  const storage = await openOwnStorage(t)
   const settings = throttleSettings({ enabled: true, account: 10, network: 30, maxDelay: 120 })
   const deps = { storage, secrets: createTestSecrets(), now: clock.now, randomBytes: createTestRandom(t.title) }
   const open = async () => {
@@ -659,7 +662,7 @@ test('a success erases what its own process has counted, written or not', async 
 })
 
 test('a batch that could not be written is written with the next one', async t => {
-  const real = await openTestStorage(t)
+  const real = await openOwnStorage(t)
   let isFull = true
   const saveCounters: Storage['saveCounters'] = async (...batch) => {
     if (isFull) throw new Error('disk full')

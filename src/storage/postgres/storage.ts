@@ -74,6 +74,11 @@ export function createStorage(
         return true
       }),
     check,
+    databaseTime: () =>
+      read(async ({ $client }) => {
+        const text = 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
+        return (await $client.query<[number]>({ text, rowMode: 'array' })).rows[0]![0]
+      }),
     close: async () => {
       // What cannot be written now is lost, as it would be in a crash.
       await writeAllFloods().catch(() => {})

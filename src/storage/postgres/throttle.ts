@@ -4,8 +4,8 @@ import { maxKnownNetworks } from '../../throttle/known_networks.ts'
 import { maxSharedCounters } from '../../throttle/settings.ts'
 import type {
   CountedCounter,
-  CountersNow,
   Decide,
+  FindCounter,
   ForgottenCounter,
   KnownNetwork,
   StoredCounter,
@@ -34,10 +34,7 @@ const network = prepareSelect(
     .where(and(eq(knownNetworks.who, value('who')), eq(knownNetworks.network, value('network')))),
 )
 
-/** A row in every case, for the clock: that of the moment, and not of the start of the transaction. */
-const found = `
-  SELECT floor(extract(epoch FROM clock_timestamp()))::bigint, id, empty_at, ready_at
-  FROM (SELECT 1) AS one LEFT JOIN attempt_counters ON id = ANY($1::text[])`
+const found = 'SELECT id, empty_at, ready_at FROM attempt_counters WHERE id = ANY($1::text[])'
 
 /**
  * Locks counters, those that are not there yet too, until the end of the transaction. All take them in the order of ids. What is counted
@@ -84,7 +81,11 @@ export function createThrottleStorage(
   { read, write: transaction }: Pick<Connection, 'read' | 'write'>,
   max = maxSharedCounters,
 ): ThrottleStorage {
-  const decided = <Outcome>(how: 'lock' | 'lock_shared', ids: readonly string[], decide: Decide<Outcome>) =>
+  const decided = <Outcome>(
+    how: 'lock' | 'lock_shared',
+    ids: readonly string[],
+    decide: Decide<Outcome, FindCounter>,
+  ) =>
     transaction(async tx => {
       await tx.$client.query(lock(how), [ids.toSorted()])
       const { outcome, counters = [], forgotten = [] } = decide(await find(tx, ids))
@@ -123,15 +124,15 @@ export function createThrottleStorage(
   }
 }
 
-async function find({ $client }: Db, ids: readonly string[]): Promise<CountersNow> {
-  const { rows } = await $client.query<[at: number, id: string | null, emptyAt: number, readyAt: number]>({
+async function find({ $client }: Db, ids: readonly string[]): Promise<FindCounter> {
+  const { rows } = await $client.query<[id: string, emptyAt: number, readyAt: number]>({
     text: found,
     values: [ids],
     rowMode: 'array',
   })
   const counters = new Map<string, Counter>()
-  for (const [, id, emptyAt, readyAt] of rows) if (id !== null) counters.set(id, { emptyAt, readyAt })
-  return { get: id => counters.get(id) ?? emptyCounter, at: rows[0]![0] }
+  for (const [id, emptyAt, readyAt] of rows) counters.set(id, { emptyAt, readyAt })
+  return id => counters.get(id) ?? emptyCounter
 }
 
 async function save({ $client }: Db, counters: readonly StoredCounter[]): Promise<void> {
