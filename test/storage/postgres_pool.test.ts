@@ -118,6 +118,20 @@ test('a connection without a password is closed, not left to the patience of the
   t.pass()
 })
 
+test('in a network that swallows packets nothing holds up the end of the pool, nor the end of the process after it', async t => {
+  const url = parse(await emptyDatabase(t))
+  const proxy = await startFaultyProxy(t, { port: url.hosts[0]!.port })
+  const { pool, ask } = await open(t, { ...url, hosts: [{ name: '127.0.0.1', port: proxy.port }] })
+  await Promise.all(Array.from({ length: 5 }, () => ask('SELECT pg_sleep(0.1)')))
+  const sockets = () => process.getActiveResourcesInfo().filter(name => name === 'TCPSocketWrap').length
+  const before = sockets()
+  proxy.goBlack()
+  await pool.close()
+  // The proxy keeps its own ends of them.
+  await until('the sockets are closed', () => sockets() <= before - 5)
+  t.pass()
+})
+
 test('a host that swallows packets holds up neither a start nor a request for long', async t => {
   const url = parse(`${await emptyDatabase(t)}?connect_timeout=1`)
   const proxy = await startFaultyProxy(t, { port: url.hosts[0]!.port })

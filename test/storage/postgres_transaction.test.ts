@@ -42,6 +42,14 @@ test('a write is one transaction in READ COMMITTED, whatever the defaults of the
   t.deepEqual(await write(tx => query(tx, 'SHOW transaction_isolation')), [{ transaction_isolation: 'read committed' }])
 })
 
+test('the server ends what a node that is gone has left: each transaction brings its limits, and takes them away', async t => {
+  const { write, read } = await open(t)
+  const limits = `SELECT current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement,
+    current_setting('idle_in_transaction_session_timeout') AS idle`
+  t.deepEqual(await write(tx => query(tx, limits)), [{ lock: '2s', statement: '9s', idle: '10s' }])
+  t.deepEqual(await read(db => query(db, limits)), [{ lock: '0', statement: '0', idle: '0' }])
+})
+
 test('a 64-bit number comes as a number, and only to our own clients', async t => {
   const { read } = await open(t)
   t.deepEqual(await read(db => query(db, 'SELECT 4503599627370496::bigint AS n')), [{ n: 2 ** 52 }])

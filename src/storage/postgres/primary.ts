@@ -17,6 +17,8 @@ const maxLifetime = 300
 const maxIdle = 60_000
 /** Milliseconds without a packet after which the system asks whether the other side is still there. */
 const keepAliveDelay = 10_000
+/** Milliseconds that a connection gets to end in order. */
+const maxFarewell = 1000
 
 /** The latest copy of the database that this program has seen. */
 export type SeenLineage = { newest?: Lineage | undefined }
@@ -31,12 +33,27 @@ const types = {
     oid === int8 && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format as 'text'),
 } as pg.CustomTypesConfig
 
-/** The driver's, which leaves the connection open when there is no password to go on with: the server would wait for it for a minute. */
+/** The driver's, but that no connection stays open longer than it is of use. */
 export class Client extends pg.Client {
+  readonly #connection = (this as unknown as { connection: EventEmitter & { stream: Duplex } }).connection
+
   constructor(config: pg.ClientConfig) {
     super(config)
-    const { connection } = this as unknown as { connection: EventEmitter & { stream: Duplex } }
-    connection.on('error', () => connection.stream.destroy())
+    // Without a password to go on with the driver leaves it to the server, which waits for one for a minute.
+    this.#connection.on('error', () => this.#connection.stream.destroy())
+  }
+
+  /** Takes leave of the server, which may be out of reach: nobody would tell for a quarter of an hour. */
+  override end(): Promise<void>
+  override end(callback: (error: Error) => void): void
+  override end(callback: (error: Error) => void = () => {}): Promise<void> {
+    setTimeout(() => this.#connection.stream.destroy(), maxFarewell).unref()
+    return new Promise(resolve =>
+      super.end(error => {
+        callback(error)
+        resolve()
+      }),
+    )
   }
 }
 
