@@ -9,10 +9,12 @@ import { InvalidArgumentError } from 'commander'
 import type { Actor, AdminDeps } from '../admin/deps.ts'
 import { Conflict, type ConflictCode, InvalidMember } from '../admin/error.ts'
 import { type Config, readConfig, readEnvironment } from '../config.ts'
+import { OAuthError } from '../error.ts'
 import { formatJson, printable, printableBrief, printableLines } from '../printable.ts'
 import { readMasterSecrets } from '../secret_file.ts'
 import { isFile } from '../sink.ts'
 import { openStorage } from '../storage/open.ts'
+import { OutcomeUnknown } from '../storage/outcome.ts'
 import { now, randomBytes } from '../system.ts'
 import { isTypeable } from '../text.ts'
 import { createPasswords } from '../users/password.ts'
@@ -47,9 +49,20 @@ export async function withAdmin(run: (deps: AdminDeps, config: Config) => Promis
   }
   try {
     await run(deps, config)
+  } catch (error) {
+    throw withReason(error)
   } finally {
     await storage.close()
   }
+}
+
+/** Clients hear no reason why the database cannot be used; who runs a command does. */
+function withReason(error: unknown): unknown {
+  if (!(error instanceof OAuthError && error.cause instanceof Error)) return error
+  const { cause } = error
+  const may =
+    cause instanceof OutcomeUnknown ? '; it may have done all the same what it was told: look before you repeat it' : ''
+  return new Error(`${error.message}: ${cause.message}${may}`, { cause: error })
 }
 
 /**

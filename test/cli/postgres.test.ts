@@ -3,6 +3,7 @@ import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { createMasterSecret } from '../../src/keys/master_secret.ts'
+import { startFaultyProxy } from '../_faulty_proxy.ts'
 import { asSuperuser, emptyDatabase, migratedDatabase, openClient } from '../_postgres.ts'
 import {
   createFolder,
@@ -340,3 +341,26 @@ test('a command and a server load the driver of their own database, and not that
   t.is(await load(['user', 'list'], away), 'pg')
   t.is(await load(['serve'], away), 'pg')
 })
+
+for (const [lost, does] of [
+  ['answer', true],
+  ['request', false],
+] as const) {
+  test(`a command whose commit lost its ${lost} says that it may have done it, and why`, async t => {
+    const url = await migratedDatabase(t)
+    const proxy = await startFaultyProxy(t, { port: Number(new URL(url).port) })
+    const { environment } = deploy(t, Object.assign(new URL(url), { port: String(proxy.port) }).href)
+    const lose = does ? proxy.loseCommitAnswer : proxy.loseCommit
+    const sprung = lose({ statement: /insert into "?users/i })
+    const result = await runCommand(['user', 'import', '-'], environment, '{"username":"alice"}\n')
+    await sprung
+    t.deepEqual(result, {
+      code: 1,
+      stdout: '',
+      stderr:
+        'latchkey: the database cannot be used at the moment: Connection terminated unexpectedly; it may have done all the same what it was told: look before you repeat it\n',
+    })
+    const { stdout } = await runCommand(['user', 'list', '--json'], environment)
+    t.is(JSON.parse(stdout).length, does ? 1 : 0)
+  })
+}

@@ -1,5 +1,6 @@
 /** What several nodes on one PostgreSQL do at once: keys, clients, what counts once, the audit trail, and removals. */
 import { setTimeout as delay } from 'node:timers/promises'
+import { inspect } from 'node:util'
 import test from 'ava'
 import { clientUpdate } from '../../src/clients/client.ts'
 import { OAuthError } from '../../src/error.ts'
@@ -7,7 +8,7 @@ import { firstGeneration } from '../../src/sessions/session.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { migratedDatabase, openClient, openOn } from '../_postgres.ts'
 import { startTime as start, type TestContext } from '../_server.ts'
-import { auditTypes, client, event, populate, refresh, session, signingKey } from './_records.ts'
+import { auditTypes, client, event, populate, refresh, session, signingKey, user } from './_records.ts'
 
 /** Nodes on one database, and a client beside them. */
 async function open(t: TestContext, nodes = 2) {
@@ -224,4 +225,20 @@ test('a text that PostgreSQL cannot keep is a mistake of the program that let it
   const error = await t.throwsAsync(storage.consumeOnce('a\0b', start))
   t.false(error instanceof OAuthError)
   t.true(await storage.consumeOnce('a\ufffdb', start))
+})
+
+test('what goes wrong with a row is told without its values: no hash of a secret gets into a log', async t => {
+  const { storage } = await open(t, 1)
+  const broken = client('web', { secretDigests: ['very-secret-digest'], scope: 'a\0b' })
+  const errors = [
+    await t.throwsAsync(storage.createClient(broken, event('client.created'))),
+    await t.throwsAsync(
+      storage.createUsers([user('alice', { passwordHash: 'very-secret\0digest' })], event('user.created')),
+    ),
+  ]
+  for (const error of errors) {
+    const told = inspect(error, { depth: 9, showHidden: true })
+    t.regex(told, /22021/)
+    t.notRegex(told, /very-secret/)
+  }
 })

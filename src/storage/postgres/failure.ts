@@ -1,6 +1,8 @@
 /** What an error of PostgreSQL, of its driver or of the network between means. Codes: PostgreSQL documentation, Appendix A. */
 import pg from 'pg'
 import { OAuthError } from '../../error.ts'
+import { DrizzleQueryError } from '../drizzle.ts'
+import { OutcomeUnknown } from '../outcome.ts'
 
 /** Seconds. */
 const retryAfter = 1
@@ -44,7 +46,22 @@ export function meansLostServer(error: unknown): boolean {
 
 /** @returns what is thrown instead: `temporarily_unavailable` for what is the database's fault, the error itself for a mistake of ours */
 export function translate(error: unknown): unknown {
-  return isUnavailable(error) ? unavailable(error) : error
+  const bare = withoutValues(error)
+  return isUnavailable(bare) ? unavailable(bare) : bare
+}
+
+/** @param error at a commit. @returns the same, or why nobody knows whether it was done */
+export function asUnknown(error: unknown): unknown {
+  // Other codes say that it was not.
+  const isKnown = !(isConnectionEnd(error) || /^(?:08|57)/.test(sqlState(error) ?? ''))
+  return isKnown ? error : new OutcomeUnknown((error as Error).message, { cause: error })
+}
+
+/** What may be read in a log: drizzle repeats the values of a query, and PostgreSQL those of a row, passwords' hashes among them. */
+function withoutValues(error: unknown): unknown {
+  const bare = error instanceof DrizzleQueryError ? (error.cause ?? error) : error
+  if (bare instanceof pg.DatabaseError) for (const part of ['detail', 'where'] as const) bare[part] = undefined
+  return bare
 }
 
 export function unavailable(cause: unknown): OAuthError {

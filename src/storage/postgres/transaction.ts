@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { QueryArrayResult } from 'pg'
 import { randomBytes } from '../../system.ts'
 import type { Connection, Db } from './connection.ts'
-import { ConnectionError, isCollision, meansLostServer, translate } from './failure.ts'
+import { asUnknown, ConnectionError, isCollision, meansLostServer, translate } from './failure.ts'
 import { type Lease, type Pool, within } from './pool.ts'
 import { maxStatement } from './primary.ts'
 
@@ -116,15 +116,15 @@ async function confirm({ client, suspect, release }: Lease, query: Readonly<{ te
   } catch (error) {
     if (!(error instanceof ConnectionError)) {
       release(error)
-      throw error
+      throw asUnknown(error)
     }
     // It still waits for a standby, or is out of reach. As long as that is open it counts as a connection: new ones would fill the server.
     suspect(error)
     void answer.catch(() => {}).then(() => release(error))
-    throw error
+    throw asUnknown(error)
   }
   client.off('notice', onNotice)
   release()
-  if (warnings.length > 0) throw new ConnectionError(warnings.join('; '))
+  if (warnings.length > 0) throw asUnknown(new ConnectionError(warnings.join('; ')))
   return result
 }
