@@ -33,10 +33,13 @@ export class OutputError extends Error {
   }
 }
 
+/** Milliseconds: to count the sessions of a client that has millions. */
+const maxStatement = 600_000
+
 /** Opens the database that the settings name, runs, closes it. */
 export async function withAdmin(run: (deps: AdminDeps, config: Config) => Promise<void>): Promise<void> {
   const config = readConfig(readEnvironment())
-  const { storage } = await openStorage(config.database, { migrates: false })
+  const { storage } = await openStorage(config.database, { migrates: false, maxStatement })
   const deps: AdminDeps = {
     storage,
     secrets: () => readMasterSecrets(config.secret, storage),

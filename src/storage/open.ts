@@ -9,6 +9,8 @@ export type OpenOptions = Readonly<{
   migrates: boolean
   /** Told why, when an open database was lost and found again: its files were replaced, or its server was. */
   onReopened?: (why: string) => void
+  /** Milliseconds that a statement at a server may take, for whoever waits longer than a request does. */
+  maxStatement?: number
 }>
 
 /**
@@ -19,14 +21,14 @@ export type OpenOptions = Readonly<{
  */
 export async function openStorage(
   database: DatabaseSetting,
-  { migrates, onReopened }: OpenOptions,
+  { onReopened, ...options }: OpenOptions,
 ): Promise<{ storage: Storage; migrated: number }> {
   if (database.kind === 'file') {
     const { openSqliteStorage } = await import('./sqlite/sqlite.ts')
     return openSqliteStorage(database.path, onReopened)
   }
   const { openPostgresStorage } = await import('./postgres/postgres.ts')
-  return openPostgresStorage(database.url, { migrates, ...(onReopened && { onChange: onReopened }) })
+  return openPostgresStorage(database.url, { ...options, ...(onReopened && { onChange: onReopened }) })
 }
 
 /**

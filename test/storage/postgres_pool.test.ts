@@ -20,7 +20,7 @@ const parse = (text: string, env = {}): DatabaseUrl => {
 
 async function open(t: TestContext, url: DatabaseUrl) {
   const changes: string[] = []
-  const pool = await openPool(url, why => changes.push(why))
+  const pool = await openPool(url, { onChange: why => changes.push(why) })
   t.teardown(pool.close)
   const { read, write } = createTransactions(pool)
   const ask = async (text: string) => read(async db => (await db.$client.query(text)).rows)

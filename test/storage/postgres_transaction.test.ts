@@ -10,11 +10,14 @@ import { startFaultyProxy } from '../_faulty_proxy.ts'
 import { asSuperuser, emptyDatabase } from '../_postgres.ts'
 import type { TestContext } from '../_server.ts'
 
-async function open(t: TestContext, database?: string) {
+async function open(t: TestContext, database?: string, maxStatement?: number) {
   const text = database ?? (await emptyDatabase(t))
   const url = parseDatabaseUrl(text, {}) as DatabaseUrl
   const changes: string[] = []
-  const pool = await openPool(url, why => changes.push(why))
+  const pool = await openPool(url, {
+    onChange: why => changes.push(why),
+    ...(maxStatement === undefined ? {} : { maxStatement }),
+  })
   t.teardown(() => pool.close())
   const { read, write } = createTransactions(pool)
   return { text, url, pool, read, write, changes }
@@ -48,6 +51,16 @@ test('the server ends what a node that is gone has left: each transaction brings
     current_setting('idle_in_transaction_session_timeout') AS idle`
   t.deepEqual(await write(tx => query(tx, limits)), [{ lock: '2s', statement: '9s', idle: '10s' }])
   t.deepEqual(await read(db => query(db, limits)), [{ lock: '0', statement: '0', idle: '0' }])
+})
+
+test('a statement that takes longer than whoever asked would wait is given up, and the operator waits longer', async t => {
+  const text = await emptyDatabase(t)
+  const [request, command] = [await open(t, text, 1500), await open(t, text, 60_000)]
+  const slow = (db: Db) => query(db, 'SELECT pg_sleep(3)')
+  t.true(isUnavailable(await t.throwsAsync(request.read(slow))))
+  t.true(isUnavailable(await t.throwsAsync(request.write(slow))))
+  await t.notThrowsAsync(command.read(slow))
+  await t.notThrowsAsync(command.write(slow))
 })
 
 test('a 64-bit number comes as a number, and only to our own clients', async t => {

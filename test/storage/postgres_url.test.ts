@@ -54,7 +54,7 @@ test('what a URL does not say: port 5432, the database of the name of the user, 
   })
 })
 
-test('the password, the password file and the root certificate come from the environment where the URL has none', t => {
+test('the password, the password file and what TLS has to do come from the environment where the URL has none', t => {
   const env = { PGPASSWORD: 'secret', PGPASSFILE: '/pass', PGSSLROOTCERT: '/root.crt' }
   t.like(parse('postgres://u@db/d', env), { password: 'secret', passwordFile: '/pass', sslRootCert: '/root.crt' })
   t.like(parse('postgres://u:own@db/d?passfile=/own&sslrootcert=/own.crt', env), {
@@ -62,6 +62,9 @@ test('the password, the password file and the root certificate come from the env
     passwordFile: '/own',
     sslRootCert: '/own.crt',
   })
+  t.is(parse('postgres://u@db/d', { PGSSLMODE: 'require' }).sslMode, 'require')
+  t.is(parse('postgres://u@db/d?sslmode=disable', { PGSSLMODE: 'require' }).sslMode, 'disable')
+  t.regex(problemOf('postgres://u@db/d', { PGSSLMODE: 'allow' }) ?? '', /sslmode is none of/)
 })
 
 test('the folder of a Unix socket is a host, as parameter or with its slashes encoded', t => {

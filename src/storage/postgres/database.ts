@@ -2,7 +2,7 @@
 import type { Connection } from './connection.ts'
 import { sqlState } from './failure.ts'
 import { type Migration, migrate, readMigrations, schemaState } from './migrate.ts'
-import { openPool } from './pool.ts'
+import { openPool, type PoolOptions } from './pool.ts'
 import { createTransactions } from './transaction.ts'
 import { type DatabaseUrl, formatDatabaseUrl } from './url.ts'
 
@@ -14,20 +14,19 @@ export type Database = Pick<Connection, 'read' | 'write' | 'autocommit'> &
     close: () => Promise<void>
   }>
 
-export type OpenOptions = Readonly<{
-  /** Whether tables may be made and changed. */
-  migrates: boolean
-  /** Told why, when the server was looked for again and found. */
-  onChange?: (why: string) => void
-}>
+export type OpenOptions = PoolOptions &
+  Readonly<{
+    /** Whether tables may be made and changed. */
+    migrates: boolean
+  }>
 
 /** @throws Error in one line for the operator, without the password */
 export async function openDatabase(
   url: DatabaseUrl,
-  { migrates, onChange }: OpenOptions,
+  { migrates, ...options }: OpenOptions,
   known: readonly Migration[] = readMigrations(),
 ): Promise<Database> {
-  const pool = await openPool(url, onChange)
+  const pool = await openPool(url, options)
   const name = formatDatabaseUrl(url)
   try {
     const transactions = createTransactions(pool)

@@ -4,6 +4,9 @@ import { Client, clientConfig, encrypted, explain } from './primary.ts'
 import { checkServer, type ServerCheck } from './server_checks.ts'
 import { type DatabaseUrl, formatHost, type Host, isSocket } from './url.ts'
 
+/** Milliseconds. */
+const maxStatement = 10_000
+
 export type HostReport = Readonly<{
   host: string
   /** Why it cannot be connected to, in one line; then there is nothing more. */
@@ -35,7 +38,7 @@ async function inspectHost(url: DatabaseUrl, host: Host): Promise<HostReport> {
   let client: Client | undefined
   try {
     const connected = await encrypted(url, host, async ssl => {
-      const one = new Client(clientConfig(url, host, ssl))
+      const one = new Client(clientConfig(url, host, ssl, maxStatement))
       one.on('error', () => {})
       await one.connect()
       return { one, isEncrypted: ssl !== false }

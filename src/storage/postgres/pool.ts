@@ -19,6 +19,8 @@ export const maxConnections = 10
 export const maxWaiting = 4000
 /** Milliseconds that a request waits for a connection, or for a server to be found. */
 const maxWait = 10_000
+/** Milliseconds: a client that hears nothing for this long asks again. */
+const maxStatementOfRequest = 10_000
 /** Milliseconds between two searches while there is no server. Whoever comes meanwhile is refused at once. */
 const searchPause = 500
 /** Milliseconds that what is under way gets when the pool is closed. */
@@ -35,17 +37,29 @@ export type Lease = Readonly<{
 }>
 
 export type Pool = Readonly<{
+  /** Milliseconds that a statement may take. */
+  maxStatement: number
   /** @throws OAuthError `temporarily_unavailable` */
   lease: () => Promise<Lease>
   /** Ends all connections, once they were given back or some seconds are over. */
   close: () => Promise<void>
 }>
 
+export type PoolOptions = Readonly<{
+  /** Told why, when the server was looked for again and found. */
+  onChange?: (why: string) => void
+  /** Milliseconds that a statement may take: an operator waits for what no request would. */
+  maxStatement?: number
+}>
+
 /**
- * @param onChange told why, when the server was looked for again and found
  * @throws Error in one line for the operator: none of the hosts can be used, and why
  */
-export async function openPool(url: DatabaseUrl, onChange: (why: string) => void = () => {}): Promise<Pool> {
+export async function openPool(
+  url: DatabaseUrl,
+  { onChange = () => {}, maxStatement = maxStatementOfRequest }: PoolOptions = {},
+): Promise<Pool> {
+  const limits = { maxConnections, maxStatement }
   const permits = createPermits(maxConnections)
   /** What ends when its connections have been given back. */
   const retired = new Set<Promise<void>>()
@@ -77,7 +91,7 @@ export async function openPool(url: DatabaseUrl, onChange: (why: string) => void
 
   /** One search for all. One that finds nothing is followed by another until there is a server again. */
   function lookAgain(): Promise<Primary> {
-    search ??= findPrimary(url, maxConnections, seen)
+    search ??= findPrimary(url, limits, seen)
       .then(found => {
         keep(found)
         if (isClosed) retire(found, undefined)
@@ -114,9 +128,10 @@ export async function openPool(url: DatabaseUrl, onChange: (why: string) => void
     }
   }
 
-  await lookAtAll(url, seen)
-  keep(await findPrimary(url, maxConnections, seen))
+  await lookAtAll(url, limits, seen)
+  keep(await findPrimary(url, limits, seen))
   return {
+    maxStatement,
     async lease() {
       if (isClosed) throw unavailable(new ConnectionError('the database is closed'))
       if (absence !== undefined) throw unavailable(absence)

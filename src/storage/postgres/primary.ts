@@ -9,8 +9,6 @@ import { checkServer, type Lineage, lineageOf } from './server_checks.ts'
 import { tlsOptions } from './tls.ts'
 import { type DatabaseUrl, formatDatabaseUrl, formatHost, type Host } from './url.ts'
 
-/** Milliseconds that a statement may take. Counted on this side: a server that is out of reach ends nothing. */
-export const maxStatement = 10_000
 /** Seconds after which a connection is replaced, so that none stays with a server that another one has replaced under the same name. */
 const maxLifetime = 300
 /** Milliseconds without a use: connecting costs both sides some milliseconds. */
@@ -19,6 +17,9 @@ const maxIdle = 60_000
 const keepAliveDelay = 10_000
 /** Milliseconds that a connection gets to end in order. */
 const maxFarewell = 1000
+
+/** `maxStatement`: milliseconds that a statement may take. Counted on this side: a server that is out of reach ends nothing. */
+export type Limits = Readonly<{ maxConnections: number; maxStatement: number }>
 
 /** The latest copy of the database that this program has seen. */
 export type SeenLineage = { newest?: Lineage | undefined }
@@ -63,12 +64,12 @@ export class Client extends pg.Client {
  * @param seen is kept up to date. A server that was replaced may come back as it was, and take writes: it is not used again
  * @throws ConnectionError in one line: why each of them cannot be used
  */
-export async function findPrimary(url: DatabaseUrl, max: number, seen: SeenLineage = {}): Promise<Primary> {
+export async function findPrimary(url: DatabaseUrl, limits: Limits, seen: SeenLineage): Promise<Primary> {
   const problems: string[] = []
   let cause: unknown
   for (const host of url.hosts) {
     try {
-      return await connect(url, host, max, seen)
+      return await connect(url, host, limits, seen)
     } catch (error) {
       cause = error
       const problem = explain(error, url)
@@ -82,16 +83,16 @@ export async function findPrimary(url: DatabaseUrl, max: number, seen: SeenLinea
  * Asks all hosts at once for the copy that they have, so that a program that has just started knows the latest of them. A host that does not answer
  * holds this up for as long as connecting to it may take.
  */
-export async function lookAtAll(url: DatabaseUrl, seen: SeenLineage): Promise<void> {
+export async function lookAtAll(url: DatabaseUrl, limits: Limits, seen: SeenLineage): Promise<void> {
   const ask = async (host: Host) => {
-    const { clients } = await connect(url, host, 1, seen)
+    const { clients } = await connect(url, host, limits, seen)
     await clients.end()
   }
   if (url.hosts.length > 1) await Promise.allSettled(url.hosts.map(ask))
 }
 
-function connect(url: DatabaseUrl, host: Host, max: number, seen: SeenLineage): Promise<Primary> {
-  return encrypted(url, host, ssl => open(url, host, ssl, max, seen))
+function connect(url: DatabaseUrl, host: Host, limits: Limits, seen: SeenLineage): Promise<Primary> {
+  return encrypted(url, host, ssl => open(url, host, ssl, limits, seen))
 }
 
 /** With what a host has of what `sslmode` takes. */
@@ -114,13 +115,13 @@ async function open(
   url: DatabaseUrl,
   host: Host,
   ssl: false | ConnectionOptions,
-  max: number,
+  { maxConnections, maxStatement }: Limits,
   seen: SeenLineage,
 ): Promise<Primary> {
   const clients = new pg.Pool({
-    ...clientConfig(url, host, ssl),
+    ...clientConfig(url, host, ssl, maxStatement),
     Client: Client as unknown as new () => pg.ClientBase,
-    max,
+    max: maxConnections,
     idleTimeoutMillis: maxIdle,
     maxLifetimeSeconds: maxLifetime,
     verify: (client, done) => void verify(client, url, seen).then(done),
@@ -142,7 +143,12 @@ async function open(
  * No `options` and no timeouts among the parameters of a connection: pgbouncer knows none. Nothing is left to the environment that the URL
  * has not been asked for.
  */
-export function clientConfig(url: DatabaseUrl, host: Host, ssl: false | ConnectionOptions): pg.ClientConfig {
+export function clientConfig(
+  url: DatabaseUrl,
+  host: Host,
+  ssl: false | ConnectionOptions,
+  maxStatement: number,
+): pg.ClientConfig {
   return {
     host: host.name,
     port: host.port,

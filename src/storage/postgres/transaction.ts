@@ -8,7 +8,6 @@ import { randomBytes } from '../../system.ts'
 import type { Connection, Db } from './connection.ts'
 import { asUnknown, ConnectionError, isCollision, meansLostServer, translate } from './failure.ts'
 import { type Lease, type Pool, within } from './pool.ts'
-import { maxStatement } from './primary.ts'
 
 /** How often a transaction is run that others stand in the way of, and the milliseconds between. */
 const maxTries = 5
@@ -19,6 +18,8 @@ const maxLockWait = 2000
 const maxIdleInTransaction = 10_000
 /** Milliseconds that undoing a transaction may take before its connection is closed, which does the same. */
 const maxRollback = 1000
+/** Milliseconds that whoever asked waits to hear that a transaction was committed. */
+const maxConfirm = 10_000
 /** Milliseconds that a connection is kept of which nobody knows whether its transaction was committed. */
 const maxCommit = 60_000
 
@@ -26,14 +27,18 @@ const maxCommit = 60_000
  * In words, whatever the database's default is: at a higher level PostgreSQL refuses half of what may happen at once. The settings end with the
  * transaction, so a pooler hands none of them on. A statement ends at the server shortly before this side gives it up.
  */
-const begin = [
-  'BEGIN ISOLATION LEVEL READ COMMITTED',
-  `SET LOCAL lock_timeout = ${maxLockWait}`,
-  `SET LOCAL statement_timeout = ${maxStatement - 1000}`,
-  `SET LOCAL idle_in_transaction_session_timeout = ${maxIdleInTransaction}`,
-].join('; ')
+function beginWithin(maxStatement: number): string {
+  return [
+    'BEGIN ISOLATION LEVEL READ COMMITTED',
+    `SET LOCAL lock_timeout = ${maxLockWait}`,
+    `SET LOCAL statement_timeout = ${maxStatement - 1000}`,
+    `SET LOCAL idle_in_transaction_session_timeout = ${maxIdleInTransaction}`,
+  ].join('; ')
+}
 
 export function createTransactions(pool: Pool): Pick<Connection, 'read' | 'write' | 'autocommit'> {
+  const begin = beginWithin(pool.maxStatement)
+
   async function readOnce<T>(run: (db: Db) => Promise<T>): Promise<T> {
     const lease = await pool.lease()
     try {
@@ -112,7 +117,7 @@ async function confirm({ client, suspect, release }: Lease, query: Readonly<{ te
   const answer = client.query<unknown[]>(config)
   let result: QueryArrayResult<unknown[]>
   try {
-    result = await within(maxStatement, answer)
+    result = await within(maxConfirm, answer)
   } catch (error) {
     if (!(error instanceof ConnectionError)) {
       release(error)

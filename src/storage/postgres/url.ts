@@ -66,7 +66,7 @@ export function isPostgresUrl(text: string): boolean {
 }
 
 /**
- * @param env `PGPASSWORD`, `PGPASSFILE` and `PGSSLROOTCERT` count where the URL says nothing, as in libpq
+ * @param env `PGPASSWORD`, `PGPASSFILE`, `PGSSLMODE` and `PGSSLROOTCERT` count where the URL says nothing, as in libpq
  * @returns what the URL says, or in one sentence what is wrong with it, without its text
  */
 export function parseDatabaseUrl(text: string, env: Environment): DatabaseUrl | Readonly<{ problem: string }> {
@@ -111,7 +111,7 @@ function read(text: string, env: Environment): DatabaseUrl {
     user,
     password: given.password || env.PGPASSWORD || undefined,
     passwordFile: given.passfile || env.PGPASSFILE || join(homedir(), '.pgpass'),
-    sslMode: readSslMode(given.sslmode, sslRootCert),
+    sslMode: readSslMode(given.sslmode || env.PGSSLMODE, sslRootCert),
     sslRootCert,
     sslCert: given.sslcert,
     sslKey: given.sslkey,
