@@ -2,13 +2,9 @@
 import test, { type ExecutionContext } from 'ava'
 import { auditEvent } from '../../src/audit/audit.ts'
 import { disabledUpdate } from '../../src/sessions/user_change.ts'
-import { openPostgresStorage } from '../../src/storage/postgres/postgres.ts'
-import { parseDatabaseUrl } from '../../src/storage/postgres/url.ts'
 import { createPasswords, type Passwords } from '../../src/users/password.ts'
 import { databases } from '../_databases.ts'
-import { migratedDatabase } from '../_postgres.ts'
 import {
-  type Clock,
   cheapHashing,
   createClock,
   createTestRandom,
@@ -149,36 +145,3 @@ test('the limit of sessions is exact with sign-ins at two nodes at once', async 
   t.deepEqual([...new Set(answers.map(({ status }) => status))], [200])
   t.is((await liveSessions(a)).length, 3)
 })
-
-for (const apart of [180, -180]) {
-  test(`promise 1: a node whose clock is ${Math.abs(apart)} seconds ${apart > 0 ? 'ahead' : 'behind'} answers a retry with the same successor`, async t => {
-    const url = await migratedDatabase(t)
-    const clocks = [createClock(), createClock(startTime + apart)] as const
-    const [first, second] = await Promise.all(clocks.map(clock => openWithClock(t, url, clock)))
-    const a = await startServerWithAlice(t, { clock: clocks[0], storage: first! })
-    const b = await startServer(t, { clock: clocks[1], storage: second!, beside: a })
-    let tokens = await a.signIn()
-    for (let i = 0; i < 6; i++) {
-      const [here, there] = i % 2 === 0 ? [a, b] : [b, a]
-      t.is((await there.me(tokens.access_token)).status, 200)
-      const answers = [await here.refresh(tokens.refresh_token), await there.refresh(tokens.refresh_token)]
-      t.deepEqual(
-        answers.map(({ status }) => status),
-        [200, 200],
-      )
-      t.is(answers[1]!.body.refresh_token, answers[0]!.body.refresh_token)
-      tokens = answers[0]!.body
-    }
-    const other = await b.signIn()
-    t.is((await b.request('/logout', { method: 'POST', headers: b.bearer(other.access_token) })).status, 200)
-    t.deepEqual(refusal(await a.refresh(other.refresh_token)), refused(400, 'invalid_grant'))
-  })
-}
-
-async function openWithClock(t: ExecutionContext, url: string, clock: Clock) {
-  const parsed = parseDatabaseUrl(url, {})
-  if ('problem' in parsed) throw new Error(parsed.problem)
-  const { storage } = await openPostgresStorage(parsed, { migrates: false }, clock.now)
-  t.teardown(() => storage.close())
-  return storage
-}

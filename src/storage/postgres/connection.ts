@@ -31,8 +31,6 @@ export type Connection = Readonly<{
   autocommit: (query: Query) => Promise<unknown[][]>
   /** Within a write: writes events by one statement, but for those that are part of a flood, which are counted. */
   record: (tx: Db, ...events: readonly AuditEvent[]) => Promise<void>
-  /** The clock by which this node decides, seconds since the epoch. */
-  now: () => number
   /** Runs a change in a transaction and, when it changed a row, records the event. @returns how many it changed */
   change: (event: AuditEvent, run: (tx: Db) => Promise<number>) => Promise<number>
 }>

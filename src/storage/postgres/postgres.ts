@@ -1,6 +1,5 @@
 /** Opens the storage on a PostgreSQL. */
 import { createFloods } from '../../audit/floods.ts'
-import { now } from '../../system.ts'
 import { DatabaseMoved, insistOnBeingHere, type Move } from '../moved.ts'
 import type { Storage } from '../storage.ts'
 import { type OpenOptions, openDatabase } from './database.ts'
@@ -9,14 +8,12 @@ import { createStorage } from './storage.ts'
 import { type DatabaseUrl, formatDatabaseUrl } from './url.ts'
 
 /**
- * @param clock by which is decided, seconds since the epoch
  * @returns the storage, and how many migrations were applied
  * @throws Error in one line for the operator, without the password
  */
 export async function openPostgresStorage(
   url: DatabaseUrl,
   options: OpenOptions,
-  clock: () => number = now,
 ): Promise<{ storage: Storage; migrated: number }> {
   const database = await openDatabase(url, options)
   const insistOnItself = async () => {
@@ -29,7 +26,7 @@ export async function openPostgresStorage(
     await database.close()
     throw error
   }
-  const storage = createStorage(database, createFloods(), clock)
+  const storage = createStorage(database, createFloods())
   return {
     migrated: database.migrated,
     storage: {

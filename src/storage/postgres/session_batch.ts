@@ -47,18 +47,12 @@ type Decided = Readonly<{
 
 const none: ReadonlySet<string> = new Set()
 
-export function createSessionBatch({
-  read,
-  write,
-  autocommit,
-  record,
-  now,
-}: Connection): SessionStorage['changeSession'] {
+export function createSessionBatch({ read, write, autocommit, record }: Connection): SessionStorage['changeSession'] {
   const unlocked = createQueue(maxBatches, runUnlocked)
   const locked = createQueue(1, runLocked)
 
   async function runUnlocked(batch: Batch) {
-    const found = await read(db => sessionVersions.find(db, [...batch.keys()], now))
+    const found = await read(db => sessionVersions.find(db, [...batch.keys()]))
     const all = decideAll(batch, found)
     const ids = await writeUnlocked(all.filter(({ written }) => written !== undefined))
     for (const { changes, written, events, settle } of all) {
@@ -72,7 +66,7 @@ export function createSessionBatch({
 
   async function runLocked(batch: Batch) {
     const decided = await write(async tx => {
-      const found = await sessionVersions.findForUpdate(tx, [...batch.keys()], now)
+      const found = await sessionVersions.findForUpdate(tx, [...batch.keys()])
       const all = decideAll(batch, found)
       await writeAll(tx, all)
       return all

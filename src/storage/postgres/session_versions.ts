@@ -7,20 +7,13 @@ import { builder, prepareSelect } from './prepared.ts'
 import { sessions } from './schema.ts'
 import { mutableColumns } from './session_rows.ts'
 
-/**
- * `version` is the transaction that wrote the row: whoever changes a row, or locks a changed one, finds another. `ahead` is how many seconds
- * this node's clock is before the database's.
- */
-export type SessionVersion = Readonly<{ session: Session; version: string; ahead: number }>
+/** `version` is the transaction that wrote the row: whoever changes a row, or locks a changed one, finds another. */
+export type SessionVersion = Readonly<{ session: Session; version: string }>
 
 const columns = getTableColumns(sessions)
 const named = () =>
   builder
-    .select({
-      session: columns,
-      version: sql<string>`xmin`.as('version'),
-      at: sql<number>`floor(extract(epoch from clock_timestamp()))::bigint`.as('at'),
-    })
+    .select({ session: columns, version: sql<string>`xmin`.as('version') })
     .from(sessions)
     .where(sql`${sessions.id} = any(${sql.placeholder('ids')})`)
 const find = prepareSelect(named())
@@ -51,16 +44,10 @@ from locked where sessions.id = locked.id
 returning sessions.id`
 
 export const sessionVersions = {
-  /**
-   * In a row `rotatedAt` is the database's time, and in a session this node's: whether a refresh token is in its retry window is a matter of
-   * seconds, also between nodes whose clocks are minutes apart.
-   *
-   * @param now the clock by which is decided
-   * @returns by their ids
-   */
-  find: (db: Db, ids: readonly string[], now: () => number) => byId(now, () => find.all(db, { ids })),
+  /** @returns by their ids */
+  find: async (db: Db, ids: readonly string[]) => byId(await find.all(db, { ids })),
   /** As they stay until the end of the transaction. */
-  findForUpdate: (tx: Db, ids: readonly string[], now: () => number) => byId(now, () => findForUpdate.all(tx, { ids })),
+  findForUpdate: async (tx: Db, ids: readonly string[]) => byId(await findForUpdate.all(tx, { ids })),
   /**
    * Writes what of sessions may change, of those that nobody has changed or is about to.
    *
@@ -72,8 +59,8 @@ export const sessionVersions = {
     run: (query: Query) => Promise<unknown[][]>,
     next: readonly SessionVersion[],
   ): Promise<ReadonlySet<string>> {
-    const rows = next.map(({ session, version, ahead }) => {
-      const cells = sessionRow(ahead === 0 ? session : { ...session, rotatedAt: session.rotatedAt - ahead })
+    const rows = next.map(({ session, version }) => {
+      const cells = sessionRow(session)
       const row: Record<string, unknown> = { id: session.id, version }
       for (const { member, name } of mutable) row[name] = cells[member]
       return row
@@ -85,15 +72,6 @@ export const sessionVersions = {
 
 type Row = Awaited<ReturnType<typeof find.all>>[number]
 
-async function byId(now: () => number, query: () => Promise<Row[]>): Promise<Map<string, SessionVersion>> {
-  const before = now()
-  const rows = await query()
-  const after = now()
-  const versions = rows.map(({ session: row, version, at }) => {
-    // The answer may have been a while on its way: of all that may be the difference, the least.
-    const ahead = Math.max(before - at, Math.min(0, after - at))
-    const session = sessionFromRow(row)
-    return { session: ahead === 0 ? session : { ...session, rotatedAt: session.rotatedAt + ahead }, version, ahead }
-  })
-  return new Map(versions.map(one => [one.session.id, one]))
+function byId(rows: readonly Row[]): Map<string, SessionVersion> {
+  return new Map(rows.map(({ session, version }) => [session.id, { session: sessionFromRow(session), version }]))
 }

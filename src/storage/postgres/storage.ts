@@ -28,11 +28,7 @@ const smallestWrite = "select pg_logical_emit_message(true, 'latchkey', '')"
 const whetherItRefuses = "select current_setting('transaction_read_only')::boolean as refuses"
 
 /** @param floods counted in this process alone: each node has an allowance of its own, and writes rows of its own */
-export function createStorage(
-  { read, close, ...transactions }: Transactions,
-  floods: Floods,
-  now: Connection['now'],
-): Storage {
+export function createStorage({ read, close, ...transactions }: Transactions, floods: Floods): Storage {
   const { write, autocommit, check } = watchWrites(transactions)
   // A transaction that is run anew counts what is part of a flood once more: too much is not lost.
   const record = async (tx: Db, ...events: readonly AuditEvent[]) => {
@@ -46,7 +42,6 @@ export function createStorage(
     write,
     autocommit,
     record,
-    now,
     change: (event, run) =>
       write(async tx => {
         const changed = await run(tx)
