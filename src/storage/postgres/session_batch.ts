@@ -10,7 +10,7 @@ import type { Session, SessionChange } from '../../sessions/session.ts'
 import type { SessionStorage } from '../../sessions/storage.ts'
 import type { Connection, Db, Query } from './connection.ts'
 import { ConnectionError, unavailable } from './failure.ts'
-import { type SessionVersion, sessionVersions } from './session_versions.ts'
+import { type Replacement, type SessionVersion, sessionVersions } from './session_versions.ts'
 
 /** Changes that one statement has at most, as one transaction in SQLite: more make it hardly cheaper for each. */
 const maxChanges = 32
@@ -38,8 +38,8 @@ type Batch = ReadonlyMap<string, readonly Change[]>
 /** What the changes of one session come to, one after the other. */
 type Decided = Readonly<{
   changes: readonly Change[]
-  /** As it is to be, with the version that it replaces; undefined when it stays as it is. */
-  written: SessionVersion | undefined
+  /** Undefined when the session stays as it is. */
+  written: Replacement | undefined
   events: readonly AuditEvent[]
   /** Answers all of them. */
   settle: () => void
@@ -127,7 +127,7 @@ function decideEach(changes: readonly Change[], found: SessionVersion | undefine
   const isChanged = found !== undefined && session !== found.session
   return {
     changes,
-    written: isChanged ? { ...found, session: session! } : undefined,
+    written: isChanged ? { session: session!, before: found } : undefined,
     events,
     settle() {
       for (const answer of answers) answer()
