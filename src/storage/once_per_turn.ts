@@ -1,6 +1,6 @@
 /**
  * Answers what is asked again in the same turn of the event loop without another query: requests that arrive together are mostly of one
- * client, and a query takes and gives back a lock of SQLite's, or goes to PostgreSQL and back.
+ * client, and a query takes and gives back a lock of SQLite's.
  */
 export function oncePerTurn<T>(query: (key: string) => Promise<T>): (key: string) => Promise<T> {
   const answers = new Map<string, Promise<T>>()

@@ -2,10 +2,10 @@
 import type { Client } from '../../clients/client.ts'
 import type { ClientStorage } from '../../clients/storage.ts'
 import { and, asc, eq, gt, sql } from '../drizzle.ts'
-import { oncePerTurn } from '../once_per_turn.ts'
 import { clientFromRow, clientRow, optional } from '../rows.ts'
 import { takeLock } from './advisory_lock.ts'
 import type { Connection, Db } from './connection.ts'
+import { oneUnderWay } from './one_under_way.ts'
 import { builder, prepareRun, prepareSelect } from './prepared.ts'
 import { clients, sessions } from './schema.ts'
 
@@ -48,7 +48,7 @@ export const clientRows = {
 
 export function createClientStorage({ read, write, record, change }: Connection): ClientStorage {
   return {
-    findClient: oncePerTurn(id => read(db => clientRows.find(db, id))),
+    findClient: oneUnderWay(id => read(db => clientRows.find(db, id))),
     listClients: () => read(async db => (await listAll.all(db, {})).map(clientFromRow)),
     createClient: async (client, event) => {
       const created = await change(event, async tx => {
