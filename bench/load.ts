@@ -8,6 +8,8 @@ import { readCpuSeconds } from './machine.ts'
 
 export type Plan = Readonly<{
   port: number
+  /** Of more nodes of the same deployment: connections take turns among all, and a device meets now this one, now that one. */
+  otherPorts?: readonly number[]
   /** The process whose CPU time is measured over the same seconds. */
   pid: number
   connections: number
@@ -39,6 +41,8 @@ export type Requests = Readonly<
 /** Latencies in milliseconds; `cpu` in microseconds of the measured process, per request. */
 export type LoadResult = Readonly<{
   answered: number
+  /** Those before and after the seconds that were measured included. */
+  total: number
   perSecond: number
   median: number
   p99: number
@@ -87,13 +91,18 @@ async function run(plan: Plan): Promise<LoadResult> {
     setTimeout(ends, (plan.warmupSeconds + plan.seconds) * 1000),
   ]
   // What is answered between the two marks counts: what is under way at the first makes up for what is at the second.
+  let total = 0
   const record = (latency: number) => {
+    total++
     if (begin !== undefined && end === undefined) latencies.push(latency)
   }
   const deadline = started + (plan.warmupSeconds + plan.seconds) * 1000
   const waitForTurn = createPace(plan, started)
+  const ports = [plan.port, ...(plan.otherPorts ?? [])]
   await Promise.all(
-    Array.from({ length: plan.connections }, () => keepBusy(plan.port, source, deadline, waitForTurn, record)),
+    Array.from({ length: plan.connections }, (_, i) =>
+      keepBusy(ports[i % ports.length]!, source, deadline, waitForTurn, record),
+    ),
   )
   for (const timer of timers) clearTimeout(timer)
 
@@ -101,6 +110,7 @@ async function run(plan: Plan): Promise<LoadResult> {
   latencies.sort((a, b) => a - b)
   return {
     answered: latencies.length,
+    total,
     perSecond: latencies.length / ((to.at - from.at) / 1000),
     median: quantile(latencies, 0.5),
     p99: quantile(latencies, 0.99),

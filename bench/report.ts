@@ -2,7 +2,19 @@
 import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 
-export type Unit = 'per second' | 'ms' | 'us' | 'ratio' | 'bytes' | 'MB' | 'MiB' | '%'
+export type Unit =
+  | 'per second'
+  | 'ms'
+  | 'us'
+  | 'ratio'
+  | 'bytes'
+  | 'MB'
+  | 'MiB'
+  | 'KiB'
+  | '%'
+  | 'answers'
+  | 'rotations'
+  | 'devices'
 
 /** A target is what a figure must stay at or below, or at or above. */
 export type Figure = Readonly<{

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { LoadResult, Plan, Requests } from './load.ts'
 import { readMemory } from './machine.ts'
+import { measurePostgres } from './postgres.ts'
 import { heading, median, report, withholdVerdicts, writeResults } from './report.ts'
 import {
   apiId,
@@ -44,6 +45,7 @@ const parts: Readonly<Record<string, () => Promise<void>>> = {
   storm: measureStorm,
   flood: measureFlood,
   sizes: measureSizes,
+  postgres: () => measurePostgres({ load, work, quick, seconds, warmupSeconds, rounds, cores }, installPeers),
 }
 const { values: options } = parseArgs({ options: { quick: { type: 'boolean' }, only: { type: 'string' } } })
 const quick = options.quick === true
@@ -66,7 +68,7 @@ setTimeout(
     process.stderr.write('the benchmark took too long\n')
     process.exit(1)
   },
-  (quick ? 60 : 600) * 1000,
+  (quick ? 90 : 1200) * 1000,
 ).unref()
 
 const work = mkdtempSync(join(tmpdir(), 'latchkey-bench-'))

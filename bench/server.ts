@@ -64,15 +64,15 @@ export async function startServer(directory: string, settings: Record<string, st
   return { pid: child.pid!, port, startup: performance.now() - begin, stop: () => stop(child) }
 }
 
-/** A program that is no Latchkey, on a database file of its own. */
+/** A program that is no Latchkey, on a database of its own. */
 export type Other = Running & { tokens: string[]; accessToken?: string }
 
 export type Durability = 'FULL' | 'NORMAL'
 
-/** Starts a program of this directory that reports `{ port, tokens }`. */
-export async function startOther(program: string, file: string, durability: Durability): Promise<Other> {
+/** Starts a program of this directory that reports `{ port, tokens }`. @param args its database, and how it is to use it */
+export async function startOther(program: string, ...args: readonly string[]): Promise<Other> {
   const begin = performance.now()
-  const child = track(fork(new URL(program, import.meta.url), [file, durability], { env: environment() }))
+  const child = track(fork(new URL(program, import.meta.url), args, { env: environment() }))
   const ready = await reply<{ port: number; tokens: string[]; accessToken?: string }>(child)
   return { ...ready, pid: child.pid!, startup: performance.now() - begin, stop: () => stop(child) }
 }
@@ -100,13 +100,15 @@ export async function hashFor(seconds: number): Promise<{ perSecond: number; cpu
 }
 
 /** A new database with two clients and one user, made with the operator's own commands. */
-export async function prepareDatabase(directory: string): Promise<void> {
+export async function prepareDatabase(directory: string, settings: Record<string, string> = {}): Promise<void> {
+  const run = (args: readonly string[], stdin?: string) => runProgram([program, ...args], directory, stdin, settings)
   const grants = ['--grant', 'password', '--grant', 'refresh_token', '--scope', 'read write']
-  await runProgram([program, 'client', 'add', clientId, '--public', ...grants, '--json'], directory)
+  await run(['migrate'])
+  await run(['client', 'add', clientId, '--public', ...grants, '--json'])
   const api = ['client', 'add', apiId, '--grant', 'client_credentials', '--scope', 'read', '--secret-stdin', '--json']
-  await runProgram([program, ...api], directory, apiSecret)
+  await run(api, apiSecret)
   const user = ['--email', 'bench@example.com', '--name', 'Bench', '--password-stdin', '--json']
-  await runProgram([program, 'user', 'add', username, ...user], directory, password)
+  await run(['user', 'add', username, ...user], password)
 }
 
 /** Signs in once. */
@@ -260,9 +262,14 @@ function reply<T>(child: ChildProcess): Promise<T> {
   })
 }
 
-function runProgram(args: readonly string[], directory: string, stdin = ''): Promise<string> {
+function runProgram(
+  args: readonly string[],
+  directory: string,
+  stdin = '',
+  settings: Record<string, string> = {},
+): Promise<string> {
   const child = track(
-    spawn(process.execPath, args, { cwd: directory, env: environment(), stdio: ['pipe', 'pipe', 'inherit'] }),
+    spawn(process.execPath, args, { cwd: directory, env: environment(settings), stdio: ['pipe', 'pipe', 'inherit'] }),
   )
   child.stdin.end(stdin)
   return new Promise((resolve, reject) => {

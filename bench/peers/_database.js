@@ -1,7 +1,11 @@
 /** What the peers share: a database with the durability that is asked for, and how a program says that it is ready. */
 import Database from 'better-sqlite3'
+import pg from 'pg'
 
+/** A file, or the URL of a database of PostgreSQL. */
 const [file, synchronous = 'FULL'] = process.argv.slice(2)
+
+export const isPostgres = file.startsWith('postgres:')
 
 export const clientId = 'phone'
 export const sessions = 256
@@ -13,6 +17,13 @@ export function openDatabase(schema) {
   database.pragma(`synchronous = ${synchronous}`)
   database.exec(schema)
   return database
+}
+
+/** With the settings that `pg` comes with. */
+export async function openPool(schema) {
+  const pool = new pg.Pool({ connectionString: file })
+  await pool.query(schema)
+  return pool
 }
 
 /** Tells the parent where the server listens and which refresh tokens there are. */
