@@ -2,17 +2,12 @@
 import type { AuditFilter } from '../audit/audit.ts'
 import type { Session } from '../sessions/session.ts'
 import type { SessionFilter } from '../sessions/storage.ts'
-import { and, type Column, eq, gt, gte, isNull, lt, lte, ne, or, type SQL, sql } from './drizzle.ts'
+import { and, type Column, eq, gt, gte, isNull, lt, lte, ne, or, type SQL, type sql } from './drizzle.ts'
 
 type Columns<Name extends string> = Readonly<Record<Name, Column>>
 
 /** Instants of a statement that is prepared are placeholders. */
 type Instant = number | ReturnType<typeof sql.placeholder>
-
-/** Not of an import that is still pending. Looks no further for a user who came alone. */
-export function isThere(users: Columns<'importId'>, pendingImports: Columns<'id'>): SQL<boolean> {
-  return sql`(${users.importId} is null or not exists (select 1 from ${pendingImports} where ${pendingImports.id} = ${users.importId}))`
-}
 
 /** `isLive` of `sessions/session.ts`, by the row alone. */
 export function liveAt(sessions: Columns<'revokedAt' | 'idleExpiresAt' | 'expiresAt'>, now: Instant): SQL | undefined {

@@ -1,15 +1,14 @@
 /** Rows of users, for whoever reads or writes them within a transaction. */
 import { usernameFold, usernameKey } from '../../text.ts'
 import { meantBy, type User } from '../../users/user.ts'
-import { isThere as isThereIn } from '../conditions.ts'
-import { and, asc, eq, gt, or, sql } from '../drizzle.ts'
+import { and, asc, eq, gt, or, type SQL, sql } from '../drizzle.ts'
 import { optional, userFromRow, userRow } from '../rows.ts'
 import type { Orm } from './connection.ts'
 import { createPreparing } from './prepared.ts'
 import { pendingImports, users } from './schema.ts'
 
-/** None of an import that is still pending. */
-export const isThere = isThereIn(users, pendingImports)
+/** Not of an import that is still pending. Looks no further for a user who came alone. */
+export const isThere: SQL<boolean> = sql`(${users.importId} is null or not exists (select 1 from ${pendingImports} where ${pendingImports.id} = ${users.importId}))`
 
 const value = sql.placeholder
 
