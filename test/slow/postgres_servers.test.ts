@@ -5,16 +5,18 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
 import { OAuthError } from '../../src/error.ts'
-import { openPool } from '../../src/storage/postgres/pool.ts'
+import { maxConnections, openPool } from '../../src/storage/postgres/pool.ts'
 import { createTransactions } from '../../src/storage/postgres/transaction.ts'
 import { type DatabaseUrl, parseDatabaseUrl } from '../../src/storage/postgres/url.ts'
 import {
   giveToServer,
+  makeSynchronous,
   startPgbouncer,
   startPrimary,
   startStandby,
   testCluster,
   testPooled,
+  until,
   urlOf,
 } from '../_cluster.ts'
 import { startFaultyProxy } from '../_faulty_proxy.ts'
@@ -106,6 +108,34 @@ testCluster('no connection left at the server is temporarily_unavailable, and th
   t.true(all.some(one => one.status === 'fulfilled'))
   t.deepEqual(await ask('SELECT 1 AS one'), [{ one: 1 }])
 })
+
+testCluster(
+  'commits that wait for a standby that is gone are few, however many ask, and come through when it is back',
+  async t => {
+    const primary = await startPrimary(t)
+    const standby = await startStandby(t, primary)
+    const { change } = await open(t, parse(primary.url))
+    await change('CREATE TABLE writes (n integer)')
+    await makeSynchronous(primary)
+    await standby.stop()
+    const ask = async () => t.true(isUnavailable(await t.throwsAsync(change('INSERT INTO writes VALUES (1)'))))
+    await Promise.all(Array.from({ length: 40 }, ask))
+    await Promise.all(Array.from({ length: 5 }, ask))
+    const [stuck] = await primary.query<{ count: number }>(
+      "SELECT count(*)::integer FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+    )
+    t.is(stuck!.count, maxConnections)
+    await standby.start()
+    await until('a write', () =>
+      change('INSERT INTO writes VALUES (2)').then(
+        () => true,
+        () => false,
+      ),
+    )
+    const rows = await primary.query('SELECT n, count(*)::integer FROM writes GROUP BY n ORDER BY n')
+    t.deepEqual(rows[0], { n: 1, count: maxConnections })
+  },
+)
 
 testPooled(
   'behind pgbouncer in transaction mode: reads, writes, and nothing of a transaction that outlives it',

@@ -139,10 +139,7 @@ async function open(
   }
 }
 
-/**
- * No `options` and no timeouts among the parameters of a connection: pgbouncer knows none. Nothing is left to the environment that the URL
- * has not been asked for.
- */
+/** No `options` and no timeouts of the server among the parameters of a connection: pgbouncer refuses them. */
 export function clientConfig(
   url: DatabaseUrl,
   host: Host,
