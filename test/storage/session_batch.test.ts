@@ -134,6 +134,7 @@ test('who holds the lock of one session holds up no other', async t => {
   t.false(isDone)
   await other.query('COMMIT')
   t.is((await held).kind, 'rotated')
+  t.is((await findSession(storage, 'held'))?.generation, firstGeneration + 1)
 })
 
 /** Another node that changes a row while this one decides about it: within a decision nothing of this thread can. */

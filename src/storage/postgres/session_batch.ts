@@ -1,8 +1,9 @@
 /**
  * Group commit's equal on PostgreSQL: the changes of sessions that are asked for in one turn of the event loop are read by one statement,
  * decided here, and written by one statement with one sync to disk. That statement locks its rows and writes only those that still are
- * the version that was decided about; it waits for nobody, so nothing that others hold, and no order in which they came, can stop it.
- * What others have changed meanwhile is read and decided anew, and at the third time under the lock.
+ * the version that was decided about: no session is ended for a reuse that is none any more. It waits for nobody, so nothing that others
+ * hold, and no order in which they came, can stop it. What others have changed meanwhile is read and decided anew, and at the third time
+ * under the lock.
  */
 import type { AuditEvent } from '../../audit/audit.ts'
 import { OAuthError } from '../../error.ts'
@@ -68,7 +69,8 @@ export function createSessionBatch({ read, write, autocommit, record }: Connecti
     const decided = await write(async tx => {
       const found = await sessionVersions.findForUpdate(tx, [...batch.keys()])
       const all = decideAll(batch, found)
-      await writeAll(tx, all)
+      const ids = await writeAll(tx, all)
+      if (ids.size < rowsOf(all).length) throw new Error('a session changed under its lock')
       return all
     })
     for (const { settle } of decided) settle()

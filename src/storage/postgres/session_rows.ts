@@ -208,6 +208,6 @@ export const sessionRows = {
   /** By user, from a user's id on. */
   countByUser: (db: Db, after: string) => statements.countByUser.all(db, { after }),
   /** Removes those that ended before, of the next few. @returns the id of the last one looked at, undefined at the end */
-  prune: async (db: Db, after: string, before: number) =>
-    (await statements.prune.get(db, { after, before }))?.last ?? undefined,
+  prune: async (tx: Db, after: string, before: number) =>
+    (await statements.prune.get(tx, { after, before }))?.last ?? undefined,
 }

@@ -22,7 +22,7 @@ export function createSessionStorage(connection: Connection): SessionStorage {
 }
 
 function createChanges(connection: Connection): Pick<SessionStorage, Changes> {
-  const { read, write, record } = connection
+  const { write, record } = connection
   const changeSession = createSessionBatch(connection)
 
   /** The user is locked: nobody else begins a session of the user meanwhile. */
@@ -82,7 +82,7 @@ function createChanges(connection: Connection): Pick<SessionStorage, Changes> {
         return ended
       })
     },
-    pruneSessions: (after, before) => read(async db => (await sessionRows.prune(db, after, before)) ?? ''),
+    pruneSessions: (after, before) => write(async tx => (await sessionRows.prune(tx, after, before)) ?? ''),
   }
 }
 
