@@ -73,6 +73,10 @@ export async function move(source: MoveEnd, target: MoveEnd, id: string, event: 
     const gone = (await from.listMoves()).find(({ state }) => state === 'gone')
     // It was interrupted after the source had got its state.
     if (gone !== undefined) return { move: gone, tables: [], replaced: 0, leftOut: 0 }
+    // It counts when this transaction is committed, and that comes last; who may not do it learns so before anything is copied.
+    const leaving = { id, state: 'gone', place: target.place, at } as const
+    await from.putMove(leaving)
+    await from.refuseWrites()
     const copied = await target.alone(async to => {
       await clear(source, target, to)
       const copied = await copy(from, to, target.holdsNul)
@@ -81,10 +85,7 @@ export async function move(source: MoveEnd, target: MoveEnd, id: string, event: 
       await to.refuseWrites()
       return copied
     })
-    const here = { id, state: 'gone', place: target.place, at } as const
-    await from.putMove(here)
-    await from.refuseWrites()
-    return { move: here, ...copied }
+    return { move: leaving, ...copied }
   })
   try {
     await arrive(source, target, report.move, event)

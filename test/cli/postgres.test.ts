@@ -126,7 +126,10 @@ test('a database of a newer version is refused by every command, unless that ver
 test('a database that is not there is one line, without the password, and 1', async t => {
   const absent = new URL(await emptyDatabase(t))
   absent.pathname = '/absent'
-  const urls = [`postgres://latchkey:${databasePassword}@127.0.0.1:${await freePort()}/latchkey`, absent.href]
+  const proxy = await startFaultyProxy(t, { port: Number(absent.port) })
+  proxy.goBlack()
+  const urlOf = (port: number) => `postgres://latchkey:${databasePassword}@127.0.0.1:${port}/latchkey`
+  const urls = [urlOf(await freePort()), absent.href, urlOf(proxy.port)]
   for (const url of urls) {
     const { environment } = deploy(t, url)
     for (const args of [['user', 'list'], ['migrate'], ['serve']]) {
