@@ -6,7 +6,6 @@ import { createClient } from './clients/client.ts'
 import type { Config } from './config.ts'
 import type { Deps } from './oauth/deps.ts'
 import { firstSignInFile } from './secret_file.ts'
-import { readSmallFile } from './small_file.ts'
 import { createUserId } from './users/user.ts'
 
 const clientId = 'app'
@@ -24,9 +23,7 @@ export async function bootstrap(
   url: string,
   terminal: { write: (text: string) => void } | undefined,
 ): Promise<string | undefined> {
-  const isEmpty = async () =>
-    (await storage.listClients()).length === 0 && (await storage.listUsers({ limit: 1 })).length === 0
-  if (!(await isEmpty())) return undefined
+  if ((await storage.listClients()).length > 0 || (await storage.listUsers({ limit: 1 })).length > 0) return undefined
 
   const password = randomBytes(15).toString('base64url')
   const at = now()
@@ -51,23 +48,22 @@ export async function bootstrap(
     if (await storage.bootstrap(client, user, event)) terminal.write(`\n${text}\n`)
     return undefined
   }
-  // While the password was hashed, another node may have been first.
-  if (!(await isEmpty())) return undefined
-  // Before the user exists: a crash between the two leaves a file without a user, never a user without a password.
   const file = firstSignInFile(database)
-  writeWhole(file, text)
-  if (await storage.bootstrap(client, user, event)) {
-    // One that began in the same folder at the same moment has written its own over it.
-    if (readSmallFile(file) !== text) writeWhole(file, text)
-    return file
+  // Before the user exists: a crash between the two leaves a file without a user, never a user without a password. Of nodes that start
+  // together one makes the user, so each has a file of its own until it is known which.
+  const early = database.kind === 'file' ? file : `${file}.${randomBytes(6).toString('hex')}`
+  writeWhole(early, text)
+  const isFirst = await storage.bootstrap(client, user, event)
+  if (early !== file) {
+    if (isFirst) renameSync(early, file)
+    else rmSync(early)
   }
-  if (readSmallFile(file) === text) rmSync(file)
-  return undefined
+  return isFirst ? file : undefined
 }
 
 /** @throws Error that says that nothing has been made */
 function writeWhole(file: string, text: string): void {
-  const partial = `${file}.${process.pid}.partial`
+  const partial = `${file}.partial`
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
     rmSync(partial, { force: true })
