@@ -1,4 +1,5 @@
 /** Counters of failed attempts, which all nodes share, and the networks that are known. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { addCounted, type Counter, emptyCounter, forgottenAt } from '../../throttle/counter.ts'
 import { maxKnownNetworks } from '../../throttle/known_networks.ts'
 import { maxSharedCounters } from '../../throttle/settings.ts'
@@ -117,10 +118,33 @@ export function createThrottleStorage(
         return rows[0] === undefined ? 0 : run(prune, [rows[0][0], beyondBatch])
       }),
     shared: {
-      findCounters: ids => read(db => find(db, ids)),
+      findCounters: gathered(ids => read(db => find(db, ids))),
       changeCounters: (ids, decide) => decided('lock', ids, decide),
       judgeCounters: (ids, decide) => decided('lock_shared', ids, decide),
     },
+  }
+}
+
+/** Ids that one statement looks for. */
+const maxGathered = 500
+
+/** Asks once for all who ask in one turn of the event loop: each request of a client with a secret does. */
+function gathered(
+  run: (ids: readonly string[]) => Promise<FindCounter>,
+): (ids: readonly string[]) => Promise<FindCounter> {
+  let all: string[] = []
+  let answer: Promise<FindCounter> | undefined
+  return ids => {
+    if (answer === undefined || all.length + ids.length > maxGathered) {
+      const asked: string[] = []
+      all = asked
+      answer = nextTurn().then(() => {
+        if (all === asked) answer = undefined
+        return run(asked)
+      })
+    }
+    all.push(...ids)
+    return answer
   }
 }
 
