@@ -16,6 +16,7 @@ export type PostgresHost = Readonly<{ url: string }> | Readonly<{ error: string 
 /** Several times what a whole run of the tests keeps at once. */
 const minMemory = 2 * 1024 ** 3
 const maxStopTime = 10_000
+const maxStarts = 5
 const password = 'postgres'
 
 /** As in production, where nothing that was answered may be lost. */
@@ -47,11 +48,38 @@ function createDataFolder(): string {
 async function start(): Promise<PostgresHost> {
   try {
     await postgres.initialise()
-    await postgres.start()
-    return { url: `postgres://postgres:${password}@127.0.0.1:${port}` }
+    return { url: `postgres://postgres:${password}@127.0.0.1:${await startOnFreePort()}` }
   } catch (error) {
     return { error: [error, ...log.slice(-5)].join(' ') }
   }
+}
+
+/** Making the cluster takes seconds, in which a port that was free becomes that of somebody's connection. */
+async function startOnFreePort(): Promise<number> {
+  for (let tries = 1; ; tries++) {
+    const port = await freePort()
+    postgres = createPostgres(port)
+    try {
+      await postgres.start()
+      return port
+    } catch (error) {
+      if (tries === maxStarts) throw error
+    }
+  }
+}
+
+function createPostgres(port?: number): EmbeddedPostgres {
+  return new EmbeddedPostgres({
+    databaseDir: folder,
+    ...(port === undefined ? {} : { port }),
+    password,
+    // PostgreSQL refuses to run as root.
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--encoding=UTF8', '--locale=C', '--no-sync'],
+    postgresFlags: settings.flatMap(setting => ['-c', setting]),
+    onLog: line => log.push(line),
+    onError: error => log.push(String(error)),
+  })
 }
 
 async function stop(): Promise<void> {
@@ -61,19 +89,8 @@ async function stop(): Promise<void> {
 
 const abandoned = once(process.stdin.resume(), 'close')
 const folder = createDataFolder()
-const port = await freePort()
 const log: string[] = []
-const postgres = new EmbeddedPostgres({
-  databaseDir: folder,
-  port,
-  password,
-  // PostgreSQL refuses to run as root.
-  createPostgresUser: process.getuid?.() === 0,
-  initdbFlags: ['--encoding=UTF8', '--locale=C', '--no-sync'],
-  postgresFlags: settings.flatMap(setting => ['-c', setting]),
-  onLog: line => log.push(line),
-  onError: error => log.push(String(error)),
-})
+let postgres = createPostgres()
 try {
   await Promise.race([start().then(host => console.log(JSON.stringify(host))), abandoned])
   await abandoned
