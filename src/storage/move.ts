@@ -12,7 +12,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { AuditEvent } from '../audit/audit.ts'
 import { auditShape, type Cell, eventCells, type TableShape, tableShapes } from './move_tables.ts'
-import type { Move } from './moved.ts'
+import { DatabaseMoved, insistOnBeingHere, type Move } from './moved.ts'
 
 /** One of the two databases, in a transaction beside which nobody writes. */
 export type MovingDatabase = Readonly<{
@@ -90,6 +90,7 @@ export async function move(source: MoveEnd, target: MoveEnd, id: string, event: 
   try {
     await arrive(source, target, report.move, event)
   } catch (error) {
+    if (error instanceof DatabaseMoved) throw error
     const why = (error as Error).message
     throw new Error(
       `the move from ${source.place} was interrupted at its end; run the same command once more: ${why}`,
@@ -105,9 +106,8 @@ export async function move(source: MoveEnd, target: MoveEnd, id: string, event: 
 async function arrive(source: MoveEnd, target: MoveEnd, gone: Move, event: AuditEvent): Promise<void> {
   await target.alone(async to => {
     const known = (await to.listMoves()).find(({ id }) => id === gone.id)
-    if (known === undefined) {
-      throw new Error(`all that was in ${source.place} has moved to ${gone.place}, and not to ${target.place}`)
-    }
+    // It went to another one.
+    if (known === undefined) return insistOnBeingHere(source.place, [gone])
     if (known.state === 'arrived') return
     await to.allowWrites()
     await to.putMove({ ...known, state: 'arrived' })

@@ -326,3 +326,43 @@ test('users of an import that is not whole are left out, and counted', async t =
     ['alice', 'carol'],
   )
 })
+
+test('a database into which a move was interrupted is refused with what to do; once it has arrived it is used', async t => {
+  const place = await createDeployment(t)
+  for (const environment of [place.environment, place.onPostgres]) await runCommand(['migrate'], environment)
+  const client = await openClient(t, place.withPassword)
+  const file = new Database(place.file)
+  t.teardown(() => void file.close())
+  const set = async (state: string) => {
+    await client.query(
+      "INSERT INTO moves VALUES ('m', $1, 'file:/from', 1) ON CONFLICT (id) DO UPDATE SET state = $1",
+      [state],
+    )
+    file.prepare("INSERT OR REPLACE INTO moves VALUES ('m', ?, 'postgres://from', 1)").run(state)
+  }
+  await set('arriving')
+  for (const environment of [place.environment, place.onPostgres]) {
+    const { code, stderr } = await runCommand(['user', 'list'], environment)
+    t.is(code, 78)
+    t.regex(
+      stderr,
+      /^latchkey: the move from \S+ to \S+ was interrupted: set [^\n]+, and run latchkey migrate-to once more\n$/,
+    )
+  }
+  await set('arrived')
+  for (const environment of [place.environment, place.onPostgres])
+    t.is((await runCommand(['user', 'list'], environment)).code, 0)
+})
+
+test('the same move again is no failure, and another one of what has gone is 78', async t => {
+  const place = await createDeployment(t)
+  await addEverybody(place)
+  for (let i = 0; i < 2; i++) t.is((await migrateTo(place.url, place.environment)).code, 0)
+  const other = await createDeployment(t)
+  const { code, stderr } = await migrateTo(other.url, place.environment)
+  t.is(code, 78)
+  t.regex(
+    stderr,
+    /^latchkey: all that was in file:\S+ moved to postgres:\S+ at \S+: set LATCHKEY_DATABASE_URL to that\n$/,
+  )
+})
