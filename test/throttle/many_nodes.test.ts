@@ -319,3 +319,26 @@ test('over HTTP two servers on one database refuse as one: the eleventh wrong pa
   clock.advance(120)
   t.is((await ask(1, rightPassword)).status, 200)
 })
+
+test('attempts that wait for one another leave most connections to everybody else', async t => {
+  const database = await databases.postgres(t)
+  const storage = await database.open()
+  const node = await openThrottle(t, storage, settings, createClock())
+  t.is(await node.signIn(home, 'alice', false), 'wrong')
+  await database.query('BEGIN')
+  await database.query('SELECT pg_advisory_xact_lock(hashtextextended(id, 0)) FROM attempt_counters ORDER BY id')
+  const attempts = Array.from({ length: 30 }, () => node.signIn(home, 'alice', false))
+  const waiting = async () => {
+    const [row] = await database.query(
+      `SELECT count(*)::integer AS n FROM pg_locks JOIN pg_database ON pg_database.oid = database
+       WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted`,
+    )
+    return row!.n as number
+  }
+  while ((await waiting()) < 4) await new Promise(resolve => setTimeout(resolve, 20))
+  await Promise.all(Array.from({ length: 20 }, () => storage.findUser('usr_nobody')))
+  t.true((await waiting()) <= 4)
+  await database.query('COMMIT')
+  const decisions = await Promise.all(attempts)
+  t.is(decisions.filter(decision => decision === 'wrong').length, 10)
+})

@@ -178,7 +178,7 @@ function dbOf(client: PoolClient): Db {
 }
 
 /** So many at once; the others wait in the order in which they came, for a bounded time, and no more than a bounded number. */
-function createPermits(max: number) {
+export function createPermits(max: number) {
   let free = max
   const waiting = new Set<() => void>()
   let onAllBack: (() => void) | undefined

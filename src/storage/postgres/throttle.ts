@@ -15,6 +15,8 @@ import type {
 import { and, desc, eq, gt, sql } from '../drizzle.ts'
 import { takeLock } from './advisory_lock.ts'
 import { type Connection, type Db, pruneBatch } from './connection.ts'
+import { unavailable } from './failure.ts'
+import { createPermits } from './pool.ts'
 import { builder, prepareSelect } from './prepared.ts'
 import { attemptCounters, knownNetworks } from './schema.ts'
 
@@ -77,23 +79,36 @@ const beyond = 'SELECT expires_at FROM attempt_counters ORDER BY expires_at DESC
 /** Of counters beyond the bound, at once: some tenths of a second, for which no request waits. */
 const beyondBatch = 20_000
 
+/** Attempts of one node that wait for one another at once, each on a connection: a flood of guesses leaves the others to refreshes. */
+const maxDeciding = 4
+
 /** @param max counters that are kept */
 export function createThrottleStorage(
   { read, write: transaction }: Pick<Connection, 'read' | 'write'>,
   max = maxSharedCounters,
 ): ThrottleStorage {
-  const decided = <Outcome>(
+  const permits = createPermits(maxDeciding)
+
+  async function decided<Outcome>(
     how: 'lock' | 'lock_shared',
     ids: readonly string[],
     decide: Decide<Outcome, FindCounter>,
-  ) =>
-    transaction(async tx => {
-      await tx.$client.query(lock(how), [ids.toSorted()])
-      const { outcome, counters = [], forgotten = [] } = decide(await find(tx, ids))
-      if (forgotten.length > 0) await tx.$client.query(forget, [forgotten])
-      if (counters.length > 0) await save(tx, counters)
-      return outcome
+  ): Promise<Outcome> {
+    await permits.take().catch(error => {
+      throw unavailable(error)
     })
+    try {
+      return await transaction(async tx => {
+        await tx.$client.query(lock(how), [ids.toSorted()])
+        const { outcome, counters = [], forgotten = [] } = decide(await find(tx, ids))
+        if (forgotten.length > 0) await tx.$client.query(forget, [forgotten])
+        if (counters.length > 0) await save(tx, counters)
+        return outcome
+      })
+    } finally {
+      permits.give()
+    }
+  }
 
   return {
     listCounters: (now, limit) => read(db => listed.all(db, { now, limit })),
