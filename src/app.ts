@@ -1,7 +1,8 @@
-/** The application: every endpoint, and what each request goes through. */
+/** The applications, the public one and that of operators: every endpoint, and what each request goes through. */
 import type { BlockList } from 'node:net'
 import Koa from 'koa'
 import type { Logger } from 'pino'
+import { adminEndpointsOf } from './http/admin/admin_endpoints.ts'
 import { browserEndpoints } from './http/browser/browser_routes.ts'
 import { createSite } from './http/browser/pages.ts'
 import { identifyCaller } from './http/caller.ts'
@@ -37,14 +38,31 @@ export function endpointsOf(deps: Deps, docs: boolean): readonly Endpoint[] {
 
 export function createApp(
   deps: Deps,
-  { log, corsOrigins, trustProxy, docs }: HttpOptions,
-  endpoints = endpointsOf(deps, docs),
+  options: HttpOptions,
+  endpoints = endpointsOf(deps, options.docs),
 ): Koa<RequestState> {
-  const { issuer } = deps.config
+  return createAppOf(deps, options, endpoints, createSite(deps.config.issuer).errorPage)
+}
+
+/** What operators' programs reach on a listener of their own: no pages, and no browser apps. */
+export function createAdminApp(
+  deps: Deps,
+  options: Omit<HttpOptions, 'corsOrigins' | 'docs'>,
+  endpoints = adminEndpointsOf(deps),
+): Koa<RequestState> {
+  return createAppOf(deps, { ...options, corsOrigins: [] }, endpoints, () => undefined)
+}
+
+function createAppOf(
+  deps: Deps,
+  { log, corsOrigins, trustProxy }: Omit<HttpOptions, 'docs'>,
+  endpoints: readonly Endpoint[],
+  errorPage: Parameters<typeof routeRequests>[2],
+): Koa<RequestState> {
   const app = new Koa<RequestState>()
-  app.use(answerErrors(log, deps.randomBytes(6).toString('base64url'), issuer))
+  app.use(answerErrors(log, deps.randomBytes(6).toString('base64url'), deps.config.issuer))
   app.use(identifyCaller(trustProxy, log))
-  app.use(routeRequests(endpoints, allowOrigins(deps, corsOrigins, log), createSite(issuer).errorPage))
+  app.use(routeRequests(endpoints, allowOrigins(deps, corsOrigins, log), errorPage))
   // Connections that break while an answer is written; everything else is answered and logged by `answerErrors`.
   app.on('error', error => log.debug({ err: error }, 'connection lost'))
   return app

@@ -2,7 +2,7 @@
  * Settings: environment variables in, a frozen {@link Config} out. The only reader of the environment.
  * `settings` is the one list of them; the check for unknown names, the test of docs/settings.md and the errors come from it.
  */
-import { BlockList, isIP } from 'node:net'
+import type { BlockList } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
@@ -11,6 +11,15 @@ import { maxAccessTokenLifetime, type SigningAlg, signingAlgs } from './keys/sig
 import type { OAuthConfig } from './oauth/deps.ts'
 import { isAudience } from './oauth/resource.ts'
 import { printableBrief } from './printable.ts'
+import {
+  parseDuration,
+  parseHost,
+  parseInteger,
+  parseIssuer,
+  parseList,
+  parseNetworks,
+  parseSwitch,
+} from './setting_values.ts'
 import { readSmallFile } from './small_file.ts'
 import { type DatabaseSetting, databaseProblem, folderOf, parseDatabase } from './storage/setting.ts'
 import { type ThrottleSettings, throttleSettings } from './throttle/settings.ts'
@@ -19,6 +28,8 @@ import type { PasswordHashing } from './users/password.ts'
 export type Config = Readonly<{
   host: string
   port: number
+  /** What the second listener, for operators, listens on; undefined for none. */
+  admin: Readonly<{ host: string; port: number }> | undefined
   database: DatabaseSetting
   secret: MasterSecretSource
   bootstrap: boolean
@@ -70,10 +81,20 @@ export const settings = {
   LATCHKEY_HOST: defineSetting({
     default: '127.0.0.1',
     takes: 'an IP address or host name to listen on',
-    parse: text => (/^[^\s/]+$/.test(text) ? text : undefined),
+    parse: parseHost,
   }),
   LATCHKEY_PORT: defineSetting({
     default: '3000',
+    takes: 'a port, 0 to 65535 (0 picks a free one)',
+    parse: text => parseInteger(text, 0, 65_535),
+  }),
+  LATCHKEY_ADMIN_HOST: defineSetting({
+    default: '127.0.0.1',
+    takes: 'an IP address or host name to listen on',
+    parse: parseHost,
+  }),
+  LATCHKEY_ADMIN_PORT: defineSetting({
+    default: '',
     takes: 'a port, 0 to 65535 (0 picks a free one)',
     parse: text => parseInteger(text, 0, 65_535),
   }),
@@ -257,9 +278,11 @@ export function readConfig(env: Environment): Config {
   const optional = <N extends SettingName>(name: N): SettingValue<N> | undefined => read(name)
 
   const database = read('LATCHKEY_DATABASE_URL')
+  const [adminHost, adminPort] = [read('LATCHKEY_ADMIN_HOST'), optional('LATCHKEY_ADMIN_PORT')]
   const config: Config = {
     host: read('LATCHKEY_HOST'),
     port: read('LATCHKEY_PORT'),
+    admin: adminPort === undefined ? undefined : { host: adminHost, port: adminPort },
     database,
     secret: secretSource(optional('LATCHKEY_SECRET'), optional('LATCHKEY_SECRET_FILE'), database),
     bootstrap: read('LATCHKEY_BOOTSTRAP') === 'on',
@@ -350,51 +373,4 @@ function suggestion(name: string): string {
   const words = name.split('_').slice(1)
   const near = Object.keys(settings).filter(known => words.length > 0 && words.every(word => known.includes(word)))
   return near.length > 0 ? `; did you mean ${near.join(' or ')}?` : ''
-}
-
-function parseInteger(text: string, min: number, max: number): number | undefined {
-  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
-  return value >= min && value <= max ? value : undefined
-}
-
-/** @returns seconds */
-export function parseDuration(text: string, min: number, max = 100 * 365 * 86_400): number | undefined {
-  const match = /^(\d{1,10})([smhd]?)$/.exec(text)
-  if (match === null) return undefined
-  const value = Number(match[1]) * { s: 1, m: 60, h: 3600, d: 86_400 }[(match[2] || 's') as 's' | 'm' | 'h' | 'd']
-  return value >= min && value <= max ? value : undefined
-}
-
-function parseSwitch(text: string): 'on' | 'off' | undefined {
-  return text === 'on' || text === 'off' ? text : undefined
-}
-
-function parseList<T>(text: string, parse: (item: string) => T | undefined): T[] | undefined {
-  const values = text.split(',').map(item => parse(item.trim()))
-  return values.includes(undefined) ? undefined : (values as T[])
-}
-
-/** RFC 8414 §2: https, no query, no fragment. Plain http would send passwords in the clear, except to this machine. */
-function parseIssuer(text: string): string | undefined {
-  // A URL parser forgives white space, backslashes and missing slashes; a client that compares text does not.
-  const url = /^https?:\/\/[^\s\\?#]*[^\s\\?#/]\/?$/.test(text) ? URL.parse(text) : null
-  if (url === null || url.username || url.password) return undefined
-  const loopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback)) return undefined
-  // Compared letter by letter by clients (RFC 8414 §3.3), so it is kept as it was written, without the slash that
-  // would double in the endpoints' URLs.
-  return text.replace(/\/$/, '')
-}
-
-function parseNetworks(text: string): BlockList | undefined {
-  const networks = new BlockList()
-  for (const item of text.split(',')) {
-    const [address = '', prefix, ...rest] = item.trim().split('/')
-    const version = isIP(address)
-    const bits = version === 6 ? 128 : 32
-    const length = prefix === undefined ? bits : parseInteger(prefix, 0, bits)
-    if (version === 0 || length === undefined || rest.length > 0) return undefined
-    networks.addSubnet(address, length, version === 6 ? 'ipv6' : 'ipv4')
-  }
-  return networks
 }

@@ -3,7 +3,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { createApp } from './app.ts'
+import { createAdminApp, createApp } from './app.ts'
 import { bootstrap } from './bootstrap.ts'
 import { createClock } from './clock.ts'
 import type { Config } from './config.ts'
@@ -14,6 +14,7 @@ import type { MasterSecrets } from './keys/master_secret.ts'
 import { secretLead, takeIntoUse } from './keys/secret_use.ts'
 import { createLog } from './log.ts'
 import { looseFiles, openKeys, openSigningKeys, privateFiles, readMasterSecrets } from './secret_file.ts'
+import { isLoopbackHost } from './setting_values.ts'
 import { createSink } from './sink.ts'
 import { openStorage } from './storage/open.ts'
 import { lowerPoolPriority, randomBytes } from './system.ts'
@@ -53,6 +54,7 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
   if (migrated > 0) log.info({ migrated }, 'database migrated')
   const stop = waitForSignals(isOrphan)
   const server = createServer(httpLimits)
+  const admin = config.admin && { server: createServer(httpLimits), ...config.admin }
   let isStopped = false
   try {
     const clock = await createClock(storage.databaseTime, log)
@@ -102,7 +104,15 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     })
     const { corsOrigins, trustProxy, docs } = config
     const app = createApp(deps, { log, corsOrigins, trustProxy, docs })
-    serveWithin(connectionLimits(), server, app.callback(), tellClosed(log))
+    const onClosed = tellClosed(log)
+    serveWithin(connectionLimits('public'), server, app.callback(), onClosed)
+    if (admin !== undefined) {
+      const adminApp = createAdminApp(deps, { log, trustProxy })
+      serveWithin(connectionLimits('admin'), admin.server, adminApp.callback(), onClosed)
+      await listen(admin.server, admin)
+      if (!isLoopbackHost(admin.host))
+        log.warn({ host: admin.host }, 'the admin API can be reached from other machines (LATCHKEY_ADMIN_HOST)')
+    }
 
     if (config.bootstrap) {
       const file = await bootstrap(
@@ -113,7 +123,8 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
       )
       if (file !== undefined) log.info({ file }, 'first start: the password of the user admin is in this file')
     }
-    log.info({ url, issuer }, 'listening')
+    const adminUrl = admin && urlOf(admin.server, admin.host)
+    log.info({ url, issuer, adminUrl }, 'listening')
 
     const reloadSecrets = async () => {
       const read = await readMasterSecrets(config.secret, storage)
@@ -124,7 +135,7 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     }
     const upkeep = startUpkeep(deps, config, { reloadSecrets, adjustClock: clock.adjust }, log)
     log.info({ signal: await stop.requested }, 'stopping')
-    await drain(server, stop.urged)
+    await Promise.all([server, ...(admin ? [admin.server] : [])].map(one => drain(one, stop.urged)))
     await upkeep.stop()
     await Promise.all([throttle.flush(), deps.refusals.flush(true)]).catch(error =>
       log.warn({ err: error }, 'the last failed attempts are forgotten'),
@@ -132,13 +143,14 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     isStopped = true
   } finally {
     server.close()
+    admin?.server.close()
     await storage.close()
     if (isStopped) log.info('stopped')
     await flush(lastLinesLimit)
   }
 }
 
-function listen(server: Server, { host, port }: Config): Promise<void> {
+function listen(server: Server, { host, port }: Readonly<{ host: string; port: number }>): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const why = error.code === 'EADDRINUSE' ? 'the port is in use' : error.message

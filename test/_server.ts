@@ -7,12 +7,14 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ExecutionContext } from 'ava'
 import pino from 'pino'
-import { createApp, endpointsOf, type HttpOptions } from '../src/app.ts'
+import { createAdminApp, createApp, endpointsOf, type HttpOptions } from '../src/app.ts'
 import { auditEvent } from '../src/audit/audit.ts'
 import { type Client, createClient, hasSecret } from '../src/clients/client.ts'
 import { addSecretDigest, createClientSecret, digestClientSecret } from '../src/clients/client_secret.ts'
 import { readConfig } from '../src/config.ts'
 import { createDeps } from '../src/deps.ts'
+import { adminEndpointsOf } from '../src/http/admin/admin_endpoints.ts'
+import type { Endpoint } from '../src/http/endpoint.ts'
 import { openSigningKey } from '../src/keys/jws.ts'
 import { type MasterSecrets, parseMasterSecrets } from '../src/keys/master_secret.ts'
 import { createSigningKey, type SigningAlg, type SigningKey } from '../src/keys/signing_key.ts'
@@ -123,24 +125,16 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
   const log = pino({ level: 'trace' }, { write: onLog })
   const http: HttpOptions = { log, corsOrigins: [], trustProxy: undefined, docs: true, ...options.http }
   const endpoints = (options.endpoints ?? endpointsOf)(deps, http.docs)
-  const server = createServer(createApp(deps, http, endpoints).callback())
-  // On a busy machine a connection could else be closed at the moment that a test uses it again.
-  server.keepAliveTimeout = 120_000
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(async () => {
-    server.closeAllConnections()
-    await new Promise(resolve => server.close(resolve))
-  })
-  const checkAnswer = createAnswerCheck(endpoints)
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const { url, request } = await listen(t, createApp(deps, http, endpoints), endpoints)
 
-  async function request(path: string, init: RequestInit = {}): Promise<Answer> {
-    const response = await fetch(url + path, { redirect: 'manual', ...init })
-    const text = await response.text()
-    checkAnswer({ method: init.method ?? 'GET', path, status: response.status, headers: response.headers, text })
-    const isJson = /json/.test(response.headers.get('content-type') ?? '')
-    return { status: response.status, headers: response.headers, body: isJson && text !== '' ? JSON.parse(text) : text }
+  /** The listener of operators, which is there from its first use on. @returns its URL and its own `request` */
+  let startedAdmin: ReturnType<typeof listen> | undefined
+  function startAdmin() {
+    const adminEndpoints = adminEndpointsOf(deps)
+    startedAdmin ??= listen(t, createAdminApp(deps, http, adminEndpoints), adminEndpoints)
+    return startedAdmin
   }
+
   const post = (path: string, params: Record<string, string>, headers: Record<string, string> = {}) =>
     request(path, { method: 'POST', body: new URLSearchParams(params), headers })
   const bearer = (accessToken: string) => ({ authorization: `Bearer ${accessToken}` })
@@ -151,6 +145,7 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
     clock,
     signingKey: key,
     request,
+    startAdmin,
     /** POSTs a form. */
     post,
     bearer,
@@ -221,6 +216,29 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
       return clientSecret
     },
   }
+}
+
+/** Serves an app on a free port until the test ends. @returns what asks it, and holds each answer to the records of its endpoints */
+async function listen(t: TestContext, app: ReturnType<typeof createApp>, endpoints: readonly Endpoint[]) {
+  const server = createServer(app.callback())
+  // On a busy machine a connection could else be closed at the moment that a test uses it again.
+  server.keepAliveTimeout = 120_000
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(async () => {
+    server.closeAllConnections()
+    await new Promise(resolve => server.close(resolve))
+  })
+  const checkAnswer = createAnswerCheck(endpoints)
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+
+  async function request(path: string, init: RequestInit = {}): Promise<Answer> {
+    const response = await fetch(url + path, { redirect: 'manual', ...init })
+    const text = await response.text()
+    checkAnswer({ method: init.method ?? 'GET', path, status: response.status, headers: response.headers, text })
+    const isJson = /json/.test(response.headers.get('content-type') ?? '')
+    return { status: response.status, headers: response.headers, body: isJson && text !== '' ? JSON.parse(text) : text }
+  }
+  return { url, request }
 }
 
 /** A server with the public client `app` and the user `alice`, whose password is {@link password}. */

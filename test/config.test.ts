@@ -21,6 +21,7 @@ test('an empty environment gives the defaults', t => {
   t.deepEqual(config, {
     host: '127.0.0.1',
     port: 3000,
+    admin: undefined,
     database: { kind: 'file', path: 'data/latchkey.db' },
     secret: { kind: 'beside_database', path: 'data/secret' },
     bootstrap: true,
@@ -77,6 +78,9 @@ const good: [Environment, Partial<Config>][] = [
   [{ LATCHKEY_HOST: '::1' }, { host: '::1' }],
   [{ LATCHKEY_PORT: '0' }, { port: 0 }],
   [{ LATCHKEY_PORT: '65535' }, { port: 65_535 }],
+  [{ LATCHKEY_ADMIN_PORT: '0' }, { admin: { host: '127.0.0.1', port: 0 } }],
+  [{ LATCHKEY_ADMIN_PORT: '9000', LATCHKEY_ADMIN_HOST: '10.0.0.7' }, { admin: { host: '10.0.0.7', port: 9000 } }],
+  [{ LATCHKEY_ADMIN_HOST: '10.0.0.7' }, { admin: undefined }],
   [{ LATCHKEY_DATABASE_URL: 'file:/srv/latchkey.db' }, { database: { kind: 'file', path: '/srv/latchkey.db' } }],
   [{ LATCHKEY_DATABASE_URL: 'file:///srv/latchkey.db' }, { database: { kind: 'file', path: '/srv/latchkey.db' } }],
   [{ LATCHKEY_BOOTSTRAP: 'off' }, { bootstrap: false }],

@@ -217,6 +217,43 @@ test('a port in use, a file that is no database and a newer database are one cle
   t.regex(newer.stderr, /^latchkey: the database \S+ was migrated by a newer latchkey; .*\n$/)
 })
 
+test('LATCHKEY_ADMIN_PORT opens a listener of its own, which the ready line names, and SIGTERM ends both', async t => {
+  const folder = createFolder(t)
+  const server = await startProcess(t, deployment(folder, { LATCHKEY_ADMIN_PORT: '0' }))
+  const { adminUrl } = server.log.find(({ msg }) => msg === 'listening')! as { adminUrl: string }
+  const ask = async (url: string) => (await fetch(url)).status
+
+  t.regex(adminUrl, /^http:\/\/127\.0\.0\.1:\d+$/)
+  t.not(adminUrl, server.url)
+  t.is(await ask(`${adminUrl}/health/ready`), 200)
+  t.is(await ask(`${adminUrl}/token`), 404)
+  t.is(await ask(`${server.url}/admin/users`), 404)
+  t.false(server.log.some(({ msg }) => /other machines/.test(String(msg))))
+
+  t.is(await server.stop('SIGTERM'), 0)
+  t.false(await isOpen(Number(new URL(adminUrl).port)))
+  t.false(await isOpen(Number(new URL(server.url).port)))
+})
+
+test('without LATCHKEY_ADMIN_PORT there is one listener; beyond loopback the start warns; a port in use ends it', async t => {
+  const folder = createFolder(t)
+  const usual = await startProcess(t, deployment(folder))
+  t.false('adminUrl' in usual.log.find(({ msg }) => msg === 'listening')!)
+  await usual.stop()
+
+  const open = { LATCHKEY_ADMIN_PORT: '0', LATCHKEY_ADMIN_HOST: '0.0.0.0' }
+  const server = await startProcess(t, deployment(folder, open))
+  t.true(server.log.some(({ msg, host }) => host === '0.0.0.0' && /other machines/.test(String(msg))))
+  await server.stop()
+
+  const holder = createServer().listen(0, '127.0.0.1')
+  await once(holder, 'listening')
+  t.teardown(() => holder.close())
+  const { port } = holder.address() as { port: number }
+  const busy = await runCli(['serve'], deployment(folder, { LATCHKEY_ADMIN_PORT: String(port) }))
+  t.deepEqual([busy.code, busy.stderr], [1, `latchkey: cannot listen on 127.0.0.1 port ${port}: the port is in use\n`])
+})
+
 test('the server notices what the command line changes, without a restart', async t => {
   const folder = createFolder(t)
   const environment = deployment(folder)

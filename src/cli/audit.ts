@@ -1,7 +1,7 @@
 /** `latchkey audit`: who did what, when, from where. */
 import { Command, InvalidArgumentError } from 'commander'
 import { type EventDocument, listEvents, readAuditFilter } from '../admin/audit_trail.ts'
-import { parseDuration } from '../config.ts'
+import { parseDuration } from '../setting_values.ts'
 import { now } from '../system.ts'
 import { outputPages } from './pages.ts'
 import { formatTime, parseLimit, withAdmin } from './run.ts'

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { audienceProblem, type ClientSettings, readClientSettings } from '../admin/client_settings.ts'
 import { type Client, clientAuthenticationMethods } from '../clients/client.ts'
-import { parseDuration } from '../config.ts'
 import { maxAccessTokenLifetime } from '../keys/signing_key.ts'
 import { grants } from '../oauth/grants/index.ts'
 import { printable } from '../printable.ts'
+import { parseDuration } from '../setting_values.ts'
 import { UsageError, withOptionNames } from './run.ts'
 
 export type SettingOptions = {

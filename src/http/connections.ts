@@ -28,10 +28,15 @@ const reservedFiles = 64
 /** More than a machine should have to hold in memory for one process: some 10 KB each. */
 const maxConnections = 16_384
 
-export function connectionLimits(): ConnectionLimits {
-  const files = openFilesLimit()
+/** Connections of the listener for operators: programs of theirs, and not everybody. */
+const maxAdminConnections = 128
+
+/** @param listener of the two together there are never more connections than descriptors */
+export function connectionLimits(listener: 'public' | 'admin'): ConnectionLimits {
+  const files = openFilesLimit() - maxAdminConnections
   return {
-    connections: Math.min(maxConnections, Math.max(files - reservedFiles, files / 2)),
+    connections:
+      listener === 'admin' ? maxAdminConnections : Math.min(maxConnections, Math.max(files - reservedFiles, files / 2)),
     stall: 30_000,
     unread: 64 * 1024 * 1024,
     pipelined: 32,
