@@ -13,11 +13,13 @@ import { createHash, type Hash } from 'node:crypto'
 import type { AuditEvent } from '../audit/audit.ts'
 import { auditShape, type Cell, eventCells, type TableShape, tableShapes } from './move_tables.ts'
 import { DatabaseMoved, insistOnBeingHere, type Move } from './moved.ts'
+import { OutcomeUnknown } from './outcome.ts'
 
 /** One of the two databases, in a transaction beside which nobody writes. */
 export type MovingDatabase = Readonly<{
   listMoves(): Promise<Move[]>
   putMove(move: Move): Promise<void>
+  removeMove(id: string): Promise<void>
   /** @returns rows in the order of their key, after one of them, `maxRows` at most */
   readRows(table: TableShape, after: readonly Cell[] | undefined): Promise<Cell[][]>
   countRows(table: TableShape): Promise<number>
@@ -69,7 +71,7 @@ export const maxRows = 500
  */
 export async function move(source: MoveEnd, target: MoveEnd, id: string, event: AuditEvent): Promise<MoveReport> {
   const { at } = event
-  const report = await source.alone(async from => {
+  const leave = source.alone(async from => {
     const gone = (await from.listMoves()).find(({ state }) => state === 'gone')
     // It was interrupted after the source had got its state.
     if (gone !== undefined) return { move: gone, tables: [], replaced: 0, leftOut: 0 }
@@ -86,6 +88,12 @@ export async function move(source: MoveEnd, target: MoveEnd, id: string, event: 
       return copied
     })
     return { move: leaving, ...copied }
+  })
+  const report = await leave.catch(error => {
+    if (!(error instanceof OutcomeUnknown)) throw error
+    throw new Error(`a connection was lost at its commit; run the same command once more: ${error.message}`, {
+      cause: error,
+    })
   })
   try {
     await arrive(source, target, report.move, event)
@@ -131,6 +139,7 @@ async function clear(source: MoveEnd, target: MoveEnd, to: MovingDatabase): Prom
   if (arriving !== undefined) {
     if (arriving.place !== source.place)
       throw new Error(`the move from ${arriving.place} to ${target.place} was interrupted: take an empty database`)
+    await to.removeMove(arriving.id)
     await to.allowWrites()
     for (const shape of tableShapes.toReversed()) await to.removeRows(shape)
     return

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import Database from 'better-sqlite3'
+import { startFaultyProxy } from '../_faulty_proxy.ts'
 import { emptyDatabase, openClient } from '../_postgres.ts'
 import {
   createFolder,
@@ -366,3 +367,32 @@ test('the same move again is no failure, and another one of what has gone is 78'
     /^latchkey: all that was in file:\S+ moved to postgres:\S+ at \S+: set LATCHKEY_DATABASE_URL to that\n$/,
   )
 })
+
+for (const [step, statement] of [
+  ['everything', /insert into moves/i],
+  ['the last step', /drop trigger if exists moved/i],
+] as const) {
+  for (const lost of ['answer', 'request'] as const) {
+    test(`the ${lost} of the commit of ${step} is lost on the way: the same command ends it well`, async t => {
+      const place = await createDeployment(t)
+      await addEverybody(place)
+      const far = new URL(place.url)
+      const proxy = await startFaultyProxy(t, { port: Number(far.port) })
+      far.port = String(proxy.port)
+      const sprung = lost === 'answer' ? proxy.loseCommitAnswer({ statement }) : proxy.loseCommit({ statement })
+      const { code, stderr } = await migrateTo(far.href, place.environment)
+      await sprung
+      t.is(code, 1)
+      t.regex(stderr, /^latchkey: [^\n]+ run the same command once more: [^\n]+\n$/)
+      const isInUse = async (environment: Environment) =>
+        (await runCommand(['user', 'show', 'alice'], environment)).code === 0
+      const [there, here] = [await isInUse(place.environment), await isInUse(place.onPostgres)]
+      t.is(there, step === 'everything')
+      t.is(here, step !== 'everything' && lost === 'answer')
+
+      t.is((await migrateTo(place.url, place.environment)).code, 0)
+      t.false(await isInUse(place.environment))
+      t.true(await isInUse(place.onPostgres))
+    })
+  }
+}

@@ -1,5 +1,6 @@
 /** Moving all that a database holds, and what is left of it when the process ends in the middle. */
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -85,7 +86,7 @@ async function moveOrCrash(
   const source = await (from.kind === 'file' ? openSqliteSource(from.path) : openPostgresSource(from.url))
   const target = await (to.kind === 'file' ? openSqliteTarget(to.path) : openPostgresTarget(to.url))
   try {
-    await move(crashing(source, count), crashing(target, count), 'move', auditEvent('database.moved', at, {}))
+    await move(crashing(source, count), crashing(target, count), randomUUID(), auditEvent('database.moved', at, {}))
     return true
   } catch (error) {
     if (error instanceof Crash || (error as Error).cause instanceof Crash) return false

@@ -46,7 +46,8 @@ async function openEnd(url: DatabaseUrl, migrates: boolean): Promise<MoveEnd> {
         lease.release(error)
         throw error
       }
-      await commit(lease)
+      // A standby may have to write all of it first.
+      await commit(lease, maxStatement)
       return result
     },
     close: pool.close,
@@ -86,6 +87,9 @@ function createMoving(lease: Lease): MovingDatabase {
       const text =
         'INSERT INTO moves (id, state, place, at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE SET state = excluded.state'
       await run(lease, text, [id, state, place, at])
+    },
+    async removeMove(id) {
+      await run(lease, 'DELETE FROM moves WHERE id = $1', [id])
     },
     readRows: (table, after = []) => run(lease, selectRows(table, after.length > 0), [...after]),
     async countRows({ name }) {

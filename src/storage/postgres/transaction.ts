@@ -95,9 +95,14 @@ async function rollBack({ client, release }: Lease, error: unknown): Promise<voi
   }
 }
 
-/** Gives the connection back too. @throws what leaves nobody knowing whether it was committed, among the rest */
-export async function commit(lease: Lease): Promise<void> {
-  const { command } = await confirm(lease, { text: 'COMMIT' })
+/**
+ * Gives the connection back too.
+ *
+ * @param maxWait milliseconds to hear of it
+ * @throws what leaves nobody knowing whether it was committed, among the rest
+ */
+export async function commit(lease: Lease, maxWait = maxConfirm): Promise<void> {
+  const { command } = await confirm(lease, { text: 'COMMIT' }, maxWait)
   if (command !== 'COMMIT') throw new Error('a statement of the transaction had failed, and its error was caught')
 }
 
@@ -106,18 +111,22 @@ export async function commit(lease: Lease): Promise<void> {
  *
  * @throws what leaves nobody knowing whether it was committed, among the rest
  */
-async function confirm({ client, suspect, release }: Lease, query: Readonly<{ text: string; values?: unknown[] }>) {
+async function confirm(
+  { client, suspect, release }: Lease,
+  query: Readonly<{ text: string; values?: unknown[] }>,
+  maxWait = maxConfirm,
+) {
   const warnings: string[] = []
   const onNotice = ({ code, message }: { code: string | undefined; message: string | undefined }) => {
     // 01000: no standby has confirmed it. It is committed here, and would be lost with this server.
     if (code === '01000') warnings.push(message ?? '')
   }
   client.on('notice', onNotice)
-  const config = { ...query, rowMode: 'array' as const, query_timeout: maxCommit }
+  const config = { ...query, rowMode: 'array' as const, query_timeout: Math.max(maxCommit, maxWait) }
   const answer = client.query<unknown[]>(config)
   let result: QueryArrayResult<unknown[]>
   try {
-    result = await within(maxConfirm, answer)
+    result = await within(maxWait, answer)
   } catch (error) {
     if (!(error instanceof ConnectionError)) {
       release(error)

@@ -74,6 +74,7 @@ function createMoving(database: Database.Database): MovingDatabase {
       void database
         .prepare('INSERT OR REPLACE INTO moves (id, state, place, at) VALUES (?, ?, ?, ?)')
         .run(id, state, place, at),
+    removeMove: async id => void database.prepare('DELETE FROM moves WHERE id = ?').run(id),
     readRows: async (table, after) => {
       const { sql, values } = selectRows(table, after)
       return database.prepare(sql).raw().all(values) as Cell[][]
