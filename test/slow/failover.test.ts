@@ -154,3 +154,38 @@ async function cancelWaiting(primary: Postgres): Promise<void> {
     return rows.length > 0
   })
 }
+
+testCluster(
+  'what an asynchronous standby has not got is lost with the primary: refreshes heal, and nobody is signed out',
+  async t => {
+    t.timeout(240_000)
+    const primary = await startPrimary(t)
+    const standby = await startStandby(t, primary)
+    const url = urlOf(primary.address, standby.address)
+    const nodes = await startNodes(t, [url, url])
+    const devices = await Promise.all(
+      Array.from({ length: 12 }, async () => (await signIn(nodes.url)).body.refresh_token),
+    )
+    const following = 'SELECT count(*)::int AS n FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_lsn()'
+    await until('the standby has all sign-ins', async () => (await primary.query(following))[0]!.n === 1)
+
+    await standby.stop()
+    for (let i = 0; i < 3; i++) {
+      const answers = await Promise.all(devices.map(token => refresh(nodes.url, token)))
+      devices.splice(0, devices.length, ...answers.map(({ body }) => body.refresh_token))
+    }
+    await primary.kill()
+    await standby.start()
+    await standby.promote()
+
+    for (const token of devices) {
+      await until('a refresh works again', async () => {
+        const { status, body } = await refresh(nodes.url, token)
+        t.true(status === 200 || status === 503, JSON.stringify(body))
+        return status === 200
+      })
+    }
+    const healed = await standby.query(`SELECT count(*)::int AS n FROM audit_events WHERE type = 'session.healed'`)
+    t.deepEqual(healed, [{ n: devices.length }])
+  },
+)

@@ -24,7 +24,7 @@ async function start(t: ExecutionContext) {
 }
 
 async function connectTo(t: ExecutionContext, port: number) {
-  const client = new Client({ host: '127.0.0.1', port, user: 'postgres', database, query_timeout: 1000 })
+  const client = new Client({ host: '127.0.0.1', port, user: 'postgres', database, query_timeout: 3000 })
   client.on('error', () => {})
   await client.connect()
   t.teardown(() => client.end().catch(() => {}))
