@@ -329,6 +329,8 @@ function heldRows(table: string, rows: Row[], { session, lastSeen, assertion }: 
       .map(row => (lastSeen ? { ...row, last_seen_at: 0, idle_expires_at: 0 } : row))
   }
   if (table === 'remembered_ids' && assertion) return []
+  // A refusal is counted; in PostgreSQL at once, for all nodes.
+  if (table === 'attempt_counters') return []
   if (table !== 'audit_events') return rows
   return rows.filter(row => session === undefined || row.session_id !== session || row.type !== 'session.reused')
 }
