@@ -13,6 +13,16 @@ export function readCpuSeconds(pid: number): number {
   return (Number(fields[11] ?? Number.NaN) + Number(fields[12] ?? Number.NaN)) / ticksPerSecond
 }
 
+/** {@link readCpuSeconds}, of a process and all that it has started, those that have ended included. */
+export function readTreeCpuSeconds(pid: number): number {
+  const fields = read(`/proc/${pid}/stat`)
+    .replace(/^.*\) /s, '')
+    .split(' ')
+  const ended = (Number(fields[13]) + Number(fields[14])) / ticksPerSecond
+  const children = read(`/proc/${pid}/task/${pid}/children`).trim().split(' ').filter(Boolean).map(Number)
+  return children.reduce((sum, child) => sum + readTreeCpuSeconds(child), readCpuSeconds(pid) + ended)
+}
+
 /** Resident memory in MB, of 1,000,000 bytes. */
 export function readMemory(pid: number): number {
   return (Number(/^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`))?.[1]) * 1024) / 1e6

@@ -13,13 +13,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { parseMasterSecrets } from '../src/keys/master_secret.ts'
 import { formatRefreshToken, parseRefreshToken } from '../src/sessions/refresh_token.ts'
+import { readTreeCpuSeconds } from './machine.ts'
 
 export type Postgres = Readonly<{
   version: string
   /** An empty database, or a copy of another one that nobody uses. @returns its URL */
   createDatabase: (name: string, model?: string) => Promise<string>
-  /** For what only a superuser sees. */
-  query: (sql: string) => Promise<Record<string, unknown>[]>
+  /** Bytes of the write-ahead log since the beginning, and seconds of CPU of all its processes. */
+  costs: () => Promise<{ wal: number; cpu: number }>
   stop: () => Promise<void>
 }>
 
@@ -72,7 +73,10 @@ export async function startPostgres(): Promise<Postgres | undefined> {
       await admin.query(`CREATE DATABASE ${name} TEMPLATE ${model}`)
       return url(name)
     },
-    query: async sql => (await admin.query(sql)).rows,
+    async costs() {
+      const { rows } = await admin.query("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') AS wal")
+      return { wal: Number(rows[0].wal), cpu: readTreeCpuSeconds(child.pid!) }
+    },
     async stop() {
       await admin.end()
       child.kill('SIGINT')

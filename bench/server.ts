@@ -40,11 +40,20 @@ process.on('exit', () => {
 })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 
+/** As docs/postgresql.md says of nodes on PostgreSQL, where requests live longer. */
+export const postgresArguments = serveArguments.map(argument =>
+  argument.replace(/^--max-semi-space-size=.*/, '--max-semi-space-size=16'),
+)
+
 /** Starts `latchkey serve` as `npm start` does, on the database in a directory. */
-export async function startServer(directory: string, settings: Record<string, string> = {}): Promise<Running> {
+export async function startServer(
+  directory: string,
+  settings: Record<string, string> = {},
+  nodeArguments: readonly string[] = serveArguments,
+): Promise<Running> {
   const begin = performance.now()
   const child = track(
-    spawn(process.execPath, serveArguments, {
+    spawn(process.execPath, nodeArguments, {
       cwd: directory,
       env: environment({ LATCHKEY_PORT: '0', LATCHKEY_BOOTSTRAP: 'off', ...settings }),
       stdio: ['ignore', 'pipe', 'inherit'],
