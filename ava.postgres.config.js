@@ -31,5 +31,5 @@ export default {
   // A test at a time of each of four files: a hundred servers at once would wait for one another's connections, and their tests for the clock.
   serial: true,
   concurrency: 4,
-  environmentVariables: { LATCHKEY_TEST_DIALECT: 'postgres' },
+  environmentVariables: { TEST_DIALECT: 'postgres' },
 }

@@ -9,7 +9,7 @@ import type { TestContext } from './_server.ts'
 export type Dialect = 'sqlite' | 'postgres'
 
 /** On which the servers of this run keep their data; `npm run test:postgres` runs them once more on the other one. */
-export const dialect = dialectOf(process.env.LATCHKEY_TEST_DIALECT)
+export const dialect = dialectOf(process.env.TEST_DIALECT)
 
 export type Row = Record<string, unknown>
 
@@ -92,5 +92,5 @@ async function namesOf(rows: Promise<Row[]>): Promise<string[]> {
 
 function dialectOf(text = 'sqlite'): Dialect {
   if (text === 'sqlite' || text === 'postgres') return text
-  throw new Error(`LATCHKEY_TEST_DIALECT is sqlite or postgres, not ${text}`)
+  throw new Error(`TEST_DIALECT is sqlite or postgres, not ${text}`)
 }
