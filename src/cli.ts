@@ -12,9 +12,10 @@ import { secretCommand } from './cli/secret.ts'
 import { sessionCommand } from './cli/session.ts'
 import { userCommand } from './cli/user.ts'
 import { ConfigError, readConfig, readEnvironment } from './config.ts'
-import { printableLines } from './printable.ts'
+import { printable, printableLines } from './printable.ts'
 import { DatabaseMoved } from './storage/moved.ts'
 import { openStorage } from './storage/open.ts'
+import { formatDatabase } from './storage/setting.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 
@@ -42,12 +43,19 @@ program
 
 program
   .command('migrate')
-  .description('bring the database up to date; serving does so by itself')
+  .description('make the database or bring it up to date, with a copy from before (SQLite); serving does so by itself')
   .option('--json', 'print one JSON document')
   .action(async (options: { json?: true }) => {
-    const { storage, migrated } = await openStorage(readConfig(readEnvironment()).database, { migrates: true })
+    const { database } = readConfig(readEnvironment())
+    const { storage, migrated, copy } = await openStorage(database, { migrates: true })
     await storage.close()
-    output(options, { migrated }, migrated === 0 ? 'the database is up to date' : `${migrated} migrations applied`)
+    const place = formatDatabase(database)
+    const kept = copy === undefined ? '' : `; ${copy} is the database from before`
+    output(
+      options,
+      { database: place, migrated, copy: copy ?? null },
+      `${printable(place)}: ${migrated === 0 ? 'up to date' : `${migrated} migrations applied${printable(kept)}`}`,
+    )
   })
 
 const commands = [userCommand(), clientCommand(), sessionCommand(), keyCommand(), secretCommand(), auditCommand()]

@@ -17,6 +17,7 @@ import { looseFiles, openKeys, openSigningKeys, privateFiles, readMasterSecrets 
 import { isLoopbackHost } from './setting_values.ts'
 import { createSink } from './sink.ts'
 import { openStorage } from './storage/open.ts'
+import { formatDatabase } from './storage/setting.ts'
 import { lowerPoolPriority, randomBytes } from './system.ts'
 import { createThrottle } from './throttle/throttle.ts'
 import { learnHashKinds, startUpkeep } from './upkeep.ts'
@@ -47,11 +48,11 @@ const lastLinesLimit = 1000
  */
 export async function serve(config: Config, isOrphan?: () => boolean): Promise<void> {
   const { log, flush } = createLog(config.logLevel)
-  const { storage, migrated } = await openStorage(config.database, {
+  const { storage, migrated, copy } = await openStorage(config.database, {
     migrates: true,
     onReopened: why => log.warn({ why }, 'database opened again'),
   })
-  if (migrated > 0) log.info({ migrated }, 'database migrated')
+  if (migrated > 0) log.info({ migrated, copy }, 'database migrated')
   const stop = waitForSignals(isOrphan)
   const server = createServer(httpLimits)
   const admin = config.admin && { server: createServer(httpLimits), ...config.admin }
@@ -124,7 +125,7 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
       if (file !== undefined) log.info({ file }, 'first start: the password of the user admin is in this file')
     }
     const adminUrl = admin && urlOf(admin.server, admin.host)
-    log.info({ url, issuer, adminUrl }, 'listening')
+    log.info({ url, issuer, adminUrl, database: formatDatabase(config.database) }, 'listening')
 
     const reloadSecrets = async () => {
       const read = await readMasterSecrets(config.secret, storage)

@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
+import { migrate, openDatabase } from '../src/storage/sqlite/migrate.ts'
 import type { CommandAnswer, CommandRequest } from './_command_host.ts'
 import type { TestContext } from './_server.ts'
 
@@ -46,6 +47,16 @@ export function deployment(folder: string, extra: Environment = {}): Environment
     LATCHKEY_ARGON2_MEMORY: '8',
     ...extra,
   }
+}
+
+/** Like {@link deployment}, of one whose database has been made: commands make none. */
+export function migratedDeployment(folder: string, extra: Environment = {}): Environment {
+  const environment = deployment(folder, extra)
+  const file = environment.LATCHKEY_DATABASE_URL!.slice('file:'.length)
+  const database = openDatabase(file)
+  migrate(database, file)
+  database.close()
+  return environment
 }
 
 /** Runs `latchkey` with arguments to its end. */

@@ -16,7 +16,16 @@ import { createKeyRing } from '../src/keys/key_ring.ts'
 import { type MasterSecrets, parseMasterSecrets } from '../src/keys/master_secret.ts'
 import { createSigningKey, type SigningKey } from '../src/keys/signing_key.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
-import { createFolder, deployment, postForm, root, run, runCommand, startProcess } from './_process.ts'
+import {
+  createFolder,
+  deployment,
+  migratedDeployment,
+  postForm,
+  root,
+  run,
+  runCommand,
+  startProcess,
+} from './_process.ts'
 import { createTestSecrets, password, startServerWithAlice } from './_server.ts'
 
 // ---- Resource servers ----
@@ -118,7 +127,10 @@ async function startLatchkey(t: ExecutionContext, folder = createFolder(t)) {
 async function startLatchkeyWithKeys(t: ExecutionContext) {
   const folder = createFolder(t)
   for (const alg of ['ES256', 'ES256', 'RS256']) {
-    const { code, stderr } = await runCommand(['key', 'rotate'], deployment(folder, { LATCHKEY_SIGNING_ALG: alg }))
+    const { code, stderr } = await runCommand(
+      ['key', 'rotate'],
+      migratedDeployment(folder, { LATCHKEY_SIGNING_ALG: alg }),
+    )
     if (code !== 0) throw new Error(stderr)
   }
   const latchkey: Latchkey = await startLatchkey(t, folder)

@@ -19,6 +19,7 @@ import {
   deployment,
   freePort,
   launcher,
+  migratedDeployment,
   postForm,
   root,
   run,
@@ -93,7 +94,7 @@ test('the first start creates nothing when bootstrap is off or a user exists', a
   await startProcess(t, deployment(off, { LATCHKEY_BOOTSTRAP: 'off' }))
   t.is((await runCommand(['user', 'list', '--json'], deployment(off))).stdout, '[]\n')
 
-  await runCommand(['user', 'add', 'alice', '--password-stdin'], deployment(used), 'long enough')
+  await runCommand(['user', 'add', 'alice', '--password-stdin'], migratedDeployment(used), 'long enough')
   await startProcess(t, deployment(used))
   t.is((await runCommand(['client', 'list', '--json'], deployment(used))).stdout, '[]\n')
 })
@@ -331,7 +332,7 @@ async function storeUsers(folder: string, users: readonly { username: string; pa
 
 test.serial('stored hashes that take minutes hold up no start, and who has one signs in (CWE-400)', async t => {
   const folder = createFolder(t)
-  const environment = deployment(folder)
+  const environment = migratedDeployment(folder)
   await runCommand(['client', 'add', 'app', '--public', '--grant', 'password'], environment)
   const dear = await argon2.hash('long enough', { memoryCost: 65_536, timeCost: 30, parallelism: 1 })
   const minutes = [94, 95, 96, 97, 98, 99].map(passes => ({
@@ -351,7 +352,7 @@ test.serial('stored hashes that take minutes hold up no start, and who has one s
 
 test('a stored hash that this machine has not the memory for stops no start; other users sign in', async t => {
   const folder = createFolder(t)
-  const environment = deployment(folder)
+  const environment = migratedDeployment(folder)
   const hashed_password = `$argon2id$v=19$m=1048576,t=1,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
   await runCommand(['client', 'add', 'app', '--public', '--grant', 'password'], environment)
   await runCommand(['user', 'add', 'alice', '--password-stdin'], environment, 'long enough')

@@ -1,4 +1,5 @@
 /** `latchkey backup`: a copy of the database, beside a running server. */
+import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { actorEvent } from '../admin/deps.ts'
 import { readConfig, readEnvironment } from '../config.ts'
@@ -18,18 +19,20 @@ export function backupCommand(): Command {
     .action(async (file: string, options: { json?: true }) => {
       const { database } = readConfig(readEnvironment())
       if (database.kind === 'postgres') throw new UsageError(useTools(formatDatabaseUrl(database.url)))
-      const { backupSqlite } = await import('../storage/sqlite/file.ts')
-      const bytes = await backupSqlite(database.path, file)
+      const { backupSqlite, insistOnVersion } = await import('../storage/sqlite/file.ts')
+      insistOnVersion(database.path)
+      const [from, to] = [resolve(database.path), resolve(file)]
+      const bytes = await backupSqlite(from, to)
       const { storage } = await openStorage(database, { migrates: false })
       try {
-        await storage.addAuditEvents([actorEvent(operator(), 'backup.created', now(), { detail: file })])
+        await storage.addAuditEvents([actorEvent(operator(), 'backup.created', now(), { detail: to })])
       } finally {
         await storage.close()
       }
       output(
         options,
-        { file, bytes },
-        `wrote ${printable(file)}, ${(bytes / 1e6).toFixed(1)} MB. It is of no use without the master secret, which is not in it`,
+        { database: from, file: to, bytes },
+        `copied ${printable(from)} to ${printable(to)}, ${(bytes / 1e6).toFixed(1)} MB. It is of no use without the master secret, which is not in it`,
       )
     })
 }

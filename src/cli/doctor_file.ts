@@ -10,9 +10,10 @@ const minSpace = 256 * 2 ** 20
 const maxJournal = 256 * 2 ** 20
 
 /** @returns findings of the database itself, and of the place where it is */
-export function examineFile(file: string): { database: Finding[]; place: Finding[] } {
+export function examineFile(setting: string): { database: Finding[]; place: Finding[] } {
+  const file = resolve(setting)
   if (!existsSync(file)) {
-    const advice = 'start the server once, or set LATCHKEY_DATABASE_URL'
+    const advice = 'start the server once, run latchkey migrate, or set LATCHKEY_DATABASE_URL'
     return { database: [failed('database', `there is no ${file}`, advice)], place: [] }
   }
   if (!statSync(file).isFile()) {
@@ -52,7 +53,7 @@ function adviceOn(code = ''): string {
 }
 
 function examineSpace(file: string): Finding[] {
-  const { bavail, bsize } = statfsSync(dirname(resolve(file)))
+  const { bavail, bsize } = statfsSync(dirname(file))
   const free = bavail * bsize
   const journal = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0
   const space =

@@ -5,7 +5,7 @@ import type { DatabaseSetting } from './setting.ts'
 import type { Storage } from './storage.ts'
 
 export type OpenOptions = Readonly<{
-  /** Whether the tables of a server may be made and changed; else one that lacks some is refused. A file is brought up to date by all. */
+  /** Whether tables may be made and changed; else a database that is not there or of another version is refused. */
   migrates: boolean
   /** Told why, when an open database was lost and found again: its files were replaced, or its server was. */
   onReopened?: (why: string) => void
@@ -16,16 +16,16 @@ export type OpenOptions = Readonly<{
 /**
  * Opens the database that the settings name.
  *
- * @returns the storage, and how many migrations were applied
+ * @returns the storage, how many migrations were applied, and the path of a copy from before, where one was made
  * @throws Error in one line for the operator, without a password
  */
 export async function openStorage(
   database: DatabaseSetting,
   { onReopened, ...options }: OpenOptions,
-): Promise<{ storage: Storage; migrated: number }> {
+): Promise<{ storage: Storage; migrated: number; copy?: string | undefined }> {
   if (database.kind === 'file') {
     const { openSqliteStorage } = await import('./sqlite/sqlite.ts')
-    return openSqliteStorage(database.path, onReopened)
+    return openSqliteStorage(database.path, { migrates: options.migrates, ...(onReopened && { onReopened }) })
   }
   const { openPostgresStorage } = await import('./postgres/postgres.ts')
   return openPostgresStorage(database.url, { ...options, ...(onReopened && { onChange: onReopened }) })

@@ -6,7 +6,7 @@ import { type AuditEvent, auditEvent } from '../../src/audit/audit.ts'
 import { createRefusals } from '../../src/audit/refusals.ts'
 import { OAuthError } from '../../src/error.ts'
 import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
-import { createFolder, deployment, runCommand } from '../_process.ts'
+import { createFolder, migratedDeployment, runCommand } from '../_process.ts'
 import { createClock, password, startServerWithAlice, startTime, type TestServer } from '../_server.ts'
 import { openTestStorage } from '../_storages.ts'
 
@@ -207,7 +207,7 @@ test('a clock that was set back for a while makes no younger event go', async t 
 
 test('latchkey audit filters by user, client, session, type, address and time, and --json has everything', async t => {
   const folder = createFolder(t)
-  const environment = deployment(folder)
+  const environment = migratedDeployment(folder)
   const cli = (args: string[], stdin = '') => runCommand(args, environment, stdin)
   const json = async (...args: string[]) => JSON.parse((await cli(['audit', '--json', ...args])).stdout)
   await cli(['user', 'add', 'alice', '--password-stdin'], password)

@@ -17,14 +17,23 @@ import Database from 'better-sqlite3'
 import { createMasterSecret, parseMasterSecrets } from '../../src/keys/master_secret.ts'
 import { backupSqlite } from '../../src/storage/sqlite/file.ts'
 import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
-import { createFolder, deployment, type Environment, postForm, runCli, runCommand, startProcess } from '../_process.ts'
+import {
+  createFolder,
+  deployment,
+  type Environment,
+  migratedDeployment,
+  postForm,
+  runCli,
+  runCommand,
+  startProcess,
+} from '../_process.ts'
 import { createClock, createTestRandom, startServer } from '../_server.ts'
 
 const password = 'a password that will do'
 
 async function createDeployment(t: Parameters<typeof createFolder>[0], extra: Environment = {}) {
   const folder = createFolder(t)
-  const environment = deployment(folder, { LATCHKEY_BOOTSTRAP: 'off', LATCHKEY_THROTTLE: 'off', ...extra })
+  const environment = migratedDeployment(folder, { LATCHKEY_BOOTSTRAP: 'off', LATCHKEY_THROTTLE: 'off', ...extra })
   await runCommand(['user', 'add', 'alice', '--password-stdin'], environment, password)
   await runCommand(['client', 'add', 'app', '--public', '--grant', 'password', '--grant', 'refresh_token'], environment)
   await runCommand(['client', 'add', 'web', '--grant', 'password'], environment)
@@ -68,7 +77,7 @@ test('a backup made under load, restored a day later, signs nobody out and the d
   await server.stop()
 
   t.is(backup.code, 0, backup.stderr)
-  t.deepEqual(JSON.parse(backup.stdout), { file: copy, bytes: statSync(copy).size })
+  t.deepEqual(JSON.parse(backup.stdout), { database, file: copy, bytes: statSync(copy).size })
   t.is(statSync(copy).mode & 0o777, 0o600)
   t.deepEqual(readdirSync(dirname(copy)), ['backup.db'], 'nothing is left beside it')
   for (const suffix of ['', '-wal', '-shm']) rmSync(database + suffix, { force: true })
@@ -105,7 +114,7 @@ test('backup never overwrites, leaves nothing behind when it fails, and says in 
         ...environment,
         LATCHKEY_DATABASE_URL: `file:${folder}/no.db`,
       }),
-      /^latchkey: cannot back up \S+no\.db: .*\n$/,
+      /^latchkey: there is no database \S+no\.db; .*\n$/,
     ],
   ] as const
   for (const [{ code, stdout, stderr }, expected] of refusals) {

@@ -1,6 +1,6 @@
 /** `npx latchkey`, as scripts call it: one JSON document on stdout, exit codes 0, 1 and 2, secrets on stdin. */
 import { generateKeyPairSync } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import bcrypt from 'bcrypt'
@@ -9,11 +9,22 @@ import { auditEvent } from '../../src/audit/audit.ts'
 import { type Client, createClient } from '../../src/clients/client.ts'
 import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
 import { type ClientKey, createClientKey, signAssertion, withAssertion } from '../_client_keys.ts'
-import { createFolder, deployment, launcher, postForm, run, runCli, runCommand, startProcess } from '../_process.ts'
+import {
+  createFolder,
+  deployment,
+  launcher,
+  migratedDeployment,
+  postForm,
+  root,
+  run,
+  runCli,
+  runCommand,
+  startProcess,
+} from '../_process.ts'
 
 /** A deployment without a server: each call is one `latchkey` command, in a process of its own when it is given `runCli`. */
 function startCli(t: ExecutionContext, runIt = runCommand) {
-  const environment = deployment(createFolder(t), { LATCHKEY_BOOTSTRAP: 'off' })
+  const environment = migratedDeployment(createFolder(t), { LATCHKEY_BOOTSTRAP: 'off' })
   const cli = (args: readonly string[], stdin = '') => runIt(args, environment, stdin)
   return {
     environment,
@@ -880,8 +891,48 @@ for (const command of ['audit --limit 1000', 'audit --limit 1000 --json', 'user 
   })
 }
 
-test('migrate makes the database and says what it did', async t => {
-  const { json } = startCli(t)
-  t.true((await json(['migrate'])).migrated > 0)
-  t.deepEqual(await json(['migrate']), { migrated: 0 })
+test('migrate makes the database and says what it did, to which', async t => {
+  const folder = createFolder(t)
+  const environment = deployment(folder)
+  const migrate = async () => JSON.parse((await runCommand(['migrate', '--json'], environment)).stdout)
+  const database = `file:${join(folder, 'data/latchkey.db')}`
+  const made = await migrate()
+  t.true(made.migrated > 0)
+  t.deepEqual(made, { database, migrated: made.migrated, copy: null })
+  t.deepEqual(await migrate(), { database, migrated: 0, copy: null })
+  t.is((await runCommand(['migrate'], environment)).stdout, `${database}: up to date\n`)
+})
+
+test('only serve and migrate make a database: every other command refuses one that is not there, by its whole path', async t => {
+  const folder = createFolder(t)
+  const environment = { ...deployment(folder), LATCHKEY_DATABASE_URL: 'file:none/latchkey.db' }
+  const commands: readonly (readonly [args: readonly string[], stdin?: string])[] = [
+    [['backup', join(folder, 'x.db')]],
+    [['user', 'add', 'alice', '--password-stdin'], 'a good password'],
+    [['user', 'list']],
+    [['user', 'export']],
+    [['client', 'add', 'app', '--public', '--grant', 'password']],
+    [['client', 'list']],
+    [['session', 'revoke', '--all']],
+    [['key', 'rotate']],
+    [['secret', 'rotate']],
+    [['audit']],
+    [['migrate-to', 'postgres://latchkey@127.0.0.1:1/latchkey']],
+  ]
+  for (const [args, stdin] of commands) {
+    t.deepEqual(
+      await runCommand(args, environment, stdin),
+      {
+        code: 1,
+        stdout: '',
+        stderr: `latchkey: there is no database ${join(root, 'none/latchkey.db')}; start the server once, run latchkey migrate, or set LATCHKEY_DATABASE_URL\n`,
+      },
+      args.join(' '),
+    )
+  }
+  const doctor = await runCommand(['doctor', '--json'], environment)
+  t.is(doctor.code, 1)
+  t.is(JSON.parse(doctor.stdout).findings[0].found, `there is no ${join(root, 'none/latchkey.db')}`)
+  t.deepEqual(readdirSync(folder), [])
+  t.false(existsSync(join(root, 'none')))
 })

@@ -7,8 +7,8 @@ import { startFaultyProxy } from '../_faulty_proxy.ts'
 import { emptyDatabase, openClient } from '../_postgres.ts'
 import {
   createFolder,
-  deployment,
   type Environment,
+  migratedDeployment,
   postForm,
   type RunningServer,
   runCli,
@@ -26,7 +26,7 @@ async function createDeployment(t: ExecutionContext) {
   const url = new URL(await emptyDatabase(t))
   const withPassword = url.href
   url.password = ''
-  const environment = deployment(folder, {
+  const environment = migratedDeployment(folder, {
     LATCHKEY_BOOTSTRAP: 'off',
     LATCHKEY_ISSUER: issuer,
     LATCHKEY_THROTTLE: 'off',

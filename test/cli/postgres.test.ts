@@ -11,6 +11,7 @@ import {
   type Environment,
   freePort,
   launcher,
+  migratedDeployment,
   postForm,
   run,
   runCli,
@@ -97,8 +98,8 @@ test('only serve and migrate make or change tables: any other command refuses an
     })
   }
   t.is(await tables(), 0)
-  t.regex((await runCommand(['migrate'], environment)).stdout, /^\d+ migrations applied\n$/)
-  t.is((await runCommand(['migrate'], environment)).stdout, 'the database is up to date\n')
+  t.regex((await runCommand(['migrate'], environment)).stdout, /: \d+ migrations applied\n$/)
+  t.is((await runCommand(['migrate'], environment)).stdout, `${printed(url)}: up to date\n`)
   for (const [args, stdin] of commands) t.is((await runCommand(args, environment, stdin)).code, 0, args.join(' '))
 })
 
@@ -336,7 +337,7 @@ test('a command and a server load the driver of their own database, and not that
     return /^loaded ?(.*)$/m.exec(stderr)?.[1]
   }
   const folder = createFolder(t)
-  const onFile = deployment(folder)
+  const onFile = migratedDeployment(folder)
   const away = deploy(t, `postgres://latchkey@127.0.0.1:${await freePort()}/latchkey`).environment
   t.is(await load(['--help'], onFile), '')
   t.is(await load(['user', 'list'], onFile), 'better-sqlite3')

@@ -12,7 +12,17 @@ import { readConfig } from '../../src/config.ts'
 import { formatHtml } from '../../src/pages/html.ts'
 import { person } from '../../src/pages/layout.ts'
 import { formatJson, printable, printableBrief, printableJson, printableLines } from '../../src/printable.ts'
-import { createFolder, deployment, launcher, postForm, root, run, runCli, startProcess } from '../_process.ts'
+import {
+  createFolder,
+  deployment,
+  launcher,
+  migratedDeployment,
+  postForm,
+  root,
+  run,
+  runCli,
+  startProcess,
+} from '../_process.ts'
 
 /** What acts on a terminal, on the order of letters or on lines, or takes no room. */
 const acting = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]/u
@@ -71,7 +81,7 @@ test('property: on a page a name is all visible and keeps its place, whatever is
 
 test('no command prints what acts, whatever is in the database, in files and in arguments', async t => {
   const folder = createFolder(t)
-  const environment = deployment(folder, { LATCHKEY_BOOTSTRAP: 'off' })
+  const environment = migratedDeployment(folder, { LATCHKEY_BOOTSTRAP: 'off' })
   const cli = (...args: string[]) => runCli(args, environment)
   await runCli(['user', 'add', 'alice', '--password-stdin'], environment, 'a good password')
   await cli('client', 'add', 'app', '--public', '--grant', 'password')
@@ -238,7 +248,7 @@ async function runBytes(script: string, environment: Record<string, string>, std
 
 test('bytes that are not UTF-8 on the command line, on stdin and in settings are refused, and nothing is stored', async t => {
   const folder = createFolder(t)
-  const environment = deployment(folder, { LATCHKEY_BOOTSTRAP: 'off' })
+  const environment = migratedDeployment(folder, { LATCHKEY_BOOTSTRAP: 'off' })
   const latchkey = '"$NODE" "$LAUNCHER"'
   const byte = `"$(printf 'ali\\377ce')"`
   const refusals = [
@@ -311,7 +321,7 @@ test('bytes that are not UTF-8 on the command line, on stdin and in settings are
 })
 
 test('commands find a user with white space around the name, and hold new texts to the rules', async t => {
-  const environment = deployment(createFolder(t), { LATCHKEY_BOOTSTRAP: 'off' })
+  const environment = migratedDeployment(createFolder(t), { LATCHKEY_BOOTSTRAP: 'off' })
   const cli = (args: string[], stdin = '') => runCli(args, environment, stdin)
   const add = (...args: string[]) => cli(['user', 'add', ...args, '--password-stdin'], 'a good password')
   t.is((await add('alice', '--email', ' alice@example.com ', '--name', 'Alice\u2028Doe')).code, 0)

@@ -14,6 +14,7 @@ import {
   createFolder,
   deployment,
   launcher,
+  migratedDeployment,
   postForm,
   type RunningServer,
   runCli,
@@ -102,7 +103,7 @@ const refresh = (server: RunningServer, token: unknown) =>
   postForm(`${server.url}/token`, { grant_type: 'refresh_token', client_id: 'app', refresh_token: String(token) })
 
 async function startWithUser(t: ExecutionContext, folder: string, extra: Record<string, string> = {}) {
-  const environment = deployment(folder, { LATCHKEY_BOOTSTRAP: 'off', ...extra })
+  const environment = migratedDeployment(folder, { LATCHKEY_BOOTSTRAP: 'off', ...extra })
   await runCommand(['user', 'add', 'alice', '--password-stdin'], environment, password)
   await runCommand(['client', 'add', 'app', '--public', '--grant', 'password', '--grant', 'refresh_token'], environment)
   return { environment, server: await startProcess(t, environment) }

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { createClientSecret } from '../../src/clients/client_secret.ts'
-import { createFolder, deployment, root, runCommand } from '../_process.ts'
+import { createFolder, migratedDeployment, root, runCommand } from '../_process.ts'
 import { createTestRandom, password, refusal, refused, startServerWithAlice } from '../_server.ts'
 import { basic, formsOfGrants, secret, startServerWithWeb } from './_clients.ts'
 
@@ -113,7 +113,7 @@ test('every description in the source is of the characters that RFC 6749 §5.2 a
 })
 
 test('a public client is never given a secret, a confidential one is (RFC 6749 §10.1)', async t => {
-  const environment = deployment(createFolder(t), { LATCHKEY_BOOTSTRAP: 'off' })
+  const environment = migratedDeployment(createFolder(t), { LATCHKEY_BOOTSTRAP: 'off' })
   const add = (...args: string[]) =>
     runCommand(['client', 'add', ...args, '--grant', 'password', '--json'], environment)
 
@@ -145,7 +145,7 @@ test('what is made up here cannot be guessed: 256 bits of a secret or a MAC, 512
 })
 
 test('a client secret that is given must be long: a short one could be found by trying (RFC 6749 §2.3.1, §10.10)', async t => {
-  const environment = deployment(createFolder(t), { LATCHKEY_BOOTSTRAP: 'off' })
+  const environment = migratedDeployment(createFolder(t), { LATCHKEY_BOOTSTRAP: 'off' })
   const add = (id: string, given: string) =>
     runCommand(['client', 'add', id, '--secret-stdin', '--grant', 'password', '--json'], environment, given)
 

@@ -3,11 +3,11 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
-import { createFolder, deployment, postForm, runCommand, startProcess } from '../_process.ts'
+import { createFolder, migratedDeployment, postForm, runCommand, startProcess } from '../_process.ts'
 
 test('a password is in the heap while its hash is computed, and in none of it when the next request has been answered', async t => {
   const folder = createFolder(t)
-  const environment = deployment(folder, {
+  const environment = migratedDeployment(folder, {
     LATCHKEY_BOOTSTRAP: 'off',
     NODE_OPTIONS: `--heapsnapshot-signal=SIGUSR2 --diagnostic-dir=${folder}`,
     // Hashes of half a second, so that one is under way when the heap is looked at.

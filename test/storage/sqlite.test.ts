@@ -1,8 +1,8 @@
 /** What is particular to SQLite, on real files: modes, migrations, locks, growth, and what the bytes give away. */
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import Database from 'better-sqlite3'
@@ -16,6 +16,7 @@ import { createSigningKey } from '../../src/keys/signing_key.ts'
 import { decideRefresh, type RefreshPolicy, refreshChange } from '../../src/sessions/refresh.ts'
 import { formatRefreshToken } from '../../src/sessions/refresh_token.ts'
 import { createSession, firstGeneration } from '../../src/sessions/session.ts'
+import { keepCopy } from '../../src/storage/sqlite/kept_copies.ts'
 import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { maxUserAgent, usernameKey } from '../../src/text.ts'
@@ -260,25 +261,135 @@ test('names of before they were compared in NFKC_Casefold stay each their own; a
 test('a migration that fails half-way leaves the database as it was', async t => {
   const file = await temporaryFile(t)
   const old = createOldDatabase(file, 1)
-  t.teardown(() => old.close())
   old.exec(`INSERT INTO clients VALUES ('phone', NULL, 'password', 'read', ${start}, NULL)`)
-  const dump = () => [
-    old.prepare('SELECT * FROM sqlite_schema ORDER BY name').all(),
-    old.prepare('SELECT * FROM clients').all(),
-    old.prepare('SELECT * FROM __drizzle_migrations').all(),
-  ]
   // Already there: the table is made before it, the columns after it.
   old.exec('CREATE INDEX remembered_ids_expires_at ON users (created_at)')
+  old.close()
+  // Nobody else may have it open meanwhile.
+  const withFile = <T>(use: (database: Database.Database) => T): T => {
+    const database = new Database(file)
+    try {
+      return use(database)
+    } finally {
+      database.close()
+    }
+  }
+  const dump = () =>
+    withFile(database =>
+      ['SELECT * FROM sqlite_schema ORDER BY name', 'SELECT * FROM clients', 'SELECT * FROM __drizzle_migrations'].map(
+        query => database.prepare(query).all(),
+      ),
+    )
   const before = dump()
 
   const error = t.throws(() => openSqliteStorage(file))
   t.true(error?.message.startsWith(`cannot migrate the database ${file}: `))
   t.deepEqual(dump(), before)
+  t.deepEqual(copiesOf(file), [], 'nothing has changed, so nothing is kept')
 
-  old.exec('DROP INDEX remembered_ids_expires_at')
+  withFile(database => database.exec('DROP INDEX remembered_ids_expires_at'))
   const { storage } = openSqliteStorage(file)
   t.deepEqual((await storage.findClient('phone'))?.authenticationMethods, ['none'])
   await storage.close()
+})
+
+/** From before a migration, oldest first. */
+function copiesOf(file: string): string[] {
+  return readdirSync(dirname(file))
+    .filter(name => name.startsWith(`${basename(file)}.before-`))
+    .toSorted()
+}
+
+test('a migration keeps a copy from before, whole and with mode 0600, and the two newest copies only', async t => {
+  const file = await temporaryFile(t)
+  const old = createOldDatabase(file, 1)
+  old.exec(`INSERT INTO clients VALUES ('phone', NULL, 'password', 'read', ${start}, NULL)`)
+  old.close()
+  for (const time of ['2001-01-01T000000Z', '2002-01-01T000000Z', '2003-01-01T000000Z'])
+    writeFileSync(`${file}.before-${time}`, '')
+  writeFileSync(`${file}.before-2004-01-01T000000Z.partial`, '')
+  writeFileSync(`${file}.before-lunch`, 'of somebody else')
+
+  const { storage, copy } = openSqliteStorage(file)
+  await storage.close()
+
+  t.deepEqual(copiesOf(file), [
+    `${basename(file)}.before-2003-01-01T000000Z`,
+    basename(copy!),
+    `${basename(file)}.before-lunch`,
+  ])
+  t.is(statSync(copy!).mode & 0o777, 0o600)
+  const kept = new Database(copy!, { readonly: true })
+  t.deepEqual(kept.prepare('SELECT id FROM clients').pluck().all(), ['phone'])
+  t.is(kept.prepare('SELECT count(*) FROM __drizzle_migrations').pluck().get(), 1)
+  t.is(kept.pragma('integrity_check', { simple: true }), 'ok')
+  kept.close()
+  const again = openSqliteStorage(file)
+  await again.storage.close()
+  t.deepEqual([again.migrated, again.copy], [0, undefined])
+})
+
+test('a copy from before that cannot be written refuses the migration in one line, and nothing has changed', async t => {
+  const file = await temporaryFile(t)
+  const old = createOldDatabase(file, 1)
+  const size = Number(old.pragma('page_count', { simple: true })) * Number(old.pragma('page_size', { simple: true }))
+  old.close()
+  const refused = new Database(file)
+  // As a full disk answers, at the first page of the copy.
+  refused.prepare = () => {
+    throw new Database.SqliteError('database or disk is full', 'SQLITE_FULL')
+  }
+  const error = t.throws(() => keepCopy(refused, file))
+  t.is(
+    error?.message,
+    `cannot keep a copy of the database ${file} from before its tables change, so nothing was changed: the disk is full; make room for ${Math.ceil(size / 1e6)} MB`,
+  )
+  refused.close()
+  t.deepEqual(copiesOf(file), [])
+})
+
+test('tables are not changed while another process has the database open: an older server would not know them', async t => {
+  const file = await temporaryFile(t)
+  const old = createOldDatabase(file, 1)
+  old.pragma('journal_mode = WAL')
+  old.prepare('SELECT * FROM clients').all()
+
+  const error = t.throws(() => openSqliteStorage(file))
+
+  t.is(
+    error?.message,
+    `another process has the database ${file} open, which is of another version: stop its server before this one changes the tables`,
+  )
+  t.is(old.prepare('SELECT count(*) FROM __drizzle_migrations').pluck().get(), 1)
+  old.exec(`INSERT INTO clients VALUES ('phone', NULL, 'password', 'read', ${start}, NULL)`)
+  old.close()
+  const { storage, migrated } = openSqliteStorage(file)
+  t.true(migrated > 0)
+  t.is((await storage.findClient('phone'))?.id, 'phone')
+  await storage.close()
+})
+
+test('who may not migrate is refused a database that is not there, of another version, or none, and changes nothing', async t => {
+  const file = await temporaryFile(t)
+  const open = () => openSqliteStorage(file, { migrates: false })
+  t.is(
+    t.throws(open)?.message,
+    `there is no database ${file}; start the server once, run latchkey migrate, or set LATCHKEY_DATABASE_URL`,
+  )
+  t.false(existsSync(file))
+  createOldDatabase(file, 3).close()
+  const older = readFileSync(file)
+  t.true(t.throws(open)?.message.startsWith(`the database ${file} has not all tables of this version; stop the server`))
+  t.deepEqual(readFileSync(file), older)
+  const { storage } = openSqliteStorage(file)
+  await open().storage.close()
+  await storage.close()
+  const newer = new Database(file)
+  newer.prepare('INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)').run('future', 9e12)
+  newer.close()
+  t.regex(t.throws(open)?.message ?? '', /was migrated by a newer latchkey; run that version/)
+  writeFileSync(file, 'no database at all, whatever it is called')
+  t.true(t.throws(open)?.message.startsWith(`cannot open the database ${file}: `))
 })
 
 test('a database that is open elsewhere opens a second time', async t => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import bcrypt from 'bcrypt'
 import { parseUserFile } from '../../src/users/user_file.ts'
-import { createFolder, deployment, postForm, runCommand, startProcess } from '../_process.ts'
+import { createFolder, migratedDeployment, postForm, runCommand, startProcess } from '../_process.ts'
 import { createTestRandom, startTime as start } from '../_server.ts'
 
 const hashed_password = '$2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW'
@@ -149,7 +149,7 @@ test('members that only sound like it are no reason to refuse', t => {
 
 test('users who are blocked in the file are refused at sign-in until they are enabled, the others are not', async t => {
   const folder = createFolder(t)
-  const environment = deployment(folder)
+  const environment = migratedDeployment(folder)
   const file = join(folder, 'users')
   const hash = await bcrypt.hash('a good password', 4)
   const line = (username: string, members: object) => JSON.stringify({ username, password: hash, ...members })

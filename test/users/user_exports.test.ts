@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { createFolder, deployment, postForm, runCommand, startProcess } from '../_process.ts'
+import { createFolder, migratedDeployment, postForm, runCommand, startProcess } from '../_process.ts'
 import { password } from '../_server.ts'
 
 /** All of {@link password}. */
@@ -36,7 +36,7 @@ async function importExport(
   expected: readonly Expected[],
 ) {
   const folder = createFolder(t)
-  const environment = deployment(folder, { LATCHKEY_THROTTLE: 'off' })
+  const environment = migratedDeployment(folder, { LATCHKEY_THROTTLE: 'off' })
   const files = typeof file === 'string' ? { users: file } : file
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
   const paths = args.map(arg => (arg in files ? join(folder, arg) : arg))
@@ -172,10 +172,10 @@ test('an export of Firebase without the parameters of its hashes is refused in w
   const folder = createFolder(t)
   const file = join(folder, 'users.json')
   writeFileSync(file, firebaseUsers)
-  const { code, stderr } = await runCommand(['user', 'import', file], deployment(folder))
+  const { code, stderr } = await runCommand(['user', 'import', file], migratedDeployment(folder))
   t.is(code, 1)
   t.regex(stderr, /entry 1: passwordHash: is one of Firebase, which needs .*--firebase-hash-config FILE/)
-  const wrong = await runCommand(['user', 'import', file, '--firebase-hash-config', file], deployment(folder))
+  const wrong = await runCommand(['user', 'import', file, '--firebase-hash-config', file], migratedDeployment(folder))
   t.regex(wrong.stderr, /has not the password hash parameters of a Firebase project/)
 })
 

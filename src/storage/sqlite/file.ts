@@ -2,9 +2,8 @@
 import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import Database from 'better-sqlite3'
-import { readMigrationFiles } from '../drizzle.ts'
 import { DatabaseMoved, insistOnBeingHere } from '../moved.ts'
-import { migrationsFolder } from './migrate.ts'
+import { compareVersions, newerDatabase } from './migrate.ts'
 import { listMoves } from './moves.ts'
 
 /** More pages than any database has: in one step the copy is of one moment, and nobody who writes meanwhile makes it begin anew. */
@@ -58,28 +57,34 @@ export function inspectSqlite(file: string): SqliteHealth {
   return withDatabase(file, database => ({ damage: findDamage(database), ...findVersion(database) }))
 }
 
-/** @throws Error in one line for the operator: there is none, or it has not all tables of this program */
-export function insistOnTables(file: string): void {
+/** For programs that change no tables. @throws Error in one line for the operator: there is none, or it is of another version */
+export function insistOnVersion(file: string): void {
   const path = resolve(file)
   if (!existsSync(path)) {
     throw new Error(
       `there is no database ${path}; start the server once, run latchkey migrate, or set LATCHKEY_DATABASE_URL`,
     )
   }
-  const { pending } = withDatabase(path, findVersion)
-  if (pending > 0) throw new Error(`the database ${path} has not all tables of this version; run latchkey migrate`)
+  const { pending, isNewer } = lookInto(path)
+  if (isNewer) throw new Error(newerDatabase(path))
+  if (pending > 0) {
+    throw new Error(
+      `the database ${path} has not all tables of this version; stop the server and run latchkey migrate, or start the server of this version`,
+    )
+  }
+}
+
+function lookInto(path: string): Pick<SqliteHealth, 'pending' | 'isNewer'> {
+  try {
+    return withDatabase(path, findVersion)
+  } catch (error) {
+    throw new Error(`cannot open the database ${path}: ${(error as Error).message}`, { cause: error })
+  }
 }
 
 function findVersion(database: Database.Database): Pick<SqliteHealth, 'pending' | 'isNewer'> {
-  const known = readMigrationFiles({ migrationsFolder }).map(({ folderMillis }) => folderMillis)
-  const hasMigrations = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = '__drizzle_migrations'").get()
-  const newest = hasMigrations
-    ? (database.prepare('SELECT max(created_at) FROM __drizzle_migrations').pluck().get() as number | null)
-    : null
-  return {
-    pending: known.filter(millis => millis > (newest ?? 0)).length,
-    isNewer: (newest ?? 0) > (known.at(-1) ?? 0),
-  }
+  const { newest, newestKnown, missing } = compareVersions(database)
+  return { pending: missing.length, isNewer: newest > newestKnown }
 }
 
 /** Both checks of SQLite: pages and indexes, then rows that refer to nothing. */

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import type Database from 'better-sqlite3'
 import { type MoveEnd, type MovingDatabase, maxRows } from '../move.ts'
 import { type Cell, type TableShape, tableShapes } from '../move_tables.ts'
-import { insistOnTables, inspectSqlite } from './file.ts'
+import { insistOnVersion, inspectSqlite } from './file.ts'
 import { migrate, openDatabase } from './migrate.ts'
 import { allowWrites, listMoves, refuseWrites } from './moves.ts'
 
@@ -16,10 +16,9 @@ const everyTable = [...tableShapes.map(({ name }) => name), 'pending_imports']
 /** @throws Error in one line: there is none, or it is of another version */
 export function openSqliteSource(file: string): MoveEnd {
   const path = resolve(file)
-  insistOnTables(path)
-  const { damage, isNewer } = inspectSqlite(path)
+  insistOnVersion(path)
+  const { damage } = inspectSqlite(path)
   if (damage.length > 0) throw new Error(`the database ${path} is damaged: ${damage[0]}; run latchkey doctor`)
-  if (isNewer) throw new Error(`the database ${path} was migrated by a newer latchkey: run that version`)
   return createEnd(openDatabase(path), path)
 }
 

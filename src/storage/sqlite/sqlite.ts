@@ -1,27 +1,29 @@
 /** Opens the storage on a SQLite file, and opens it anew when somebody has deleted or replaced one of its files. */
 import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { createFloods } from '../../audit/floods.ts'
 import { hasMoved, insistOnBeingHere } from '../moved.ts'
 import type { Storage } from '../storage.ts'
+import { insistOnVersion } from './file.ts'
 import { read } from './group_commit.ts'
-import { migrate, openDatabase } from './migrate.ts'
+import { type Migrated, migrate, openDatabase } from './migrate.ts'
 import { listMoves } from './moves.ts'
 import { createStorage } from './storage.ts'
 
 /**
- * Opens a database file, creating it with mode 0600 and migrating it as needed. When somebody deletes or replaces one of its
- * files, the storage opens what is there instead, with all that was answered if the database itself is still the same.
+ * Opens a database file. When somebody deletes or replaces one of its files, the storage opens what is there instead, with all that was answered if the database itself is still the same.
  *
  * @param file a path, or ':memory:'
- * @param onReopened told why, when that has happened
- * @returns the storage, and how many migrations were applied
+ * @param options.migrates   whether it may be created, with mode 0600, and migrated; else one that lacks a table is refused
+ * @param options.onReopened told why, when that has happened
+ * @returns the storage, and what was migrated
  * @throws Error in one line for the operator: not a database, newer than this program, not writable, moved elsewhere
  */
 export function openSqliteStorage(
   file: string,
-  onReopened: (why: string) => void = () => {},
-): { storage: Storage; migrated: number } {
+  { migrates = true, onReopened = () => {} }: Readonly<{ migrates?: boolean; onReopened?: (why: string) => void }> = {},
+): { storage: Storage } & Migrated {
   // Filled anew at each opening.
   const storage = {} as Storage
   const floods = createFloods()
@@ -30,10 +32,11 @@ export function openSqliteStorage(
   let files: FileIdentities
   let isClosed = false
 
-  function open(): number {
+  function open(): Migrated {
+    if (!migrates) insistOnVersion(file)
     database = openDatabase(file)
     try {
-      insistOnBeingHere(file, listMoves(database))
+      insistOnBeingHere(resolve(file), listMoves(database))
       const migrated = migrate(database, file)
       files = identifyFiles(file)
       current = createStorage(database, confirmCommit, floods)
@@ -90,7 +93,7 @@ export function openSqliteStorage(
     await current.close()
   }
 
-  return { storage, migrated: open() }
+  return { storage, ...open() }
 }
 
 type FileIdentities = Readonly<Record<'database' | 'log' | 'index', number | undefined>>
