@@ -6,6 +6,8 @@ import pretty from 'pino-pretty'
 
 const child = spawn(process.execPath, ['--watch-path=src', '--watch', 'bin/latchkey.js', 'serve'], {
   stdio: ['inherit', 'pipe', 'inherit'],
+  // Nothing is behind a load balancer here, and each change of the source stops the server.
+  env: { LATCHKEY_DRAIN: '0', ...process.env },
 })
 pipeline(child.stdout, pretty({ sync: true }), () => {})
 // The watcher waits for the server at SIGTERM; it knows no SIGHUP.

@@ -23,15 +23,17 @@ export type HttpOptions = Readonly<{
   trustProxy: BlockList | undefined
   /** Whether there are /docs and /redoc. */
   docs: boolean
+  /** Whether the server is about to end. */
+  isStopping?: () => boolean
 }>
 
 /** The records of a server. @param docs whether there are /docs and /redoc */
-export function endpointsOf(deps: Deps, docs: boolean): readonly Endpoint[] {
+export function endpointsOf(deps: Deps, docs: boolean, isStopping?: () => boolean): readonly Endpoint[] {
   const endpoints = [
     ...oauthEndpoints(deps),
     ...userEndpoints(deps),
     ...browserEndpoints(deps, createSite(deps.config.issuer), docs),
-    ...healthEndpoints(deps.storage),
+    ...healthEndpoints(deps.storage, isStopping),
   ]
   return [...endpoints, ...docsEndpoints(deps, docs, endpoints)]
 }
@@ -39,7 +41,7 @@ export function endpointsOf(deps: Deps, docs: boolean): readonly Endpoint[] {
 export function createApp(
   deps: Deps,
   options: HttpOptions,
-  endpoints = endpointsOf(deps, options.docs),
+  endpoints = endpointsOf(deps, options.docs, options.isStopping),
 ): Koa<RequestState> {
   return createAppOf(deps, options, endpoints, createSite(deps.config.issuer).errorPage)
 }
@@ -48,7 +50,7 @@ export function createApp(
 export function createAdminApp(
   deps: Deps,
   options: Omit<HttpOptions, 'corsOrigins' | 'docs'>,
-  endpoints = adminEndpointsOf(deps),
+  endpoints = adminEndpointsOf(deps, options.isStopping),
 ): Koa<RequestState> {
   return createAppOf(deps, { ...options, corsOrigins: [] }, endpoints, () => undefined)
 }

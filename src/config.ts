@@ -38,6 +38,8 @@ export type Config = Readonly<{
   trustProxy: BlockList | undefined
   privateJwksUris: boolean
   docs: boolean
+  /** Seconds between a SIGTERM and the moment when no new connections are taken; undefined for what the terminal decides. */
+  drain: number | undefined
   /** Seconds. */
   auditLifetime: number
   /** Seconds between two signing keys; 0 for never. */
@@ -138,6 +140,11 @@ export const settings = {
     default: 'ES256',
     takes: signingAlgs.join(', '),
     parse: text => signingAlgs.find(alg => alg === text),
+  }),
+  LATCHKEY_DRAIN: defineSetting({
+    default: '',
+    takes: 'a duration of at most 10m, such as 5s; 0 to stop at once',
+    parse: text => parseDuration(text, 0, 600),
   }),
   LATCHKEY_KEY_ROTATION: defineSetting({
     default: '90d',
@@ -291,6 +298,7 @@ export function readConfig(env: Environment): Config {
     trustProxy: optional('LATCHKEY_TRUST_PROXY'),
     privateJwksUris: read('LATCHKEY_PRIVATE_JWKS_URIS') === 'on',
     docs: read('LATCHKEY_DOCS') === 'on',
+    drain: optional('LATCHKEY_DRAIN'),
     keyRotation: read('LATCHKEY_KEY_ROTATION'),
     auditLifetime: read('LATCHKEY_AUDIT_TTL'),
     logLevel: read('LATCHKEY_LOG_LEVEL'),

@@ -36,7 +36,9 @@ const httpLimits = {
 /** Milliseconds that learning how long imported hashes take may hold up a start. */
 const maxLearning = 1000
 
-/** Milliseconds that requests under way get to finish after SIGTERM. */
+/** Seconds from SIGTERM on in which a load balancer that asks whether this server is ready hears that it is not, and goes elsewhere. */
+const defaultDrain = 5
+/** Milliseconds that requests under way get to finish after that. */
 const drainLimit = 10_000
 /** Milliseconds that the last lines of the log get to be written. */
 const lastLinesLimit = 1000
@@ -104,11 +106,11 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
       randomBytes,
     })
     const { corsOrigins, trustProxy, docs } = config
-    const app = createApp(deps, { log, corsOrigins, trustProxy, docs })
+    const app = createApp(deps, { log, corsOrigins, trustProxy, docs, isStopping: stop.isRequested })
     const onClosed = tellClosed(log)
     serveWithin(connectionLimits('public'), server, app.callback(), onClosed)
     if (admin !== undefined) {
-      const adminApp = createAdminApp(deps, { log, trustProxy })
+      const adminApp = createAdminApp(deps, { log, trustProxy, isStopping: stop.isRequested })
       serveWithin(connectionLimits('admin'), admin.server, adminApp.callback(), onClosed)
       await listen(admin.server, admin)
       if (!isLoopbackHost(admin.host))
@@ -135,8 +137,14 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
       return inUse.secrets
     }
     const upkeep = startUpkeep(deps, config, { reloadSecrets, adjustClock: clock.adjust }, log)
-    log.info({ signal: await stop.requested }, 'stopping')
-    await Promise.all([server, ...(admin ? [admin.server] : [])].map(one => drain(one, stop.urged)))
+    const signal = await stop.requested
+    const listeners = [server, ...(admin ? [admin.server] : [])]
+    // Ctrl-C and a terminal that is closed come from a person, who has no load balancer to wait for.
+    const seconds = signal === 'SIGTERM' ? (config.drain ?? (process.stdin.isTTY ? 0 : defaultDrain)) : 0
+    log.info({ signal, drain: seconds }, 'stopping')
+    for (const one of listeners) closeAfterAnswers(one)
+    await Promise.race([delay(seconds * 1000, undefined, { ref: false }), stop.urged])
+    await Promise.all(listeners.map(one => drain(one, stop.urged)))
     await upkeep.stop()
     await Promise.all([throttle.flush(), deps.refusals.flush(true)]).catch(error =>
       log.warn({ err: error }, 'the last failed attempts are forgotten'),
@@ -202,13 +210,17 @@ function waitForSignals(isOrphan: (() => boolean) | undefined) {
       stop('SIGHUP')
     }, 1000)
   }
-  return { requested: requested.promise, urged: urged.promise }
+  return { requested: requested.promise, urged: urged.promise, isRequested: () => requestedAt !== undefined }
+}
+
+/** From now on each connection ends with its next answer. */
+function closeAfterAnswers(server: Server): void {
+  server.prependListener('request', (_request, response) => response.setHeader('Connection', 'close'))
 }
 
 /** Takes no new connection, answers what is under way, and gives up on clients that do not finish, sooner when urged. */
 async function drain(server: Server, urged: Promise<void>): Promise<void> {
   const closed = new Promise(resolve => server.close(resolve))
-  server.prependListener('request', (_request, response) => response.setHeader('Connection', 'close'))
   // Again and again: a connection whose answer was under way becomes idle, and its client may never close it.
   const idle = setInterval(() => server.closeIdleConnections(), 50)
   const impatience = setTimeout(() => server.closeAllConnections(), drainLimit)

@@ -45,6 +45,8 @@ export function deployment(folder: string, extra: Environment = {}): Environment
     LATCHKEY_PORT: '0',
     LATCHKEY_DATABASE_URL: `file:${join(folder, 'data/latchkey.db')}`,
     LATCHKEY_ARGON2_MEMORY: '8',
+    // Who has no load balancer has nobody to wait for.
+    LATCHKEY_DRAIN: '0',
     ...extra,
   }
 }

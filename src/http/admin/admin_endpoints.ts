@@ -4,6 +4,6 @@ import type { Endpoint } from '../endpoint.ts'
 import { healthEndpoints } from '../health_routes.ts'
 
 /** @returns the records of the endpoints there */
-export function adminEndpointsOf(deps: Deps): readonly Endpoint[] {
-  return healthEndpoints(deps.storage)
+export function adminEndpointsOf(deps: Deps, isStopping?: () => boolean): readonly Endpoint[] {
+  return healthEndpoints(deps.storage, isStopping)
 }
