@@ -4,20 +4,25 @@ import { Command, CommanderError } from 'commander'
 import { auditCommand } from './cli/audit.ts'
 import { backupCommand } from './cli/backup.ts'
 import { clientCommand } from './cli/client.ts'
+import { completionCommand } from './cli/completion.ts'
 import { doctorCommand } from './cli/doctor.ts'
+import { exitCodeOf, failureDocument } from './cli/failure.ts'
 import { keyCommand } from './cli/key.ts'
 import { migrateToCommand } from './cli/migrate_to.ts'
-import { insistOnUtf8, OutputError, output, print, UsageError } from './cli/run.ts'
+import { insistOnUtf8, OutputError, output, print, takeHasPrinted, UsageError } from './cli/run.ts'
 import { secretCommand } from './cli/secret.ts'
 import { sessionCommand } from './cli/session.ts'
 import { userCommand } from './cli/user.ts'
-import { ConfigError, readConfig, readEnvironment } from './config.ts'
-import { printable, printableLines } from './printable.ts'
-import { DatabaseMoved } from './storage/moved.ts'
+import { readConfig, readEnvironment } from './config.ts'
+import { formatJson, printable, printableBrief, printableLines } from './printable.ts'
 import { openStorage } from './storage/open.ts'
 import { formatDatabase } from './storage/setting.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+
+const operands = process.argv.indexOf('--')
+/** Also of a command line that commander cannot read. */
+const wantsJson = process.argv.slice(2, operands === -1 ? undefined : operands).includes('--json')
 
 let isServing = false
 // Whatever ends npm or the shell between, few of them hand it on: the server would keep port and database as an orphan.
@@ -28,6 +33,7 @@ const parent = process.ppid
 const program = new Command('latchkey')
   .description('OAuth 2 authorization server')
   .version(version)
+  .helpCommand(false)
   .showHelpAfterError('(add --help for what is expected)')
   .addHelpText('after', '\nSettings are environment variables, read from .env as well; docs/settings.md lists them.')
 
@@ -59,8 +65,15 @@ program
   })
 
 const commands = [userCommand(), clientCommand(), sessionCommand(), keyCommand(), secretCommand(), auditCommand()]
-for (const command of [...commands, migrateToCommand(), backupCommand(), doctorCommand()]) program.addCommand(command)
+const others = [migrateToCommand(), backupCommand(), doctorCommand(), completionCommand(() => program)]
+for (const command of [...commands, ...others]) program.addCommand(command)
+program
+  .command('help')
+  .argument('[command...]')
+  .description('show the help of a command, such as user add')
+  .action((words: string[]) => findCommand(words).outputHelp())
 throwInsteadOfExit(program)
+takeHasPrinted()
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   // The server goes on without its log.
@@ -76,30 +89,41 @@ try {
   insistOnUtf8(process.argv.slice(2))
   await program.parseAsync()
 } catch (error) {
-  process.exitCode = exitCode(error)
-  // commander has shown its own message already.
-  if (!(error instanceof CommanderError)) process.stderr.write(`${printableLines(explain(error))}\n`)
+  process.exitCode = exitCodeOf(error)
+  if (process.exitCode !== 0) tellFailure(error)
 }
 // What still waits for a reader of stdout or stderr must not keep a server that has ended. A pipe that is read has taken it by now.
 if (isServing) setImmediate(() => process.exit())
 
+function findCommand(words: readonly string[]): Command {
+  return words.reduce<Command>((command, word) => {
+    const child = command.commands.find(one => one.name() === word)
+    if (child === undefined)
+      throw new UsageError(`there is no command ${printableBrief(words.join(' '))}; latchkey --help lists them`)
+    return child
+  }, program)
+}
+
 /** And prints as everything else is printed. */
 function throwInsteadOfExit(command: Command): void {
   // It quotes what it does not understand.
-  const writeErr = (text: string) => process.stderr.write(printableLines(text))
+  const writeErr = (text: string) => {
+    if (!wantsJson) process.stderr.write(printableLines(text))
+  }
   command.exitOverride().configureOutput({ writeOut: print, writeErr })
   for (const child of command.commands) throwInsteadOfExit(child)
 }
 
-function exitCode(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-  if (error instanceof UsageError) return 2
-  if (error instanceof DatabaseMoved) return DatabaseMoved.exitCode
-  return error instanceof ConfigError ? ConfigError.exitCode : 1
+/** One document on stdout, where a script looks for it, unless a part of another one is there already. */
+function tellFailure(error: unknown): void {
+  if (wantsJson && !takeHasPrinted() && !(error instanceof OutputError))
+    print(`${formatJson(failureDocument(error))}\n`)
+  // commander has shown its own message already.
+  else if (wantsJson || !(error instanceof CommanderError)) process.stderr.write(`${printableLines(explain(error))}\n`)
 }
 
 function explain(error: unknown): string {
-  const isDebug = ['debug', 'trace'].includes(process.env.LATCHKEY_LOG_LEVEL ?? '')
+  const isDebug = process.env.LATCHKEY_LOG_LEVEL === 'debug'
   const text = error instanceof Error ? (isDebug && error.stack) || error.message : String(error)
   return text.replace(/^/gm, 'latchkey: ')
 }

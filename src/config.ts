@@ -196,8 +196,8 @@ export const settings = {
   }),
   LATCHKEY_LOG_LEVEL: defineSetting({
     default: 'info',
-    takes: 'fatal, error, warn, info, debug, trace or silent',
-    parse: text => ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].find(level => level === text),
+    takes: 'error, warn, info, debug or silent',
+    parse: text => ['error', 'warn', 'info', 'debug', 'silent'].find(level => level === text),
   }),
   // OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, two passes, one lane. The most is what stored hashes may cost.
   LATCHKEY_ARGON2_MEMORY: defineSetting({

@@ -1,5 +1,6 @@
-/** The log: JSON lines on stdout, which never hold, end or fill the server. */
+/** The log: JSON lines on stdout, readable ones at a terminal, which never hold, end or fill the server. */
 import pino, { type Logger } from 'pino'
+import { formatLogLine } from './log_lines.ts'
 import { printableJson } from './printable.ts'
 import { createSink, type Sink } from './sink.ts'
 
@@ -15,7 +16,8 @@ export function createLog(level: string): { log: Logger; flush: Sink['flush'] } 
       timestamp: pino.stdTimeFunctions.isoTime,
       hooks: { streamWrite: printableJson },
     },
-    sink,
+    // A person reads what goes to a terminal.
+    process.stdout.isTTY ? { write: line => sink.write(formatLogLine(line)) } : sink,
   )
   return { log, flush: sink.flush }
 }

@@ -1,14 +1,21 @@
 /** What operators see of the audit trail. */
-import type { AuditEvent, AuditFilter } from '../audit/audit.ts'
+import { type AuditEvent, type AuditFilter, auditEventTypes } from '../audit/audit.ts'
 import type { Needs } from './deps.ts'
+import { InvalidMember } from './error.ts'
 
 export type EventDocument = ReturnType<typeof describeEvent>
 
-/** @param user a username, or the id of a user, who may be removed */
+/**
+ * @param user a username, or the id of a user, who may be removed
+ * @throws InvalidMember for a type that no event has: an empty answer would look as if nothing had happened
+ */
 export async function readAuditFilter(
   { storage }: Needs<'storage'>,
   { user, ...rest }: Omit<AuditFilter, 'userId'> & Readonly<{ user?: string | undefined }>,
 ): Promise<AuditFilter> {
+  const { type } = rest
+  if (type !== undefined && !auditEventTypes.some(one => one === type || one.startsWith(`${type}.`)))
+    throw new InvalidMember('type', `there are ${auditEventTypes.join(', ')}, and what stands before their dot`, type)
   const userId = user === undefined ? undefined : ((await storage.findUserByUsername(user))?.id ?? user)
   return { ...rest, userId }
 }

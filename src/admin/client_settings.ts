@@ -87,6 +87,8 @@ export function readNewClient({
     authenticationMethods: defaultMethods(isPublic, settings),
     ...settings,
   })
+  if (draft.grantTypes.includes('refresh_token') && !draft.grantTypes.includes('password'))
+    throw new InvalidMember('grant_types', 'needs password as well: nothing else gives a first refresh token')
   if (isPublic && !draft.authenticationMethods.includes('none'))
     throw new InvalidMember('public', 'contradicts token_endpoint_auth_methods')
   return draft

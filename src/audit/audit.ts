@@ -1,36 +1,39 @@
 /** What the audit trail records: who did what, when, from where. Written in the transaction of the change itself. */
 
-export type AuditEventType =
-  | 'sign_in.refused'
-  | 'client.refused'
-  | 'password_change.refused'
-  | 'session.created'
-  | 'session.revoked'
-  | 'session.late_retried'
-  | 'session.retried_elsewhere'
-  | 'session.healed'
-  | 'session.reused'
-  | 'token.revoked'
-  | 'user.created'
-  | 'user.exported'
-  | 'user.password_changed'
-  | 'user.disabled'
-  | 'user.enabled'
-  | 'user.removed'
-  | 'client.created'
-  | 'client.updated'
-  | 'client.secret_rotated'
-  | 'client.old_secret_dropped'
-  | 'client.disabled'
-  | 'client.enabled'
-  | 'client.removed'
-  | 'key.created'
-  | 'key.removed'
-  | 'secret.in_use'
-  | 'secret.rotated'
-  | 'secret.old_dropped'
-  | 'backup.created'
-  | 'database.moved'
+export const auditEventTypes = [
+  'sign_in.refused',
+  'client.refused',
+  'password_change.refused',
+  'session.created',
+  'session.revoked',
+  'session.late_retried',
+  'session.retried_elsewhere',
+  'session.healed',
+  'session.reused',
+  'token.revoked',
+  'user.created',
+  'user.exported',
+  'user.password_changed',
+  'user.disabled',
+  'user.enabled',
+  'user.removed',
+  'client.created',
+  'client.updated',
+  'client.secret_rotated',
+  'client.old_secret_dropped',
+  'client.disabled',
+  'client.enabled',
+  'client.removed',
+  'key.created',
+  'key.removed',
+  'secret.in_use',
+  'secret.rotated',
+  'secret.old_dropped',
+  'backup.created',
+  'database.moved',
+] as const
+
+export type AuditEventType = (typeof auditEventTypes)[number]
 
 /** Where a request came from. Empty for the operator's own commands. */
 export type Caller = Readonly<{

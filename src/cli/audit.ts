@@ -1,10 +1,12 @@
 /** `latchkey audit`: who did what, when, from where. */
 import { Command, InvalidArgumentError } from 'commander'
 import { type EventDocument, listEvents, readAuditFilter } from '../admin/audit_trail.ts'
+import { auditEventTypes } from '../audit/audit.ts'
+import { printable } from '../printable.ts'
 import { parseDuration } from '../setting_values.ts'
 import { now } from '../system.ts'
 import { outputPages } from './pages.ts'
-import { formatTime, parseLimit, withAdmin } from './run.ts'
+import { formatTime, parseLimit, withAdmin, withOptionNames } from './run.ts'
 
 type Options = {
   user?: string
@@ -34,10 +36,13 @@ export function auditCommand(): Command {
     .option('--until <time>', 'not after', parseTime)
     .option('--limit <number>', 'at most so many', parseLimit, 100)
     .option('--json', 'print one JSON document')
+    .addHelpText('after', `\nTypes:\n${auditEventTypes.map(type => `  ${type}`).join('\n')}`)
     .action((options: Options) =>
       withAdmin(async deps => {
         const { user, client: clientId, session: sessionId, limit, json: _, ...rest } = options
-        const which = await readAuditFilter(deps, { ...rest, user, clientId, sessionId })
+        const which = await withOptionNames({ type: '--type' }, () =>
+          readAuditFilter(deps, { ...rest, user, clientId, sessionId }),
+        )
         let after: number | undefined
         await outputPages<EventDocument>(
           options,
@@ -48,22 +53,47 @@ export function auditCommand(): Command {
             return events
           },
           {
-            headings: ['TIME', 'EVENT', 'USER', 'CLIENT', 'IP', 'TIMES', 'DETAIL', 'SESSION', 'REQUEST'],
+            headings: ['TIME', 'EVENT', 'USER', 'CLIENT'],
             row: one => [
               formatTime(one.at),
               one.type,
-              one.username ?? one.user_id ?? undefined,
-              one.client_id ?? undefined,
-              one.ip ?? undefined,
-              one.count,
-              one.detail ?? undefined,
-              one.session_id ?? undefined,
-              one.request_id ?? undefined,
+              nameOf(one) && cut(printable(nameOf(one)!)),
+              one.client_id === null ? undefined : cut(printable(one.client_id)),
             ],
+            below: factsOf,
           },
         )
       }),
     )
+}
+
+/** Columns of a line, which fits into a terminal of 100. */
+const maxLine = 100
+const indent = '    '
+/** Columns of a name in the table; a longer one stands below as well, whole. */
+const maxName = 24
+
+const nameOf = (one: EventDocument): string | undefined => one.username ?? one.user_id ?? undefined
+const cut = (text: string) => (text.length > maxName ? `${text.slice(0, maxName - 1)}…` : text)
+
+/** What the table has no room for, in lines. */
+function factsOf(one: EventDocument): string[] {
+  const [user, client] = [printable(nameOf(one) ?? ''), printable(one.client_id ?? '')]
+  const facts = [
+    ...(user.length > maxName ? [`user ${user}`] : []),
+    ...(client.length > maxName ? [`client ${client}`] : []),
+    ...(one.count > 1 ? [`${one.count} times`] : []),
+    ...(one.ip === null ? [] : [`from ${one.ip}`]),
+    ...(one.session_id === null ? [] : [`session ${one.session_id}`]),
+    ...(one.request_id === null ? [] : [`request ${one.request_id}`]),
+    ...(one.detail === null ? [] : [one.detail]),
+  ]
+  return wrap(printable(facts.join(', ')), maxLine - indent.length).map(line => indent + line)
+}
+
+/** At spaces, and within a word that is longer than a line. */
+function wrap(text: string, width: number): string[] {
+  return text.match(new RegExp(`\\S.{0,${width - 1}}(?=\\s|$)|\\S{${width}}`, 'gu')) ?? []
 }
 
 /** @returns seconds since the epoch */

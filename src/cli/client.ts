@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { readNewClient } from '../admin/client_settings.ts'
 import {
   addClient,
+  type ClientDocument,
   dropOldClientSecret,
   getClientWithSecret,
   listClients,
@@ -14,10 +15,21 @@ import {
   showClient,
   updateClient,
 } from '../admin/clients.ts'
+import { browserClientId } from '../clients/browser_client.ts'
 import { hasSecret } from '../clients/client.ts'
 import type { Config } from '../config.ts'
 import { addSettings, documentOf, optionNames, readSettings, type SettingOptions } from './client_options.ts'
-import { formatTime, operator, output, readSecret, table, UsageError, withAdmin, withOptionNames } from './run.ts'
+import {
+  describeDocument,
+  formatTime,
+  operator,
+  output,
+  readSecret,
+  table,
+  UsageError,
+  withAdmin,
+  withOptionNames,
+} from './run.ts'
 
 type Json = { json?: true }
 type SecretOption = { secretStdin?: true }
@@ -49,7 +61,8 @@ export function clientCommand(): Command {
           one.scope,
           formatTime(one.disabled_at ?? undefined),
         ])
-        output(options, clients, table(['CLIENT', 'TYPE', 'GRANTS', 'SCOPE', 'DISABLED'], rows))
+        const text = table(['CLIENT', 'TYPE', 'GRANTS', 'SCOPE', 'DISABLED'], rows)
+        output(options, clients, explainBrowser(text, clients))
       }),
     )
   client
@@ -59,11 +72,7 @@ export function clientCommand(): Command {
     .action((id: string, options: Json) =>
       withAdmin(async deps => {
         const document = await showClient(deps, id)
-        const rows = Object.entries(document).map(([name, value]) => [
-          name,
-          typeof value === 'number' && name.endsWith('_at') ? formatTime(value) : describeValue(value),
-        ])
-        output(options, document, table(['FIELD', 'VALUE'], rows))
+        output(options, document, explainBrowser(describeDocument(document), [document]))
       }),
     )
   client
@@ -184,8 +193,8 @@ function describeTouched(count: number): string {
     : `${count} live sessions are touched at their next refresh`
 }
 
-function describeValue(value: unknown): string | undefined {
-  if (value === null || value === '') return undefined
-  if (Array.isArray(value)) return describeValue(value.join(' '))
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+/** Nobody has added this one. */
+function explainBrowser(text: string, clients: readonly ClientDocument[]): string {
+  if (!clients.some(one => one.client_id === browserClientId)) return text
+  return `${text}\n(${browserClientId} is the server itself: sign-ins at its pages, made with the first of them; disable it to refuse those)`
 }

@@ -12,13 +12,18 @@ type Row = readonly (string | number | undefined)[]
  * Prints a list: one JSON array, or one table whose columns are as wide as those of each page need.
  *
  * @param limit   how many to print at most
+ * @param below   lines of a row that follow it in the table
  * @param nextPage the page after the last one given, undefined for the first; shorter than asked for at the end
  */
 export async function outputPages<T>(
   options: { json?: true },
   limit: number,
   nextPage: (last: T | undefined, size: number) => Promise<readonly T[]>,
-  { headings, row }: { headings: readonly string[]; row: (one: T) => Row },
+  {
+    headings,
+    row,
+    below = () => [],
+  }: Readonly<{ headings: readonly string[]; row: (one: T) => Row; below?: (one: T) => readonly string[] }>,
 ): Promise<void> {
   let last: T | undefined
   let printed = 0
@@ -30,8 +35,9 @@ export async function outputPages<T>(
     if (options.json) {
       for (const [i, one] of page.entries()) await printOn(`${printed + i === 0 ? '[' : ','}${formatJson(one)}`)
     } else if (printed === 0 || page.length > 0) {
-      const text = table(headings, page.map(row))
-      await printOn(`${printed === 0 ? text : text.slice(text.indexOf('\n') + 1)}\n`)
+      const [heading, ...rows] = table(headings, page.map(row)).split('\n')
+      const lines = rows.flatMap((line, i) => [line, ...below(page[i]!)])
+      await printOn(`${[...(printed === 0 ? [heading] : []), ...lines].join('\n')}\n`)
     }
     printed += page.length
     last = page.at(-1)

@@ -102,6 +102,15 @@ export async function withConflictHints<T>(
   }
 }
 
+let hasPrinted = false
+
+/** Whether {@link print} has been called since this was asked last: then stdout has a part of a document already. */
+export function takeHasPrinted(): boolean {
+  const before = hasPrinted
+  hasPrinted = false
+  return before
+}
+
 /** Prints one JSON document or text for a person. */
 export function output(options: { json?: true }, document: unknown, text: string): void {
   print(`${options.json ? formatJson(document) : printableLines(text)}\n`)
@@ -113,6 +122,7 @@ export function output(options: { json?: true }, document: unknown, text: string
  * @returns false when it is better to wait for `drain`
  */
 export function print(text: string): boolean {
+  hasPrinted = true
   if (!isFile(process.stdout)) return process.stdout.write(text)
   let rest = Buffer.from(text)
   try {
@@ -138,6 +148,21 @@ export function table(
         .trimEnd(),
     )
     .join('\n')
+}
+
+/** A document as a table of its members. */
+export function describeDocument(document: object): string {
+  const rows = Object.entries(document).map(([name, value]) => [
+    name,
+    typeof value === 'number' && name.endsWith('_at') ? formatTime(value) : describeValue(value),
+  ])
+  return table(['FIELD', 'VALUE'], rows)
+}
+
+function describeValue(value: unknown): string | undefined {
+  if (value === null || value === '') return undefined
+  if (Array.isArray(value)) return describeValue(value.join(' '))
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
 
 /** @param at seconds since the epoch */

@@ -12,7 +12,7 @@ import {
   type UserDocument,
 } from '../admin/users.ts'
 import { outputPages } from './pages.ts'
-import { formatTime, operator, output, readSecret, table, withAdmin, withOptionNames } from './run.ts'
+import { describeDocument, formatTime, operator, output, readSecret, withAdmin, withOptionNames } from './run.ts'
 import { addFileCommands } from './user_files.ts'
 
 type Json = { json?: true }
@@ -62,14 +62,7 @@ export function userCommand(): Command {
     .action((username: string, options: Json) =>
       withAdmin(async deps => {
         const document = await showUser(deps, username)
-        output(
-          options,
-          document,
-          table(
-            ['FIELD', 'VALUE'],
-            Object.entries(document).map(([name, value]) => [name, value === null ? undefined : String(value)]),
-          ),
-        )
+        output(options, document, describeDocument(document))
       }),
     )
   user

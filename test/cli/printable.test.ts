@@ -202,7 +202,7 @@ test('no log line has what acts in it, whatever is sent and whatever files are c
   const data = `file:${join(folder, steering)}/latchkey.db`
   const { url, child, log, stop } = await startProcess(
     t,
-    deployment(folder, { LATCHKEY_LOG_LEVEL: 'trace', LATCHKEY_DATABASE_URL: data }),
+    deployment(folder, { LATCHKEY_LOG_LEVEL: 'debug', LATCHKEY_DATABASE_URL: data }),
   )
   const chunks: Buffer[] = []
   child.stdout!.on('data', chunk => chunks.push(chunk))

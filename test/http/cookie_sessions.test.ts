@@ -1,4 +1,6 @@
 /** Signing in with a cookie, over HTTP: POST /login, GET /profile, /logout. RFC 6265; OWASP session management and CSRF. */
+import { once } from 'node:events'
+import { request } from 'node:http'
 import test from 'ava'
 import fc from 'fast-check'
 import { cookieName } from '../../src/http/browser/session_cookie.ts'
@@ -313,6 +315,26 @@ for (const [what, headers] of Object.entries(otherSites)) {
       t.is(status, 303)
     })
   }
+}
+
+for (const host of ['127.0.0.1', 'localhost', '[::1]']) {
+  test(`a browser without Fetch Metadata signs in at ${host}, whichever name of this machine the issuer has`, async t => {
+    const server = await startServerWithAlice(t, { oauth: { issuer: 'http://localhost:3000' } })
+    const signIn = async (headers: Record<string, string>) => {
+      const body = new URLSearchParams({ username: 'alice', password }).toString()
+      const sent = { accept: browserAccept, 'content-type': 'application/x-www-form-urlencoded', ...headers }
+      const asked = request(`${server.url}/login`, { method: 'POST', headers: sent }).end(body)
+      const [answer] = await once(asked, 'response')
+      answer.resume()
+      return answer.statusCode
+    }
+    t.is(await signIn({ host: `${host}:3000`, origin: `http://${host}:3000` }), 303)
+    t.is(await signIn({ host: `${host}:3000`, origin: `http://${host}:3001` }), 403, 'another port')
+    t.is(await signIn({ host: 'evil.example:3000', origin: 'http://evil.example:3000' }), 403, 'a name that leads here')
+    const elsewhere = await startServerWithAlice(t)
+    const local = { host: `${host}:3000`, origin: `http://${host}:3000`, accept: browserAccept }
+    t.is((await elsewhere.post('/login', { username: 'alice', password }, local)).status, 403, 'a public issuer')
+  })
 }
 
 /** What Chromium, Firefox and Safari send besides for a page that somebody opens. */

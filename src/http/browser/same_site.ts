@@ -12,7 +12,21 @@ function isFromHere(ctx: Context, issuer: string): boolean {
   const site = ctx.get('Sec-Fetch-Site')
   if (site !== '') return site === 'same-origin' || site === 'none'
   const origin = ctx.get('Origin')
-  return origin === '' || origin === new URL(issuer).origin
+  return origin === '' || origin === new URL(issuer).origin || isThisMachine(ctx, origin, issuer)
+}
+
+/**
+ * The ready line names an address and the default issuer `localhost`: a page opened at the one is of this site as well. A name of somebody
+ * else's that leads to this machine is none of these (DNS rebinding), and another port of it is another origin.
+ */
+function isThisMachine({ headers }: Context, origin: string, issuer: string): boolean {
+  const host = headers.host ?? ''
+  // Behind a proxy Host may be the address that the proxy has for this server.
+  return (
+    issuer.startsWith('http:') &&
+    origin === `http://${host}` &&
+    /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/.test(host)
+  )
 }
 
 /**
