@@ -13,9 +13,10 @@ import { type ClosedConnections, connectionLimits, serveWithin } from './http/co
 import type { MasterSecrets } from './keys/master_secret.ts'
 import { secretLead, takeIntoUse } from './keys/secret_use.ts'
 import { createLog } from './log.ts'
-import { looseFiles, openKeys, openSigningKeys, privateFiles, readMasterSecrets } from './secret_file.ts'
+import { openKeys, openSigningKeys, readMasterSecrets } from './secret_file.ts'
 import { isLoopbackHost } from './setting_values.ts'
 import { createSink } from './sink.ts'
+import { noteIssuer, warnOfLooseFiles } from './start_notes.ts'
 import { openStorage } from './storage/open.ts'
 import { formatDatabase } from './storage/setting.ts'
 import { lowerPoolPriority, randomBytes } from './system.ts'
@@ -65,7 +66,7 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     const read = await readMasterSecrets(config.secret, storage)
     // Who has the database for itself has nobody to wait for.
     const lead = storage.shared === undefined ? 0 : secretLead
-    for (const loose of looseFiles(privateFiles(config))) log.warn(loose, 'others can read this file: chmod 600')
+    warnOfLooseFiles(config, log)
     // The first hash is computed while the keys are opened.
     const [keys, passwords] = await Promise.all([
       openSigningKeys(storage, read, config.signingAlg),
@@ -117,15 +118,15 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
         log.warn({ host: admin.host }, 'the admin API can be reached from other machines (LATCHKEY_ADMIN_HOST)')
     }
 
+    const lastIssuer = await storage.findLastIssuer()
     if (config.bootstrap) {
-      const file = await bootstrap(
-        deps,
-        config,
-        url,
-        process.stderr.isTTY ? createSink(process.stderr, () => {}) : undefined,
-      )
+      const terminal = process.stderr.isTTY ? createSink(process.stderr, () => {}) : undefined
+      const { client, file } = await bootstrap(deps, config, { url, hasServed: lastIssuer !== undefined }, terminal)
+      if (client !== undefined) log.info({ client }, 'first start: made a public client')
       if (file !== undefined) log.info({ file }, 'first start: the password of the user admin is in this file')
     }
+    // After it: a start that was interrupted before makes it up.
+    await noteIssuer(storage, config, issuer, lastIssuer, log)
     const adminUrl = admin && urlOf(admin.server, admin.host)
     log.info({ url, issuer, adminUrl, database: formatDatabase(config.database) }, 'listening')
 

@@ -17,6 +17,7 @@ import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import {
   createFolder,
   deployment,
+  type Environment,
   freePort,
   launcher,
   migratedDeployment,
@@ -95,8 +96,61 @@ test('the first start creates nothing when bootstrap is off or a user exists', a
   t.is((await runCommand(['user', 'list', '--json'], deployment(off))).stdout, '[]\n')
 
   await runCommand(['user', 'add', 'alice', '--password-stdin'], migratedDeployment(used), 'long enough')
-  await startProcess(t, deployment(used))
-  t.is((await runCommand(['client', 'list', '--json'], deployment(used))).stdout, '[]\n')
+  const serve = async () => {
+    const { stop } = await startProcess(t, deployment(used))
+    await stop()
+    const list = async (noun: string) =>
+      JSON.parse((await runCommand([noun, 'list', '--json'], deployment(used))).stdout)
+    return [await list('user'), await list('client')]
+  }
+  const [users, clients] = await serve()
+  t.deepEqual(
+    users.map((one: { username: string }) => one.username),
+    ['alice'],
+  )
+  t.like(
+    clients[0],
+    { client_id: 'app', public: true, scope: 'read write' },
+    'who adds a user first gets the client all the same',
+  )
+  await runCommand(['client', 'remove', 'app'], deployment(used))
+  t.deepEqual((await serve())[1], [], 'what an operator removed later stays so')
+})
+
+test('a client added before the first start leaves the first user to it, whose password is good there', async t => {
+  const folder = createFolder(t)
+  const grants = ['--grant', 'password', '--grant', 'refresh_token']
+  await runCommand(['client', 'add', 'phone', '--public', ...grants, '--name', 'Our app'], migratedDeployment(folder))
+  const server = await startProcess(t, deployment(folder))
+  const text = readFileSync(join(folder, 'data/first-sign-in'), 'utf8')
+  const password = /this password:\n\n {2}(\S+)\n/.exec(text)![1]!
+  t.regex(text, /client_id=phone&/)
+  const signIn = { grant_type: 'password', client_id: 'phone', username: 'admin', password }
+  t.is((await postForm(`${server.url}/token`, signIn)).status, 200)
+  const { stdout } = await runCommand(['client', 'list', '--json'], deployment(folder))
+  t.deepEqual(
+    JSON.parse(stdout).map((one: { client_id: string; client_name: string }) => [one.client_id, one.client_name]),
+    [['phone', 'Our app']],
+  )
+})
+
+test('a start warns of another issuer than the last one, and of a listener that others reach with an http issuer', async t => {
+  const folder = createFolder(t)
+  const warnings = async (extra: Environment) => {
+    const server = await startProcess(t, deployment(folder, { LATCHKEY_BOOTSTRAP: 'off', ...extra }))
+    await server.stop()
+    return server.log.filter(({ level, issuer }) => level === 40 && issuer !== undefined)
+  }
+  t.deepEqual(await warnings({}), [], 'a free port is another one each time')
+  t.deepEqual(await warnings({ LATCHKEY_ISSUER: 'https://a.example' }), [])
+  t.deepEqual(await warnings({ LATCHKEY_ISSUER: 'https://a.example' }), [])
+  const [changed, ...none] = await warnings({ LATCHKEY_ISSUER: 'https://b.example' })
+  t.like(changed, { before: 'https://a.example', issuer: 'https://b.example' })
+  t.deepEqual(none, [])
+  t.deepEqual(await warnings({ LATCHKEY_ISSUER: 'https://b.example', LATCHKEY_HOST: '0.0.0.0' }), [])
+  const [open] = await warnings({ LATCHKEY_HOST: '0.0.0.0' })
+  t.like(open, { host: '0.0.0.0' })
+  t.regex(String(open?.msg), /in the clear/)
 })
 
 test('promise 4 and 5: what was answered holds after kill -9: a logout stays, a sign-in and a rotation live', async t => {

@@ -12,11 +12,13 @@ import { maxAccessTokenLifetime } from '../keys/signing_key.ts'
 import { grants } from '../oauth/grants/index.ts'
 import { isAudience } from '../oauth/resource.ts'
 import { parseScope } from '../oauth/scope.ts'
-import { isStorable, isTypeable } from '../text.ts'
+import { isStorable, isTypeable, readFullName } from '../text.ts'
 import { InvalidMember } from './error.ts'
 
 /** What is absent stays as it is, or as it is by default; null is what the server's settings say. Durations are seconds. */
 export type ClientSettings = Readonly<{
+  /** '' for none. */
+  client_name?: string | undefined
   grant_types?: readonly string[] | undefined
   scope?: string | undefined
   token_endpoint_auth_methods?: readonly string[] | undefined
@@ -46,6 +48,7 @@ export function readClientSettings(given: ClientSettings): Partial<Client> {
     throw new InvalidMember(undefined, 'the keys of a client are here or at an address, not both')
   const methods = given.token_endpoint_auth_methods && readMethods(given.token_endpoint_auth_methods)
   return {
+    ...(given.client_name !== undefined && { name: readName(given.client_name) }),
     ...(grantTypes && { grantTypes }),
     ...(scopes && { scope: scopes.join(' ') }),
     ...(methods && { authenticationMethods: methods }),
@@ -108,6 +111,13 @@ export function readClientSecret(text: string, client: Pick<Client, 'authenticat
   if (text.length < minSecretLength)
     throw new InvalidMember('client_secret', `a client secret has at least ${minSecretLength} characters`)
   if (!isTypeable(text)) throw new InvalidMember('client_secret', 'a client secret is one line of text')
+  return text
+}
+
+function readName(given: string): string | undefined {
+  if (given === '') return undefined
+  const { text, problem } = readFullName(given)
+  if (problem !== undefined) throw new InvalidMember('client_name', problem)
   return text
 }
 

@@ -209,6 +209,7 @@ async function newSecret(
 function describeClient(client: Client) {
   return {
     client_id: client.id,
+    client_name: client.name ?? null,
     public: isPublic(client),
     token_endpoint_auth_methods: client.authenticationMethods,
     secrets: client.secretDigests.length,

@@ -10,6 +10,7 @@ import { parseDuration } from '../setting_values.ts'
 import { UsageError, withOptionNames } from './run.ts'
 
 export type SettingOptions = {
+  name?: string
   grant?: string[]
   scope?: string
   authMethod?: string[]
@@ -26,6 +27,7 @@ export type SettingOptions = {
 /** For commands that say what a client is. */
 export function addSettings(command: Command): Command {
   return command
+    .option('--name <name>', "what its users know it by, such as 'Our app'; '' for its id")
     .option(
       '--grant <type>',
       `a grant type it may use (${Object.keys(grants).join(', ')}); repeat for several`,
@@ -64,6 +66,7 @@ export function optionNames(options: SettingOptions): Readonly<Record<string, st
   return {
     client_id: '',
     client_secret: '--secret-stdin:',
+    client_name: '--name',
     grant_types: '--grant',
     scope: '--scope',
     token_endpoint_auth_methods: '--auth-method',
@@ -85,6 +88,7 @@ export function documentOf(options: SettingOptions): ClientSettings {
   if (options.jwks !== undefined && options.jwksUri !== undefined)
     throw new UsageError('--jwks and --jwks-uri: the keys of a client are here or at an address, not both')
   return {
+    client_name: options.name,
     grant_types: options.grant,
     scope: options.scope,
     token_endpoint_auth_methods: options.authMethod,

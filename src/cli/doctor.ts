@@ -1,5 +1,5 @@
 /** `latchkey doctor`: looks at everything that a deployment needs, changes nothing, and says what to do. */
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Command } from 'commander'
 import { masterSecretOfDigest } from '../clients/client_secret.ts'
@@ -137,10 +137,27 @@ function examineFiles(config: Config): Finding[] {
           loose.map(({ file, mode }) => `${file} has ${mode}`).join(', '),
           `chmod 600 ${loose.map(({ file }) => file).join(' ')}`,
         )
+  const open = openFolders(privateFiles(config))
+  const folders =
+    open.length === 0
+      ? []
+      : [
+          warning(
+            'folders',
+            `others can write in ${open.join(', ')}, and put a file of theirs in the place of one`,
+            `chmod go-w ${open.join(' ')}`,
+          ),
+        ]
   const firstSignIn = firstSignInFile(config.database)
-  if (!existsSync(firstSignIn)) return [modes]
+  if (!existsSync(firstSignIn)) return [modes, ...folders]
   const advice = 'sign in, change the password and remove the file'
-  return [modes, warning('first password', `it is still in ${firstSignIn}`, advice)]
+  return [modes, ...folders, warning('first password', `it is still in ${firstSignIn}`, advice)]
+}
+
+/** @returns those of the files' folders that anybody but their owner can write in */
+function openFolders(files: readonly string[]): string[] {
+  const folders = new Set(files.filter(file => existsSync(file)).map(file => dirname(resolve(file))))
+  return [...folders].filter(folder => (statSync(folder).mode & 0o022) !== 0)
 }
 
 /** A clock that is ahead cannot be told from here; one that was set back can. */

@@ -6,6 +6,8 @@ import { type Finding, failed, ok, warning } from './findings.ts'
 
 /** Bytes that a disk should have left. */
 const minSpace = 256 * 2 ** 20
+/** Bytes that a journal takes: with less nothing can be written. */
+const fullDisk = 4 * 2 ** 20
 /** Bytes. SQLite keeps its journal near 4 MiB where nobody holds an old snapshot. */
 const maxJournal = 256 * 2 ** 20
 
@@ -41,7 +43,7 @@ function examineDatabase(file: string): Finding[] {
     return [integrity, ok('migrations', 'up to date')]
   } catch (error) {
     const { message, code } = error as Error & { code?: string }
-    return [failed('database', message, adviceOn(code))]
+    return [failed('database', message, freeSpace(file) < fullDisk ? 'the disk is full: make room' : adviceOn(code))]
   }
 }
 
@@ -52,22 +54,28 @@ function adviceOn(code = ''): string {
   return 'look at the owners and modes of the file and its folder'
 }
 
-function examineSpace(file: string): Finding[] {
+function freeSpace(file: string): number {
   const { bavail, bsize } = statfsSync(dirname(file))
-  const free = bavail * bsize
+  return bavail * bsize
+}
+
+function examineSpace(file: string): Finding[] {
+  const free = freeSpace(file)
   const journal = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0
-  const space =
-    free < minSpace
-      ? warning(
-          'disk',
-          `${toMegabytes(free)} MB are free`,
-          'a full disk is 503 for every sign-in and refresh; make room',
-        )
-      : ok('disk', `${toMegabytes(free)} MB are free`)
+  const space = describeSpace(free)
   if (journal <= maxJournal) return [space]
   const advice =
     'something reads the database without an end, or a backup runs; it shrinks when the server is restarted'
   return [space, warning('journal', `${toMegabytes(journal)} MB`, advice)]
+}
+
+/** @param free bytes */
+export function describeSpace(free: number): Finding {
+  if (free < fullDisk) return failed('disk', 'it is full', 'every sign-in and refresh is 503 until you make room')
+  const found = `${toMegabytes(free)} MB are free`
+  return free < minSpace
+    ? warning('disk', found, 'a full disk is 503 for every sign-in and refresh; make room')
+    : ok('disk', found)
 }
 
 const toMegabytes = (bytes: number) => Math.floor(bytes / 1e6)

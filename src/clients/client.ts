@@ -38,6 +38,8 @@ export type Client = Readonly<{
   corsOrigins: readonly string[]
   createdAt: number
   disabledAt?: number | undefined
+  /** What its users know it by, one line; absent: its id. */
+  name?: string | undefined
 }>
 
 /** Parameters of a form: one non-empty string each. */

@@ -12,7 +12,13 @@ import type { Context } from './context.ts'
 import { readQuery } from './query.ts'
 import { logoutQuery, sessionsQuery } from './request_params.ts'
 
-export type ShownSession = Readonly<{ session: Session; shown: Shown; isCurrent: boolean }>
+export type ShownSession = Readonly<{
+  session: Session
+  shown: Shown
+  isCurrent: boolean
+  /** What its users know the client by. */
+  clientName: string
+}>
 
 /** A page of the sessions of a user as they are shown, also their order: the last seen first. Undefined when there is no such page. */
 export async function listShownSessions(
@@ -27,14 +33,16 @@ export async function listShownSessions(
   const { sessions, next } = page
   const ids = new Set(sessions.map(({ clientId }) => clientId))
   const clients = await Promise.all([...ids].map(id => storage.findClient(id)))
-  const lifetimes = new Map(clients.flatMap(client => (client ? [[client.id, refreshPolicy(config, client)]] : [])))
+  const known = new Map(clients.flatMap(client => (client ? [[client.id, client]] : [])))
   const shown = sessions
     .flatMap(session => {
       const isCurrent = session.id === current.id
-      const policy = lifetimes.get(session.clientId)
+      const client = known.get(session.clientId)
       // Its client was removed at this moment, and it with it.
-      if (policy === undefined) return []
-      return { session, isCurrent, shown: shownOf(session, policy, now(), isCurrent ? caller : undefined) }
+      if (client === undefined) return []
+      const policy = refreshPolicy(config, client)
+      const shown = shownOf(session, policy, now(), isCurrent ? caller : undefined)
+      return { session, isCurrent, shown, clientName: client.name ?? client.id }
     })
     .sort(
       (a, b) =>

@@ -17,7 +17,7 @@ export function parseAccountNotice(text: unknown): AccountNotice | undefined {
 export type DeviceView = Readonly<{
   /** Of the session. */
   id: string
-  /** The client; none for a sign-in at this website. */
+  /** What the client is called; none for a sign-in at this website. */
   app?: string | undefined
   /** What the app calls the device. */
   device?: string | undefined

@@ -8,6 +8,7 @@ import {
   clients,
   consumedIds,
   knownNetworks,
+  lastStart,
   masterSecrets,
   sessions,
   signingKeys,
@@ -35,10 +36,11 @@ export const auditShape = shape(auditEvents, ['id'], ['detail'])
 /** In an order in which every row finds those that it refers to. Each table of the program but `moves`, which is of one database, and `pending_imports`, which is SQLite's way to write many users. */
 export const tableShapes: readonly TableShape[] = [
   shape(users, ['id'], ['full_name']),
-  shape(clients, ['id']),
+  shape(clients, ['id'], ['name']),
   shape(sessions, ['id'], ['device', 'user_agent', 'user_agent_before']),
   shape(signingKeys, ['kid']),
   shape(masterSecrets, ['name']),
+  shape(lastStart, ['id']),
   shape(consumedIds, ['id']),
   shape(attemptCounters, ['id']),
   shape(knownNetworks, ['who', 'network']),

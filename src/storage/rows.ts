@@ -64,6 +64,7 @@ export function clientFromRow(row: typeof clients.$inferSelect): Client {
     corsOrigins: row.corsOrigins?.split(' ') ?? [],
     createdAt: row.createdAt,
     disabledAt: row.disabledAt ?? undefined,
+    ...(row.name !== null && { name: row.name }),
   }
 }
 
@@ -84,6 +85,7 @@ export function clientRow(client: Client) {
     corsOrigins: client.corsOrigins.length === 0 ? null : client.corsOrigins.join(' '),
     createdAt: client.createdAt,
     disabledAt: client.disabledAt ?? null,
+    name: client.name ?? null,
   }
 }
 

@@ -26,6 +26,9 @@ export type Storage = UserStorage &
   Readonly<{
     /** Creates the first client and user, if there is neither a client nor a user. False when there is. */
     bootstrap(client: Client, user: User, event: AuditEvent): Promise<boolean>
+    /** The issuer of the last server that was started; '' where that was not noted, undefined on a database that has never served. */
+    findLastIssuer(): Promise<string | undefined>
+    noteIssuer(issuer: string): Promise<void>
     /** Resolves when the database would take a write. */
     check(): Promise<void>
     /** Where other nodes use the database too, and go by its clock: milliseconds since the epoch. */

@@ -1,8 +1,9 @@
 /** A command line that never fools anybody: errors a script can read, help and lists that fit a terminal, what a shell completes. Issue "Operate it" 4. */
-import { writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { auditEvent, auditEventTypes } from '../../src/audit/audit.ts'
+import { describeSpace } from '../../src/cli/doctor_file.ts'
 import { createClient } from '../../src/clients/client.ts'
 import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
 import { documents } from '../_documents.ts'
@@ -183,6 +184,18 @@ test('client list says what the client browser is, where there is one', async t 
   t.is((await cli(['client', 'disable', 'browser'])).code, 0)
 })
 
+test('client add --name and client update --name: what its users know it by, and nothing that cannot be shown', async t => {
+  const { cli } = startCli(t)
+  const add = ['client', 'add', 'app', '--public', '--grant', 'password', '--json']
+  t.is((await cli([...add, '--name', 'Our\u202eapp'])).code, 2)
+  t.is(JSON.parse((await cli([...add, '--name', ' Our   app '])).stdout).client_name, 'Our app')
+  const update = async (name: string) =>
+    JSON.parse((await cli(['client', 'update', 'app', '--name', name, '--json'])).stdout).client_name
+  t.is(await update('우리 앱'), '우리 앱')
+  t.is(await update(''), null)
+  t.is((await cli(['client', 'update', 'app', '--name', 'x'.repeat(257)])).code, 2)
+})
+
 for (const [args, why] of [
   [['--public', '--grant', 'refresh_token'], /--grant needs password as well/],
   [['--grant', 'client_credentials', '--grant', 'refresh_token'], /--grant needs password as well/],
@@ -285,4 +298,32 @@ test('a log at a terminal is for people, and elsewhere JSON', async t => {
   t.regex(stdout, /^\d\d:\d\d:\d\d INFO {2}stopping signal=SIGINT/m)
   t.notRegex(stdout, /"level"/)
   t.regex((await serve('| cat')).stdout, /^\{"level":30,.*"msg":"listening"\}\r?$/m)
+})
+
+test('doctor names a folder in which others can write', async t => {
+  const { environment, cli } = startCli(t)
+  const folders = async () =>
+    JSON.parse((await cli(['doctor', '--json'])).stdout).findings.filter(
+      ({ check }: { check: string }) => check === 'folders',
+    )
+  t.deepEqual(await folders(), [])
+  const data = join(environment.HOME!, 'data')
+  for (const mode of [0o720, 0o702]) {
+    chmodSync(data, mode)
+    t.deepEqual(await folders(), [
+      {
+        check: 'folders',
+        state: 'warning',
+        found: `others can write in ${data}, and put a file of theirs in the place of one`,
+        advice: `chmod go-w ${data}`,
+      },
+    ])
+  }
+})
+
+test('doctor calls a full disk full, and warns of one that soon will be', t => {
+  t.like(describeSpace(0), { state: 'failed', found: 'it is full' })
+  t.like(describeSpace(2 ** 20), { state: 'failed', found: 'it is full' })
+  t.like(describeSpace(100e6), { state: 'warning', found: '100 MB are free' })
+  t.like(describeSpace(1e9), { state: 'ok' })
 })

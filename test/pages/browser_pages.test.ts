@@ -97,6 +97,18 @@ test('the icon is one, in three sizes, small, and kept', async t => {
   t.is((await server.request('/favicon.ico', { headers: known })).status, 304)
 })
 
+test('the account page calls a client by its name, and one without a name by its id', async t => {
+  const server = await startServerWithAlice(t)
+  await server.addClient({ id: 'named', name: 'Our <app>' })
+  await server.signIn()
+  await server.signIn({ client_id: 'named' })
+  const cookie = await signInByCookie(server)
+  const { body } = await openPage(server, '/profile', cookie)
+  t.true(body.includes('Our &lt;app&gt;'))
+  t.false(body.includes('named'))
+  t.regex(body, />app</)
+})
+
 test('/.well-known/change-password leads to the page, by way of the sign-in; what should not be there is 404 (W3C change-password-url)', async t => {
   const server = await startServerWithAlice(t)
   const cookie = await signInByCookie(server)

@@ -27,6 +27,7 @@ const sameRows: { [Name in Shared]: Same<Flat<SqliteRow<Name>>, Flat<PostgresRow
   consumedIds: true,
   attemptCounters: true,
   knownNetworks: true,
+  lastStart: true,
   moves: true,
   auditEvents: true,
 }

@@ -494,6 +494,23 @@ contract('bootstrap leaves a database alone that has a client or a user', async 
   t.true(await storage.bootstrap(client('app'), user('admin'), event('user.created')))
 })
 
+contract('the issuer of the last start is kept for the next one', async (t, storage) => {
+  t.is(await storage.findLastIssuer(), undefined)
+  await storage.noteIssuer('')
+  t.is(await storage.findLastIssuer(), '')
+  await Promise.all(['https://a.example', 'https://a.example'].map(issuer => storage.noteIssuer(issuer)))
+  t.is(await storage.findLastIssuer(), 'https://a.example')
+})
+
+contract('a client has a name, or none', async (t, storage) => {
+  const named = { ...client('app'), name: '우리 앱' }
+  await storage.createClient(named, event('client.created'))
+  t.deepEqual(await storage.findClient('app'), named)
+  const { name: _, ...unnamed } = named
+  await storage.changeClient('app', () => ({ outcome: undefined, client: unnamed, event: event('client.updated') }))
+  t.deepEqual(await storage.findClient('app'), unnamed)
+})
+
 contract('of two nodes that start at once, one bootstraps', async (t, storage) => {
   const outcomes = await Promise.all(
     ['one', 'two'].map(name => storage.bootstrap(client(name), user(name), event('user.created'))),

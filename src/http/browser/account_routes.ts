@@ -71,11 +71,11 @@ async function sendAccount(deps: Deps, site: Site, ctx: Context, { user, session
   const cursor = page === undefined ? undefined : asked
   const { sessions, next } = page ?? (await list())!
   const now = deps.now()
-  const devices = sessions.map(({ session: { clientId, ...other }, shown, isCurrent }) => ({
+  const devices = sessions.map(({ session: { clientId, ...other }, shown, isCurrent, clientName }) => ({
     ...other,
     ...shown,
     ...(isCurrent && { lastSeenAt: now }),
-    app: clientId === browserClientId ? undefined : clientId,
+    app: clientId === browserClientId ? undefined : clientName,
   }))
   const start = Number(query.start ?? 0)
   const view = { ...user, devices, currentId: session.id, now, start, cursor, next }

@@ -55,6 +55,8 @@ export const clients = pgTable('clients', {
   corsOrigins: text('cors_origins'),
   createdAt: whole('created_at').notNull(),
   disabledAt: whole('disabled_at'),
+  /** What people call it; null for its id. */
+  name: text('name'),
 })
 
 /**
@@ -160,6 +162,14 @@ export const knownNetworks = pgTable(
     index('known_networks_expires_at').on(table.expiresAt),
   ],
 )
+
+/** One row: the last start of a server. Of a database that has never served there is none. */
+export const lastStart = pgTable('last_start', {
+  /** 1 */
+  id: whole('id').primaryKey(),
+  /** '' where that was not noted. */
+  issuer: text('issuer').notNull(),
+})
 
 /** Moves of all that is here: what came, and what has gone. See `storage/move.ts`. */
 export const moves = pgTable('moves', {

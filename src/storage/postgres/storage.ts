@@ -12,6 +12,7 @@ import { createImport } from './import.ts'
 import { createKeyStorage } from './keys.ts'
 import { createOnceStorage } from './once.ts'
 import { createSessionStorage } from './sessions.ts'
+import { createStartStorage } from './starts.ts'
 import { createThrottleStorage } from './throttle.ts'
 import { userRows } from './user_rows.ts'
 import { createUserStorage } from './users.ts'
@@ -68,6 +69,7 @@ export function createStorage({ read, close, ...transactions }: Transactions, fl
         await record(tx, { ...event, userId: user.id, clientId: client.id })
         return true
       }),
+    ...createStartStorage(connection),
     check,
     databaseTime: () =>
       read(async ({ $client }) => {

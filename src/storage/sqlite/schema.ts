@@ -64,6 +64,8 @@ export const clients = sqliteTable('clients', {
   corsOrigins: text('cors_origins'),
   createdAt: integer('created_at').notNull(),
   disabledAt: integer('disabled_at'),
+  /** What people call it; null for its id. */
+  name: text('name'),
 })
 
 export const sessions = sqliteTable(
@@ -165,6 +167,14 @@ export const knownNetworks = sqliteTable(
     index('known_networks_expires_at').on(table.expiresAt),
   ],
 )
+
+/** One row: the last start of a server. Of a database that has never served there is none. */
+export const lastStart = sqliteTable('last_start', {
+  /** 1 */
+  id: integer('id').primaryKey(),
+  /** '' where that was not noted. */
+  issuer: text('issuer').notNull(),
+})
 
 /** Moves of all that is here: what came, and what has gone. See `storage/move.ts`. */
 export const moves = sqliteTable('moves', {

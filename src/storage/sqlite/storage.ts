@@ -16,6 +16,7 @@ import { createKeyStorage } from './keys.ts'
 import { createOnceStorage } from './once.ts'
 import { createSessionRows } from './session_rows.ts'
 import { createSessionStorage } from './sessions.ts'
+import { createStartStorage } from './starts.ts'
 import { createThrottleStorage } from './throttle.ts'
 import { createUserRows } from './user_rows.ts'
 import { createUserStorage } from './users.ts'
@@ -61,6 +62,7 @@ export function createStorage(database: Database.Database, confirmCommit: () => 
         record({ ...event, userId: user.id, clientId: client.id })
         return true
       }),
+    ...createStartStorage(connection),
     check,
     close: async () => {
       // What cannot be written now is lost, as it would be in a crash.
