@@ -1,21 +1,21 @@
 /** The commands that README and documentation teach end when they are told to, and leave nothing behind: no process, port or journal. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
-import { createFolder, deployment, launcher, root, startProcess } from '../_process.ts'
+import { createFolder, deployment, launcher, root, run, startProcess } from '../_process.ts'
 
 const testProcess = process.platform === 'linux' ? test.serial : test.skip
 
 /** Starts a command in a process group of its own and waits until its server listens, however the line looks. */
-async function start(t: ExecutionContext, command: string) {
+async function start(t: ExecutionContext, command: string, cwd = root) {
   const folder = createFolder(t)
   const [file = '', ...args] = command.split(' ')
   const environment = deployment(folder, { npm_config_cache: process.env.npm_config_cache ?? join(folder, 'npm') })
-  const child = spawn(file, args, { env: environment, cwd: root, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+  const child = spawn(file, args, { env: environment, cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   const group = -child.pid!
   t.teardown(() => isAlive(group) && process.kill(group, 'SIGKILL'))
   const exited = once(child, 'exit') as Promise<[number | null]>
@@ -83,6 +83,39 @@ for (const [command, signal, whom] of [
     },
   )
 }
+
+/** A folder in which the packed package is installed, as npm does it; its dependencies are those of this checkout. */
+async function install(t: ExecutionContext): Promise<string> {
+  const folder = createFolder(t)
+  const environment = { ...(process.env as Record<string, string>), HOME: folder }
+  const packed = await run('npm', ['pack', '--silent', '--pack-destination', folder], environment)
+  t.is(packed.code, 0, packed.stderr)
+  const archive = join(folder, packed.stdout.trim().split('\n').at(-1)!)
+  t.is((await run('tar', ['xzf', archive, '-C', folder], environment)).code, 0)
+  const modules = join(folder, 'node_modules')
+  mkdirSync(join(modules, '.bin'), { recursive: true })
+  renameSync(join(folder, 'package'), join(modules, 'latchkey'))
+  symlinkSync(join(root, 'node_modules'), join(modules, 'latchkey/node_modules'))
+  symlinkSync('../latchkey/bin/latchkey.js', join(modules, '.bin/latchkey'))
+  writeFileSync(join(folder, 'package.json'), '{"name": "somewhere", "private": true}')
+  return folder
+}
+
+testProcess(
+  'SIGTERM ends the installed binary, and npx where it is installed: no process is left, the port is free',
+  async t => {
+    const installed = await install(t)
+    for (const command of [join(installed, 'node_modules/.bin/latchkey serve'), 'npx --no latchkey serve']) {
+      const { folder, child, group, port, exited, output } = await start(t, command, installed)
+      process.kill(child.pid!, 'SIGTERM')
+      await exited
+      while (isAlive(group)) await delay(50)
+      t.false(await isOpen(port), command)
+      t.false(existsSync(join(folder, 'data/latchkey.db-wal')), command)
+      t.regex(output(), /stopped/, command)
+    }
+  },
+)
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   testProcess(`${signal} ends latchkey serve with 0, also when it comes twice at once`, async t => {
