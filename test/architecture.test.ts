@@ -59,6 +59,7 @@ const bottom = [
   'sink.ts',
   'small_file.ts',
   'log.ts',
+  'log_lines.ts',
 ]
 
 /** Files whose code, comments aside, fits a pattern. */
