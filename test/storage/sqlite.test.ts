@@ -310,8 +310,11 @@ test('a migration keeps a copy from before, whole and with mode 0600, and the tw
   writeFileSync(`${file}.before-2004-01-01T000000Z.partial`, '')
   writeFileSync(`${file}.before-lunch`, 'of somebody else')
 
-  const { storage, copy } = openSqliteStorage(file)
+  const reopened: string[] = []
+  const { storage, copy } = openSqliteStorage(file, { onReopened: why => reopened.push(why) })
+  await addClient(storage, 'web')
   await storage.close()
+  t.deepEqual(reopened, [])
 
   t.deepEqual(copiesOf(file), [
     `${basename(file)}.before-2003-01-01T000000Z`,

@@ -75,9 +75,10 @@ export function migrate(database: Database.Database, file: string): Migrated {
     const migrated = applyOrForget(database, path, copy)
     if (copy !== undefined) removeOldCopies(path)
     if (database.pragma('locking_mode', { simple: true }) === 'exclusive') {
-      // Held until the next use of the file: the journal that follows is of a file that everybody may open.
       database.pragma('locking_mode = NORMAL')
       database.pragma('journal_mode = WAL')
+      // SQLite lets go of the file and makes the journal at the next use: whoever watches its files has to find it.
+      database.exec('BEGIN IMMEDIATE; COMMIT')
     }
     database.pragma(`busy_timeout = ${busyTimeout}`)
     return { migrated, copy }
