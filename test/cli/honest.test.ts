@@ -285,10 +285,10 @@ test('a log at a terminal is for people, and elsewhere JSON', async t => {
       [
         '-s',
         'INT',
-        '20',
+        '40',
         'script',
         '-qec',
-        `timeout -s INT 6 "${process.execPath}" bin/latchkey.js serve ${output}`,
+        `timeout -s INT 10 "${process.execPath}" bin/latchkey.js serve ${output}`,
         '/dev/null',
       ],
       environment,

@@ -109,7 +109,7 @@ async function prepare(t: ExecutionContext, extra: Environment): Promise<Environ
     LATCHKEY_ISSUER: 'https://auth.example.com',
     LATCHKEY_THROTTLE: 'off',
     LATCHKEY_BOOTSTRAP: 'off',
-    LATCHKEY_DRAIN: '2s',
+    LATCHKEY_DRAIN: '3s',
     ...extra,
   })
   const client = ['client', 'add', 'app', '--public', '--grant', 'password', '--grant', 'refresh_token']
