@@ -250,7 +250,7 @@ test('completion bash: commands, the verbs of each, and the options of each verb
       '_latchkey',
       'printf "%s " $'.concat('{COMPREPLY[@]}'),
     ]
-    const { code, stdout, stderr } = await run('bash', ['-c', `${script}\n${line.join('\n')}`], {
+    const { code, stdout, stderr } = await run('bash', ['--norc', '-c', `${script}\n${line.join('\n')}`], {
       PATH: process.env.PATH!,
     })
     t.deepEqual([code, stderr], [0, ''])
