@@ -30,6 +30,7 @@ test('an empty environment gives the defaults', t => {
     trustProxy: undefined,
     privateJwksUris: false,
     docs: true,
+    drain: undefined,
     keyRotation: 90 * 86_400,
     auditLifetime: 365 * 86_400,
     logLevel: 'info',

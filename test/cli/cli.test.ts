@@ -232,13 +232,14 @@ test('client add takes every option and shows it under its registered name (RFC 
     ]
       .join(' ')
       .split(' ')
-      .concat('--scope', 'read write'),
+      .concat('--name', 'Our app', '--scope', 'read write'),
   )
 
   t.true(created_at >= before && created_at <= Date.now() / 1000)
   t.regex(client_secret, /^lks_[\w-]{43}$/)
   t.deepEqual(web, {
     client_id: 'web',
+    client_name: 'Our app',
     public: false,
     token_endpoint_auth_methods: ['private_key_jwt', 'client_secret_post'],
     secrets: 1,
@@ -267,6 +268,7 @@ test('client add: what is not said is as the server has it, and how the client a
   const { created_at: _, client_secret: __, ...web } = await json(['client', 'add', 'web', '--grant', 'password'])
   t.deepEqual(web, {
     client_id: 'web',
+    client_name: null,
     public: false,
     token_endpoint_auth_methods: ['client_secret_basic', 'client_secret_post'],
     secrets: 1,
