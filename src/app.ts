@@ -62,9 +62,9 @@ function createAppOf(
   errorPage: Parameters<typeof routeRequests>[2],
 ): Koa<RequestState> {
   const app = new Koa<RequestState>()
-  app.use(answerErrors(log, deps.randomBytes(6).toString('base64url'), deps.config.issuer))
+  app.use(answerErrors(log, deps.randomBytes(6).toString('base64url'), deps.config.issuer, deps.observer))
   app.use(identifyCaller(trustProxy, log))
-  app.use(routeRequests(endpoints, allowOrigins(deps, corsOrigins, log), errorPage))
+  app.use(routeRequests(endpoints, allowOrigins(deps, corsOrigins, log), errorPage, deps.observer))
   // Connections that break while an answer is written; everything else is answered and logged by `answerErrors`.
   app.on('error', error => log.debug({ err: error }, 'connection lost'))
   return app

@@ -5,6 +5,7 @@ import type { OpenedKey } from './keys/jws.ts'
 import { createKeyRing } from './keys/key_ring.ts'
 import type { MasterSecrets } from './keys/master_secret.ts'
 import type { Deps } from './oauth/deps.ts'
+import { noObserver } from './observer.ts'
 
 type Given = Pick<Deps, 'config' | 'storage' | 'passwords' | 'throttle' | 'now' | 'randomBytes'> &
   Readonly<{
@@ -12,10 +13,13 @@ type Given = Pick<Deps, 'config' | 'storage' | 'passwords' | 'throttle' | 'now' 
     secrets: () => MasterSecrets
     keys: readonly OpenedKey[]
     privateJwksUris: boolean
-  }>
+  }> &
+  Partial<Pick<Deps, 'observer' | 'metrics'>>
 
 export function createDeps({ secrets, keys, privateJwksUris, ...given }: Given): Deps {
   return {
+    observer: noObserver,
+    metrics: async () => '',
     ...given,
     get secrets() {
       return secrets()

@@ -3,7 +3,7 @@
  * each code is answered. Sources: RFC 6749 §5.2, RFC 6750 §3.1, RFC 8707 §2; `temporarily_unavailable` is borrowed from RFC 6749 §4.1.2.1.
  */
 
-const errorCodes = [
+export const errorCodes = [
   'invalid_request',
   'invalid_client',
   /** The same to who sent no `Authorization` header (RFC 6749 §5.2). */

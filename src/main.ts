@@ -13,6 +13,7 @@ import { type ClosedConnections, connectionLimits, serveWithin } from './http/co
 import type { MasterSecrets } from './keys/master_secret.ts'
 import { secretLead, takeIntoUse } from './keys/secret_use.ts'
 import { createLog } from './log.ts'
+import { createMeasuring } from './metrics/measuring.ts'
 import { openKeys, openSigningKeys, readMasterSecrets } from './secret_file.ts'
 import { isLoopbackHost } from './setting_values.ts'
 import { createSink } from './sink.ts'
@@ -21,6 +22,7 @@ import { openStorage } from './storage/open.ts'
 import { formatDatabase } from './storage/setting.ts'
 import { lowerPoolPriority, randomBytes } from './system.ts'
 import { createThrottle } from './throttle/throttle.ts'
+import { createTracing } from './tracing.ts'
 import { learnHashKinds, startUpkeep } from './upkeep.ts'
 import { createPasswords } from './users/password.ts'
 
@@ -51,8 +53,11 @@ const lastLinesLimit = 1000
  */
 export async function serve(config: Config, isOrphan?: () => boolean): Promise<void> {
   const { log, flush } = createLog(config.logLevel)
+  // Not loaded where nobody can ask for them.
+  const metrics = config.admin && (await import('./metrics/metrics.ts')).createMetrics(true)
   const { storage, migrated, copy } = await openStorage(config.database, {
     migrates: true,
+    onCommit: metrics?.observer.committed,
     onReopened: why => log.warn({ why }, 'database opened again'),
   })
   if (migrated > 0) log.info({ migrated, copy }, 'database migrated')
@@ -95,23 +100,39 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     const url = urlOf(server, config.host)
     const issuer = config.issuer ?? `http://localhost:${(server.address() as AddressInfo).port}`
     const oauth = { ...config.oauth, issuer, audience: [config.audience ?? issuer] }
+    const tracing = createTracing()
     const deps = createDeps({
       config: oauth,
-      storage,
+      storage: tracing?.storage(storage) ?? storage,
       secrets: () => inUse.secrets,
       keys,
-      passwords,
+      passwords: tracing?.passwords(passwords) ?? passwords,
       throttle,
       privateJwksUris: config.privateJwksUris,
       now,
       randomBytes,
+      ...(metrics && { observer: metrics.observer, metrics: metrics.text }),
     })
+    const measuring = metrics && createMeasuring(storage, now)
+    if (measuring !== undefined) metrics!.watch({ ...deps, keyRotation: config.keyRotation, known: measuring.known })
     const { corsOrigins, trustProxy, docs } = config
-    const app = createApp(deps, { log, corsOrigins, trustProxy, docs, isStopping: stop.isRequested })
+    const app = createApp(deps, {
+      trace: tracing?.middleware,
+      log,
+      corsOrigins,
+      trustProxy,
+      docs,
+      isStopping: stop.isRequested,
+    })
     const onClosed = tellClosed(log)
     serveWithin(connectionLimits('public'), server, app.callback(), onClosed)
     if (admin !== undefined) {
-      const adminApp = createAdminApp(deps, { log, trustProxy, isStopping: stop.isRequested })
+      const adminApp = createAdminApp(deps, {
+        trace: tracing?.middleware,
+        log,
+        trustProxy,
+        isStopping: stop.isRequested,
+      })
       serveWithin(connectionLimits('admin'), admin.server, adminApp.callback(), onClosed)
       await listen(admin.server, admin)
       if (!isLoopbackHost(admin.host))
@@ -137,7 +158,12 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
       inUse = await takeIntoUse({ storage, now }, read, lead)
       return inUse.secrets
     }
-    const upkeep = startUpkeep(deps, config, { reloadSecrets, adjustClock: clock.adjust }, log)
+    const upkeep = startUpkeep(
+      deps,
+      config,
+      { reloadSecrets, adjustClock: clock.adjust, measure: measuring?.step },
+      log,
+    )
     const signal = await stop.requested
     const listeners = [server, ...(admin ? [admin.server] : [])]
     // Ctrl-C and a terminal that is closed come from a person, who has no load balancer to wait for.

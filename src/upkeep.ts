@@ -45,11 +45,16 @@ type CrowdDeps = Pick<Deps, 'storage' | 'config' | 'now'>
 /**
  * @param given.reloadSecrets reads the master secrets again where they may have changed
  * @param given.adjustClock   looks at the clock of the database again
+ * @param given.measure       a step of measuring what metrics tell
  */
 export function startUpkeep(
   deps: Deps,
   config: Pick<Config, 'auditLifetime' | 'keyRotation' | 'signingAlg'>,
-  given: Readonly<{ reloadSecrets: () => Promise<MasterSecrets>; adjustClock: () => Promise<void> }>,
+  given: Readonly<{
+    reloadSecrets: () => Promise<MasterSecrets>
+    adjustClock: () => Promise<void>
+    measure?: (() => Promise<void>) | undefined
+  }>,
   log: Logger,
 ): { stop: () => Promise<void> } {
   const { storage, now, randomBytes } = deps
@@ -81,7 +86,8 @@ export function startUpkeep(
       hashPosition = await learnHashKinds(deps, hashPosition)
     }),
     // Notices files that somebody has deleted or replaced, even when nobody writes.
-    each(checkInterval, () => storage.check()),
+    each(checkInterval, () => checkDatabase(deps)),
+    ...(given.measure ? [each(checkInterval, given.measure)] : []),
     each(flushInterval, () => deps.throttle.flush()),
     each(flushInterval, () => deps.refusals.flush()),
     each(flushInterval, () => storage.writeFloods(now())),
@@ -95,6 +101,16 @@ export function startUpkeep(
     }),
   ]
   return { stop: async () => void (await Promise.all(jobs.map(job => job.stop()))) }
+}
+
+async function checkDatabase({ storage, observer }: Pick<Deps, 'storage' | 'observer'>): Promise<void> {
+  try {
+    await storage.check()
+  } catch (error) {
+    observer.checked(false)
+    throw error
+  }
+  observer.checked(true)
 }
 
 /** Prunes until nothing is left to prune, or for so many steps that 1,300 rows a second go: more than one client makes. */

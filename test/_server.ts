@@ -18,6 +18,8 @@ import type { Endpoint } from '../src/http/endpoint.ts'
 import { openSigningKey } from '../src/keys/jws.ts'
 import { type MasterSecrets, parseMasterSecrets } from '../src/keys/master_secret.ts'
 import { createSigningKey, type SigningAlg, type SigningKey } from '../src/keys/signing_key.ts'
+import { createMeasuring } from '../src/metrics/measuring.ts'
+import { createMetrics } from '../src/metrics/metrics.ts'
 import type { OAuthConfig } from '../src/oauth/deps.ts'
 import type { Storage } from '../src/storage/storage.ts'
 import type { ThrottleSettings } from '../src/throttle/settings.ts'
@@ -28,6 +30,8 @@ import { createAnswerCheck } from './_api.ts'
 import { openTestStorage } from './_storages.ts'
 
 export const issuer = 'https://auth.example.com'
+/** Seconds. */
+export const keyRotation = 90 * 86_400
 export const startTime = 1_800_000_000
 /** The cheapest that argon2 takes. */
 export const cheapHashing: PasswordHashing = { memory: 8, passes: 2, lanes: 1, concurrency: 2, queue: 64 }
@@ -110,6 +114,7 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
   if (options.beside === undefined)
     await storage.addSigningKey(key, undefined, auditEvent('key.created', clock.now(), {}))
   const throttleSettings = { ...readConfig({}).throttle, ...options.throttle }
+  const metrics = createMetrics(false)
   const deps = createDeps({
     config: { ...oauthConfig, ...options.oauth },
     storage,
@@ -120,7 +125,11 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
     privateJwksUris: options.privateJwksUris ?? true,
     now: clock.now,
     randomBytes,
+    observer: metrics.observer,
+    metrics: metrics.text,
   })
+  const measuring = createMeasuring(storage, clock.now)
+  metrics.watch({ ...deps, keyRotation, known: measuring.known })
   const onLog = options.onLog ?? (() => {})
   const log = pino({ level: 'trace' }, { write: onLog })
   const http: HttpOptions = { log, corsOrigins: [], trustProxy: undefined, docs: true, ...options.http }
@@ -142,6 +151,8 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
   return {
     url,
     deps,
+    /** A step of what is measured in the background. */
+    measure: measuring.step,
     clock,
     signingKey: key,
     request,

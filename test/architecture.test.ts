@@ -37,6 +37,7 @@ const partOf = (file: string) => file.split('/').slice(0, 2).join('/')
 const rooms: readonly (readonly [room: string, packages: RegExp])[] = [
   ['cli', /^(?:node:|commander$|better-sqlite3$)/],
   ['http', /^(?:node:|koa$|@koa\/router$|koa-bodyparser$|pino$|zod$)/],
+  ['metrics', /^@prometheus-io\/client$/],
   ['admin', /^node:crypto$/],
   ['oauth', /^(?:node:crypto|zod$)/],
   ['storage', /^(?:node:|drizzle-orm(?:\/.*)?$|better-sqlite3$|pg$)/],
@@ -52,6 +53,7 @@ const rooms: readonly (readonly [room: string, packages: RegExp])[] = [
 ]
 const bottom = [
   'error.ts',
+  'observer.ts',
   'text.ts',
   'normal_form.ts',
   'printable.ts',

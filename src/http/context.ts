@@ -2,6 +2,7 @@
 import type { ParameterizedContext } from 'koa'
 import type { Caller } from '../audit/audit.ts'
 import type { ErrorCode, OAuthError } from '../error.ts'
+import type { ObserveRequest } from '../observer.ts'
 
 export type RequestState = {
   /** Of the log line, the answer's header and the page of an error. */
@@ -13,6 +14,10 @@ export type RequestState = {
    * its own, and a challenge is for who has not come so far.
    */
   clientId?: string
+  /** The path of the endpoint, once that is known. */
+  route?: string
+  /** What counts the request, once that is known. */
+  observe?: ObserveRequest | undefined
 }
 
 /** Koa's, with a state that is typed. */

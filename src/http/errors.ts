@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino'
 import type { ErrorCode, OAuthError } from '../error.ts'
+import type { Observer } from '../observer.ts'
 import { setPageHeaders } from './browser/pages.ts'
 import type { Context, Middleware, Refusal } from './context.ts'
 import { errorAnswers } from './error_answers.ts'
@@ -11,6 +12,7 @@ import { commonHeaders } from './headers.ts'
 import { sendJson } from './json.ts'
 import { limitHeaders } from './limits.ts'
 import { asOAuthError, refusalOf } from './refusal.ts'
+import { otherMethod } from './router.ts'
 
 /** Lines about refusals of one code: so many at once, and so many a second after that. A flood of them must not fill the disk. */
 const logBurst = 200
@@ -18,10 +20,14 @@ const logRate = 5
 /** Characters. No path of ours is longer. */
 const maxLoggedPath = 200
 
+/** What metrics call every path that is none. */
+const noRoute = 'unmatched'
+
 /** @param idPrefix unlike that of any other process, so that ids are unique among nodes and restarts */
-export function answerErrors(log: Logger, idPrefix: string, issuer: string): Middleware {
+export function answerErrors(log: Logger, idPrefix: string, issuer: string, observer: Observer): Middleware {
   const always = Object.entries(commonHeaders(issuer))
   const withinBudget = createLogBudget()
+  const observeUnmatched = observer.requests(otherMethod, noRoute)
   let requests = 0
   return async (ctx, next) => {
     const started = performance.now()
@@ -39,7 +45,11 @@ export function answerErrors(log: Logger, idPrefix: string, issuer: string): Mid
     // Of a body that nobody reads Node would go on taking piece after piece. One that is too large may go on: its sender shall know.
     if (ctx.headers['transfer-encoding'] !== undefined && !ctx.req.complete && refusal?.code !== 'request_too_large')
       ctx.set('Connection', 'close')
-    writeLog(log, ctx, refusal?.failure, performance.now() - started, withinBudget)
+    const milliseconds = performance.now() - started
+    writeLog(log, ctx, refusal?.failure, milliseconds, withinBudget)
+    if (refusal !== undefined) observer.refused(refusal.failure.code)
+    const observe = ctx.state.observe ?? observeUnmatched
+    observe(ctx.status, milliseconds / 1000)
     return refusal
   }
 }

@@ -3,6 +3,7 @@
  * handler, and the refusal.
  */
 import { OAuthError } from '../error.ts'
+import type { ObserveRequest, Observer } from '../observer.ts'
 import { isStorable } from '../text.ts'
 import { Router } from './commonjs.ts'
 import type { Context, Middleware, Refusal } from './context.ts'
@@ -21,7 +22,12 @@ type Place = Readonly<{
   methods: string
   allow: string
   cors: CorsRule
+  /** What counts requests by their method; undefined where there is no endpoint. */
+  observers?: ReadonlyMap<string, ObserveRequest>
 }>
+
+/** Every method that a path does not have: there is no end of those. OpenTelemetry's word for them. */
+export const otherMethod = '_OTHER'
 
 type Found = Readonly<{ place: Place; params: PathParams }>
 
@@ -32,8 +38,9 @@ export function routeRequests(
   endpoints: readonly Endpoint[],
   allowOrigins: AllowOrigins,
   errorPage: (ctx: Context, failure: OAuthError) => string | undefined,
+  observer: Observer,
 ): Middleware {
-  const find = createFinder(placesOf(endpoints))
+  const find = createFinder(placesOf(endpoints, observer))
 
   function refuse(ctx: Context, failure: OAuthError, endpoint?: Endpoint): Refusal {
     const hasPages = endpoint === undefined || endpoint.hasPages === true
@@ -76,8 +83,14 @@ export function routeRequests(
     const isUrlTooLong = limitUrl(ctx)
     insistOnReadableTarget(ctx)
     insistOnSingleHeaders(ctx.req.rawHeaders)
-    const answerAt = (found: Found) =>
-      allowOrigins(ctx, found.place, () => (isUrlTooLong ? refuseLongUrl(ctx) : answer(ctx, found)))
+    const answerAt = (found: Found) => {
+      const { observers, path } = found.place
+      if (observers !== undefined) {
+        ctx.state.route = path
+        ctx.state.observe = observers.get(ctx.method) ?? observers.get(otherMethod)
+      }
+      return allowOrigins(ctx, found.place, () => (isUrlTooLong ? refuseLongUrl(ctx) : answer(ctx, found)))
+    }
     const found = find(ctx)
     return found instanceof Promise ? found.then(answerAt) : answerAt(found)
   }
@@ -91,7 +104,7 @@ function insistOnReadablePath(path: string): void {
   throw new OAuthError('invalid_request', 'the path has broken percent-encoding or a NUL character')
 }
 
-function placesOf(endpoints: readonly Endpoint[]): Place[] {
+function placesOf(endpoints: readonly Endpoint[], observer: Observer): Place[] {
   return [...Map.groupBy(endpoints, ({ path }) => path)].map(([path, here]) => {
     const methods = here.map(({ method }) => method.toUpperCase())
     if (new Set(methods).size < here.length) throw new Error(`two endpoints have the same method at ${path}`)
@@ -101,7 +114,10 @@ function placesOf(endpoints: readonly Endpoint[]): Place[] {
     const get = byMethod.get('GET')
     if (get !== undefined) byMethod.set('HEAD', get)
     const allow = get === undefined ? methods : ['HEAD', ...methods]
-    return { path, endpoints: byMethod, methods: methods.join(', '), allow: allow.join(', '), cors }
+    const observers = new Map(
+      [...byMethod.keys(), 'OPTIONS', otherMethod].map(method => [method, observer.requests(method, path)]),
+    )
+    return { path, endpoints: byMethod, methods: methods.join(', '), allow: allow.join(', '), cors, observers }
   })
 }
 

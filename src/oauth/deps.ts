@@ -4,6 +4,7 @@ import type { Refusals } from '../audit/refusals.ts'
 import type { RemoteKeys } from '../clients/client_assertion.ts'
 import type { KeyRing } from '../keys/key_ring.ts'
 import type { MasterSecrets } from '../keys/master_secret.ts'
+import type { Observer } from '../observer.ts'
 import type { LifetimeSettings } from '../sessions/lifetimes.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Throttle } from '../throttle/throttle.ts'
@@ -29,6 +30,10 @@ export type Deps = Readonly<{
   refusals: Refusals
   /** Keys of clients that publish them at a `jwks_uri`. Rejects with an AssertionError when they cannot be had. */
   remoteJwks: (uri: string) => RemoteKeys
+  /** Told what becomes of requests. */
+  observer: Observer
+  /** What it has counted, as text; nothing where nobody counts. */
+  metrics: () => Promise<string>
   /** Seconds since the epoch, an integer. */
   now: () => number
   randomBytes: (size: number) => Buffer

@@ -81,6 +81,13 @@ export type SessionStorage = Readonly<{
    * @returns how many were ended
    */
   revokeSessions(which: SessionFilter, reason: RevokedReason, event: AuditEvent): Promise<number>
+  /**
+   * Counts the sessions that are live at `now` among a limited number.
+   *
+   * @param after the result of the last call, '' to begin
+   * @returns how many, and where to go on, '' at the end
+   */
+  countLiveSessions(after: string, now: number): Promise<{ live: number; next: string }>
   /** Sessions that are live at `now` and were not seen after an instant: their tokens are older than that. */
   countSessionsNotSeenSince(at: number, now: number): Promise<number>
   /**

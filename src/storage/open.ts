@@ -1,5 +1,6 @@
 /** Opens the database that the settings name. A dialect is loaded where its database is opened: no command waits for the other one's driver. */
 import type { AuditEvent } from '../audit/audit.ts'
+import type { Observer } from '../observer.ts'
 import type { MoveEnd, MoveReport } from './move.ts'
 import type { DatabaseSetting } from './setting.ts'
 import type { Storage } from './storage.ts'
@@ -11,6 +12,8 @@ export type OpenOptions = Readonly<{
   onReopened?: (why: string) => void
   /** Milliseconds that a statement at a server may take, for whoever waits longer than a request does. */
   maxStatement?: number
+  /** Told of each transaction that is on disk. */
+  onCommit?: Observer['committed'] | undefined
 }>
 
 /**
@@ -25,7 +28,8 @@ export async function openStorage(
 ): Promise<{ storage: Storage; migrated: number; copy?: string | undefined }> {
   if (database.kind === 'file') {
     const { openSqliteStorage } = await import('./sqlite/sqlite.ts')
-    return openSqliteStorage(database.path, { migrates: options.migrates, ...(onReopened && { onReopened }) })
+    const { migrates, onCommit } = options
+    return openSqliteStorage(database.path, { migrates, onCommit, ...(onReopened && { onReopened }) })
   }
   const { openPostgresStorage } = await import('./postgres/postgres.ts')
   return openPostgresStorage(database.url, { ...options, ...(onReopened && { onChange: onReopened }) })

@@ -16,6 +16,15 @@ import type { ThrottleStorage } from '../throttle/storage.ts'
 import type { UserStorage } from '../users/storage.ts'
 import type { User } from '../users/user.ts'
 
+/** In bytes; what cannot be known is absent. */
+export type DatabaseSize = Readonly<{
+  database?: number
+  /** The write-ahead log beside a file. */
+  wal?: number
+  /** What is free where the file is. */
+  free?: number
+}>
+
 export type Storage = UserStorage &
   ClientStorage &
   SessionStorage &
@@ -33,6 +42,10 @@ export type Storage = UserStorage &
     check(): Promise<void>
     /** Where other nodes use the database too, and go by its clock: milliseconds since the epoch. */
     databaseTime?: () => Promise<number>
+    /** How much space the data takes. */
+    measure(): Promise<DatabaseSize>
+    /** Where there are several connections: how many are in use, and how many requests wait for one. */
+    pool?: () => Readonly<{ inUse: number; waiting: number }>
     /** Finishes what is under way and closes the database. */
     close(): Promise<void>
   }>

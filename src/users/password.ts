@@ -47,6 +47,8 @@ export type Passwords = Readonly<{
   learn: (storedHashes: readonly string[]) => Promise<void>
   /** Throws at once what {@link Passwords.verify} would: before anything else is spent on an attempt that a flood turns away. */
   insistOnRoom: () => void
+  /** How many hashes are under way, and how many wait for that. */
+  load: () => Readonly<{ running: number; waiting: number }>
   /** True when a hash is of another kind or cost than new ones. */
   needsRehash: (storedHash: string) => boolean
   /**
@@ -141,6 +143,10 @@ export async function createPasswords(
     },
     // Two forms of a password may have to be computed, behind the hashes that are in the pool already.
     patience: () => Math.min(5 * durations.most(), maxPatience) + minPatience,
+    load: () => ({
+      running: limited.running() + aside.running(),
+      waiting: limited.waiting() + aside.waiting(),
+    }),
     needsRehash: storedHash => !storedHash.startsWith('$argon2id$') || argon2.needsRehash(storedHash, cost),
     isExact: (storedHash, password) => {
       const stored = openPasswordHash(storedHash)
@@ -197,6 +203,8 @@ function createLimit(concurrency: number, queue: number) {
   return {
     hasRoom,
     insistOnRoom,
+    running: () => running,
+    waiting: () => waiting.length,
     async run<T>(task: () => Promise<T>): Promise<T> {
       insistOnRoom()
       if (running < concurrency) running++

@@ -3,6 +3,7 @@ import type { Caller } from '../audit/audit.ts'
 import { isRefusal, type Refusals } from '../audit/refusals.ts'
 import { OAuthError } from '../error.ts'
 import { cutFarTooLong, isFarTooLong } from '../normal_form.ts'
+import type { Observer, SignInOutcome } from '../observer.ts'
 import { maxUsername } from '../text.ts'
 import type { Throttle } from '../throttle/throttle.ts'
 import type { Passwords } from './password.ts'
@@ -27,6 +28,7 @@ export type SignInDeps = Readonly<{
   passwords: Passwords
   throttle: Throttle
   refusals: Refusals
+  observer: Observer
   now: () => number
 }>
 
@@ -48,8 +50,11 @@ export async function signInByPassword(
     const user = await deps.throttle.signIn(attempt, caller, isLate =>
       verifyCredentials(deps, username, password, isLate),
     )
-    return { user, amr: ['pwd'], at: deps.now(), passwordHash: await betterHash(deps, user, password) }
+    const passwordHash = await betterHash(deps, user, password)
+    deps.observer.signedIn('signed_in')
+    return { user, amr: ['pwd'], at: deps.now(), passwordHash }
   } catch (error) {
+    deps.observer.signedIn(outcomeOf(error))
     if (isRefusal(error)) {
       // A user who exists, and never what was typed in the place of a name.
       const user = await deps.storage.findUserByUsername(username)
@@ -58,6 +63,11 @@ export async function signInByPassword(
     if (error instanceof OAuthError) await error.heldUntil
     throw error
   }
+}
+
+function outcomeOf(error: unknown): SignInOutcome {
+  if (!isRefusal(error)) return 'unavailable'
+  return error.code === 'too_many_attempts' ? 'throttled' : 'refused'
 }
 
 /** Computes one hash in every case, but where the answer is held back anyway: there only for who may be let in. */

@@ -1194,3 +1194,16 @@ contract('pruneCounters forgets what has expired, in limited steps', async (t, s
 contract('check resolves while the database takes writes', async (t, storage) => {
   await t.notThrowsAsync(storage.check())
 })
+
+// What metrics tell.
+
+contract('countLiveSessions counts those that are live, and no step looks at more than so many', async (t, storage) => {
+  await populate(storage)
+  const { live: before, next } = await storage.countLiveSessions('', start)
+  t.is(next, '')
+  await storage.createSession(session('ses_live'), { version: 1 }, event('session.created'))
+  await storage.createSession(session('ses_ended'), { version: 1 }, event('session.created'))
+  await storage.revokeSessions({ id: 'ses_ended' }, 'logout', event('session.revoked'))
+  t.deepEqual(await storage.countLiveSessions('', start), { live: before + 1, next: '' })
+  t.deepEqual(await storage.countLiveSessions('', start + 1000 * 86_400), { live: 0, next: '' })
+})

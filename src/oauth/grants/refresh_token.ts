@@ -8,6 +8,7 @@ import { OAuthError } from '../../error.ts'
 import { secretNameOf } from '../../keys/sealed_token.ts'
 import { insistThatNoOtherHas } from '../../keys/secret_use.ts'
 import type { KeyStorage } from '../../keys/storage.ts'
+import type { Observer } from '../../observer.ts'
 import { refreshPolicy } from '../../sessions/lifetimes.ts'
 import { decideRefresh, type RefreshDecision, refreshChange } from '../../sessions/refresh.ts'
 import { parseRefreshToken } from '../../sessions/refresh_token.ts'
@@ -20,7 +21,7 @@ import { narrowScope, refuseScope, remainingScope } from '../scope.ts'
 import type { Granted } from './grant.ts'
 
 export async function refreshTokenGrant(
-  deps: Pick<Deps, 'config' | 'secrets' | 'now'> & Readonly<{ storage: SessionStorage & KeyStorage }>,
+  deps: Pick<Deps, 'config' | 'secrets' | 'now' | 'observer'> & Readonly<{ storage: SessionStorage & KeyStorage }>,
   client: Client,
   { params, resources }: TokenParams,
   caller: Caller,
@@ -28,7 +29,8 @@ export async function refreshTokenGrant(
   const { refresh_token, scope } = readParams(refreshTokenParams, params)
   const refreshToken = parseRefreshToken(refresh_token, deps.secrets)
   if (refreshToken === undefined) {
-    await insistThatNoOtherHas(deps, secretNameOf(refresh_token))
+    await counted(deps.observer, insistThatNoOtherHas(deps, secretNameOf(refresh_token)))
+    deps.observer.refreshed('unreadable')
     refuse('not a refresh token of this server')
   }
 
@@ -49,9 +51,11 @@ export async function refreshTokenGrant(
     granted = { scope: remaining, audience }
     return decided
   }
-  const decision = await deps.storage.changeSession(refreshToken.sessionId, session =>
+  const change = deps.storage.changeSession(refreshToken.sessionId, session =>
     refreshChange(decide(session), now, caller),
   )
+  const decision = await counted(deps.observer, change)
+  deps.observer.refreshed(decision.kind)
   switch (decision.kind) {
     case 'rotated':
     case 'retried':
@@ -72,6 +76,16 @@ export async function refreshTokenGrant(
     case 'foreign':
     case 'outdated':
       return refuse(decision.kind)
+  }
+}
+
+/** Counts what the database leaves without an outcome. */
+async function counted<T>(observer: Observer, asked: Promise<T>): Promise<T> {
+  try {
+    return await asked
+  } catch (error) {
+    observer.refreshed('unavailable')
+    throw error
   }
 }
 

@@ -19,16 +19,18 @@ export type Connection = Readonly<{
    * Runs in a transaction of its own, READ COMMITTED, and resolves once it is on disk. It is run anew as a whole after a deadlock or
    * a lock that was waited for too long, so it touches nothing but the database.
    *
+   * @param writes how many it is counted as
    * @throws OAuthError `temporarily_unavailable` when the database cannot be used, or when nobody knows whether it was committed
    */
-  write: <T>(run: (tx: Db) => Promise<T>) => Promise<T>
+  write: <T>(run: (tx: Db) => Promise<T>, writes?: number) => Promise<T>
   /**
    * Runs one statement that is a transaction of its own: as {@link Connection.write}, with two messages less each way. At which level of
    * isolation is the database's default, so it stands on its own at every one.
    *
+   * @param writes how many it is counted as
    * @returns its rows
    */
-  autocommit: (query: Query) => Promise<unknown[][]>
+  autocommit: (query: Query, writes?: number) => Promise<unknown[][]>
   /** Within a write: writes events by one statement, but for those that are part of a flood, which are counted. */
   record: (tx: Db, ...events: readonly AuditEvent[]) => Promise<void>
   /** Runs a change in a transaction and, when it changed a row, records the event. @returns how many it changed */

@@ -41,6 +41,8 @@ export type Pool = Readonly<{
   maxStatement: number
   /** @throws OAuthError `temporarily_unavailable` */
   lease: () => Promise<Lease>
+  /** How many connections are lent, and how many wait for one. */
+  load: () => Readonly<{ inUse: number; waiting: number }>
   /** Ends all connections, once they were given back or some seconds are over. */
   close: () => Promise<void>
 }>
@@ -132,6 +134,7 @@ export async function openPool(
   keep(await findPrimary(url, limits, seen))
   return {
     maxStatement,
+    load: permits.load,
     async lease() {
       if (isClosed) throw unavailable(new ConnectionError('the database is closed'))
       if (absence !== undefined) throw unavailable(absence)
@@ -183,6 +186,7 @@ export function createPermits(max: number) {
   const waiting = new Set<() => void>()
   let onAllBack: (() => void) | undefined
   return {
+    load: () => ({ inUse: max - free, waiting: waiting.size }),
     async take(): Promise<void> {
       if (free > 0) {
         free--

@@ -79,8 +79,9 @@ export function createSessionBatch({ read, write, autocommit, record }: Connecti
   /** Most batches are rotations alone, which leave no trace: those take one statement and no more. */
   function writeUnlocked(changed: readonly Decided[]): Promise<ReadonlySet<string>> | ReadonlySet<string> {
     if (changed.length === 0) return none
-    if (changed.some(({ events }) => events.length > 0)) return write(tx => writeAll(tx, changed))
-    return sessionVersions.update(autocommit, rowsOf(changed))
+    const { length } = changed
+    if (changed.some(({ events }) => events.length > 0)) return write(tx => writeAll(tx, changed), length)
+    return sessionVersions.update(query => autocommit(query, length), rowsOf(changed))
   }
 
   /** @returns the ids of the sessions that were written */

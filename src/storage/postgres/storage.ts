@@ -20,6 +20,7 @@ import { createUserStorage } from './users.ts'
 /** A pool and its transactions. */
 type Transactions = Pick<Connection, 'read' | 'write' | 'autocommit'> &
   Readonly<{
+    pool: NonNullable<Storage['pool']>
     /** Ends the connections, once they were given back. */
     close: () => Promise<void>
   }>
@@ -29,7 +30,7 @@ const smallestWrite = "select pg_logical_emit_message(true, 'latchkey', '')"
 const whetherItRefuses = "select current_setting('transaction_read_only')::boolean as refuses"
 
 /** @param floods counted in this process alone: each node has an allowance of its own, and writes rows of its own */
-export function createStorage({ read, close, ...transactions }: Transactions, floods: Floods): Storage {
+export function createStorage({ read, pool, close, ...transactions }: Transactions, floods: Floods): Storage {
   const { write, autocommit, check } = watchWrites(transactions)
   // A transaction that is run anew counts what is part of a flood once more: too much is not lost.
   const record = async (tx: Db, ...events: readonly AuditEvent[]) => {
@@ -71,6 +72,14 @@ export function createStorage({ read, close, ...transactions }: Transactions, fl
       }),
     ...createStartStorage(connection),
     check,
+    measure: () =>
+      read(async ({ $client }) => {
+        const { rows } = await $client.query<{ database: number }>(
+          'SELECT pg_database_size(current_database()) AS database',
+        )
+        return rows[0]!
+      }),
+    pool,
     databaseTime: () =>
       read(async ({ $client }) => {
         const text = 'SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
@@ -101,7 +110,7 @@ function watchWrites(
       throw error
     }
   }
-  const write: Connection['write'] = work => watch(run.write(work))
+  const write: Connection['write'] = (work, writes) => watch(run.write(work, writes))
   const check = () =>
     write(async tx => {
       const { rows } = await tx.$client.query<{ refuses: boolean }>(failed ? smallestWrite : whetherItRefuses)
@@ -109,7 +118,7 @@ function watchWrites(
     })
   return {
     write,
-    autocommit: query => watch(run.autocommit(query)),
+    autocommit: (query, writes) => watch(run.autocommit(query, writes)),
     // Everybody may ask: however many do, one is under way.
     check: () => {
       checking ??= check().finally(() => {

@@ -4,8 +4,9 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { QueryArrayResult } from 'pg'
+import { noObserver } from '../../observer.ts'
 import { randomBytes } from '../../system.ts'
-import type { Connection, Db } from './connection.ts'
+import type { Connection, Db, Query } from './connection.ts'
 import { asUnknown, ConnectionError, isCollision, meansLostServer, translate } from './failure.ts'
 import { type Lease, type Pool, within } from './pool.ts'
 
@@ -36,7 +37,11 @@ function beginWithin(maxStatement: number): string {
   ].join('; ')
 }
 
-export function createTransactions(pool: Pool): Pick<Connection, 'read' | 'write' | 'autocommit'> {
+/** @param onCommit told how long each took from the moment that it had a connection, and of how many writes */
+export function createTransactions(
+  pool: Pool,
+  onCommit = noObserver.committed,
+): Pick<Connection, 'read' | 'write' | 'autocommit'> {
   const begin = beginWithin(pool.maxStatement)
 
   async function readOnce<T>(run: (db: Db) => Promise<T>): Promise<T> {
@@ -52,8 +57,9 @@ export function createTransactions(pool: Pool): Pick<Connection, 'read' | 'write
     }
   }
 
-  async function writeOnce<T>(run: (tx: Db) => Promise<T>): Promise<T> {
+  async function writeOnce<T>(run: (tx: Db) => Promise<T>, writes: number): Promise<T> {
     const lease = await pool.lease()
+    const began = performance.now()
     let result: T
     try {
       await lease.client.query(begin)
@@ -63,13 +69,22 @@ export function createTransactions(pool: Pool): Pick<Connection, 'read' | 'write
       throw error
     }
     await commit(lease)
+    onCommit((performance.now() - began) / 1000, writes)
     return result
+  }
+
+  async function autocommitOnce(query: Query, writes: number): Promise<unknown[][]> {
+    const lease = await pool.lease()
+    const began = performance.now()
+    const { rows } = await confirm(lease, query)
+    onCommit((performance.now() - began) / 1000, writes)
+    return rows
   }
 
   return {
     read: run => untilItRuns(() => readOnce(run)),
-    write: run => untilItRuns(() => writeOnce(run)),
-    autocommit: query => untilItRuns(async () => (await confirm(await pool.lease(), query)).rows),
+    write: (run, writes = 1) => untilItRuns(() => writeOnce(run, writes)),
+    autocommit: (query, writes = 1) => untilItRuns(() => autocommitOnce(query, writes)),
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import Database from 'better-sqlite3'
 import { OAuthError } from '../../error.ts'
+import type { Observer } from '../../observer.ts'
 import { movedMessage } from '../moved.ts'
 
 /** Milliseconds between tries while another process holds the write lock, and how many tries make a 503. */
@@ -23,8 +24,9 @@ type Write = { run: () => unknown; resolve: (result: unknown) => void; reject: (
  * nothing but the database.
  *
  * @param confirm runs after each commit and throws when what was committed is not where it should be
+ * @param onCommit told how long each took, and of how many writes
  */
-export function createGroupCommit(database: Database.Database, confirm: () => void) {
+export function createGroupCommit(database: Database.Database, confirm: () => void, onCommit: Observer['committed']) {
   let waiting: Write[] = []
   /** A timer that will look at what is waiting: at the end of this turn, or after a pause. */
   let next: 'none' | 'turn' | 'pause' = 'none'
@@ -35,8 +37,10 @@ export function createGroupCommit(database: Database.Database, confirm: () => vo
   const transact = database.transaction((group: readonly Write[]) => group.map(write => write.run())).immediate
 
   function commit(group: readonly Write[]): unknown[] {
+    const began = performance.now()
     const results = transact(group)
     confirm()
+    onCommit((performance.now() - began) / 1000, group.length)
     return results
   }
 

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { createFloods } from '../../audit/floods.ts'
+import { noObserver, type Observer } from '../../observer.ts'
 import { hasMoved, insistOnBeingHere } from '../moved.ts'
 import type { Storage } from '../storage.ts'
 import { insistOnVersion } from './file.ts'
@@ -17,12 +18,21 @@ import { createStorage } from './storage.ts'
  * @param file a path, or ':memory:'
  * @param options.migrates   whether it may be created, with mode 0600, and migrated; else one that lacks a table is refused
  * @param options.onReopened told why, when that has happened
+ * @param options.onCommit   told of each transaction that is on disk
  * @returns the storage, and what was migrated
  * @throws Error in one line for the operator: not a database, newer than this program, not writable, moved elsewhere
  */
 export function openSqliteStorage(
   file: string,
-  { migrates = true, onReopened = () => {} }: Readonly<{ migrates?: boolean; onReopened?: (why: string) => void }> = {},
+  {
+    migrates = true,
+    onReopened = () => {},
+    onCommit = noObserver.committed,
+  }: Readonly<{
+    migrates?: boolean
+    onReopened?: (why: string) => void
+    onCommit?: Observer['committed'] | undefined
+  }> = {},
 ): { storage: Storage } & Migrated {
   // Filled anew at each opening.
   const storage = {} as Storage
@@ -39,7 +49,7 @@ export function openSqliteStorage(
       insistOnBeingHere(resolve(file), listMoves(database))
       const migrated = migrate(database, file)
       files = identifyFiles(file)
-      current = createStorage(database, confirmCommit, floods)
+      current = createStorage(database, confirmCommit, floods, onCommit)
       Object.assign(storage, current, { check, close })
       return migrated
     } catch (error) {

@@ -5,12 +5,14 @@
 import type Database from 'better-sqlite3'
 import type { AuditEvent } from '../../audit/audit.ts'
 import type { Floods } from '../../audit/floods.ts'
+import type { Observer } from '../../observer.ts'
 import type { Storage } from '../storage.ts'
 import { createAuditStorage, prepareInsertEvent } from './audit.ts'
 import { createClientRows, createClientStorage } from './clients.ts'
 import type { Connection } from './connection.ts'
 import { drizzle } from './drizzle.ts'
-import { createGroupCommit } from './group_commit.ts'
+import { measureFile } from './file_size.ts'
+import { createGroupCommit, read } from './group_commit.ts'
 import { createImports } from './import.ts'
 import { createKeyStorage } from './keys.ts'
 import { createOnceStorage } from './once.ts'
@@ -22,9 +24,14 @@ import { createUserRows } from './user_rows.ts'
 import { createUserStorage } from './users.ts'
 
 /** @param confirmCommit runs after each commit and throws when what was committed is not where it should be */
-export function createStorage(database: Database.Database, confirmCommit: () => void, floods: Floods): Storage {
+export function createStorage(
+  database: Database.Database,
+  confirmCommit: () => void,
+  floods: Floods,
+  onCommit: Observer['committed'],
+): Storage {
   const db = drizzle({ client: database })
-  const { write, check, drain } = createGroupCommit(database, confirmCommit)
+  const { write, check, drain } = createGroupCommit(database, confirmCommit, onCommit)
   const insertEvent = prepareInsertEvent(db)
   // A transaction that fails and is tried again counts what is part of a flood once more: too much is not lost.
   const record = (event: AuditEvent) => {
@@ -64,6 +71,7 @@ export function createStorage(database: Database.Database, confirmCommit: () => 
       }),
     ...createStartStorage(connection),
     check,
+    measure: () => read(() => measureFile(database)),
     close: async () => {
       // What cannot be written now is lost, as it would be in a crash.
       if (database.open) await writeAllFloods().catch(() => {})

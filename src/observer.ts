@@ -1,0 +1,61 @@
+/**
+ * What is told to whoever counts. Nothing that a request does depends on it: none of these waits or throws, and each is called once for
+ * what it says.
+ */
+import type { ErrorCode } from './error.ts'
+
+/** What becomes of a presented refresh token. The first four are answered with tokens. */
+export const refreshOutcomes = [
+  'rotated',
+  'retried',
+  'late_retried',
+  'healed',
+  'reused',
+  'unknown',
+  'revoked',
+  'expired',
+  'foreign',
+  'outdated',
+  'scope_exceeded',
+  'target_exceeded',
+  /** It is no refresh token of this server. */
+  'unreadable',
+  /** The database could not be asked, or has not answered. */
+  'unavailable',
+] as const
+export type RefreshOutcome = (typeof refreshOutcomes)[number]
+
+/** What becomes of a username and a password. */
+export const signInOutcomes = ['signed_in', 'refused', 'throttled', 'unavailable'] as const
+export type SignInOutcome = (typeof signInOutcomes)[number]
+
+/** @param seconds from the first look at the request to its answer */
+export type ObserveRequest = (status: number, seconds: number) => void
+
+export type Observer = Readonly<{
+  /**
+   * What counts the requests of one method to one path, asked for once.
+   *
+   * @param route the path as its endpoint has it, with its variable parts in braces
+   */
+  requests: (method: string, route: string) => ObserveRequest
+  refused: (code: ErrorCode) => void
+  refreshed: (outcome: RefreshOutcome) => void
+  signedIn: (outcome: SignInOutcome) => void
+  /** A transaction is on disk. @param writes how many requests and chores it has served */
+  committed: (seconds: number, writes: number) => void
+  /** Whether the database would take a write. */
+  checked: (isUsable: boolean) => void
+}>
+
+const nothing = () => {}
+
+/** Where nobody counts. */
+export const noObserver: Observer = {
+  requests: () => nothing,
+  refused: nothing,
+  refreshed: nothing,
+  signedIn: nothing,
+  committed: nothing,
+  checked: nothing,
+}
