@@ -120,11 +120,18 @@ function syncFolder(folder: string): void {
   closeSync(descriptor)
 }
 
-/** @returns the files among these that anybody but their owner can read or write, with their modes */
+/**
+ * Root lends a file to this user by the right of a group, or by an access list, whose mask looks like that: from systemd 254 on a
+ * credential of `LoadCredential=` has mode 0440 (systemd#29435), and so may have a secret that Kubernetes mounts.
+ *
+ * @returns the files among these that others can read or write, with their modes
+ */
 export function looseFiles(paths: readonly string[]): { file: string; mode: string }[] {
   return paths.flatMap(file => {
-    const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0
-    return (mode & 0o077) === 0 ? [] : [{ file, mode: (mode & 0o777).toString(8).padStart(4, '0') }]
+    const { mode = 0, uid } = statSync(file, { throwIfNoEntry: false }) ?? {}
+    const isLent = uid === 0 && process.geteuid?.() !== 0
+    const rightsOfOthers = isLent ? 0o037 : 0o077
+    return (mode & rightsOfOthers) === 0 ? [] : [{ file, mode: (mode & 0o777).toString(8).padStart(4, '0') }]
   })
 }
 

@@ -17,6 +17,8 @@ import {
   migratedDeployment,
   postForm,
   type RunningServer,
+  root,
+  run,
   runCli,
   runCommand,
   startProcess,
@@ -253,3 +255,31 @@ test('a file that others can read is told at the start', async t => {
     ],
   )
 })
+
+const testAsRoot = process.geteuid?.() === 0 ? test : test.skip
+
+testAsRoot(
+  "root's file that is lent to the server's group is not told, one that all can read is: systemd#29435",
+  async t => {
+    const folder = createFolder(t)
+    chmodSync(folder, 0o755)
+    const modes = [0o400, 0o440, 0o460, 0o444]
+    const files = modes.map(mode => join(folder, mode.toString(8)))
+    for (const [i, file] of files.entries()) {
+      writeFileSync(file, '')
+      chmodSync(file, modes[i]!)
+    }
+    const code = `const { looseFiles } = await import('${root}/src/secret_file.ts')
+    const look = () => looseFiles(${JSON.stringify(files)}).map(({ mode }) => mode)
+    const asRoot = look()
+    process.seteuid(65534)
+    console.log(JSON.stringify([asRoot, look()]))`
+    const { stdout, stderr } = await run(process.execPath, ['--input-type=module', '-e', code], {})
+
+    t.is(stderr, '')
+    t.deepEqual(JSON.parse(stdout), [
+      ['0440', '0460', '0444'],
+      ['0460', '0444'],
+    ])
+  },
+)
