@@ -43,7 +43,8 @@ export const testPooled = testWith({
   pgbouncer,
 })
 
-function testWith(packages: Record<string, string>) {
+/** Like `test`, where there are the programs of these packages of Debian. */
+export function testWith(packages: Record<string, string>) {
   const missing = Object.entries(packages).flatMap(([name, file]) => (existsSync(file) ? [] : [name]))
   return (title: string, run: (t: ExecutionContext) => Promise<void>) => {
     if (missing.length === 0) test(title, run)

@@ -25,7 +25,7 @@ case "$*" in
 esac
 `
   writeFileSync(join(folder, 'bin/npm'), npm, { mode: 0o755 })
-  for (const installer of ['bin/apt-get', '.ci/install_postgresql'])
+  for (const installer of ['bin/apt-get', '.ci/install_postgresql', '.ci/install_deployment'])
     writeFileSync(join(folder, installer), '#!/bin/sh\n', { mode: 0o755 })
   mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true })
   writeFileSync(join(folder, 'node_modules/.bin/node'), '#!/bin/sh\n', { mode: 0o755 })

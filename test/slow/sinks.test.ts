@@ -475,9 +475,8 @@ testProcess('what could not be read when it was first asked for is read at the n
 
 testProcess('a compile cache that cannot be written stops nothing', async t => {
   const folder = createFolder(t)
-  mkdirSync(join(folder, 'checkout/bin'), { recursive: true })
-  mkdirSync(join(folder, 'checkout/node_modules'))
-  cpSync(launcher, join(folder, 'checkout/bin/latchkey.js'))
+  mkdirSync(join(folder, 'checkout/node_modules'), { recursive: true })
+  cpSync(join(root, 'bin'), join(folder, 'checkout/bin'), { recursive: true })
   for (const name of ['src', 'package.json']) symlinkSync(join(root, name), join(folder, 'checkout', name))
   writeFileSync(join(folder, 'checkout/node_modules/.cache'), 'a file where the folder should be')
   const command = [process.execPath, join(folder, 'checkout/bin/latchkey.js'), 'serve']
