@@ -6,7 +6,7 @@ import { adminEndpointsOf } from './http/admin/admin_endpoints.ts'
 import { browserEndpoints } from './http/browser/browser_routes.ts'
 import { createSite } from './http/browser/pages.ts'
 import { identifyCaller } from './http/caller.ts'
-import type { RequestState } from './http/context.ts'
+import type { Middleware, RequestState } from './http/context.ts'
 import { allowOrigins } from './http/cors.ts'
 import { docsEndpoints } from './http/docs/docs_routes.ts'
 import type { Endpoint } from './http/endpoint.ts'
@@ -18,6 +18,8 @@ import { userEndpoints } from './http/user_routes.ts'
 import type { Deps } from './oauth/deps.ts'
 
 export type HttpOptions = Readonly<{
+  /** Makes the span of a request. */
+  trace?: Middleware | undefined
   log: Logger
   corsOrigins: readonly string[]
   trustProxy: BlockList | undefined
@@ -57,11 +59,12 @@ export function createAdminApp(
 
 function createAppOf(
   deps: Deps,
-  { log, corsOrigins, trustProxy }: Omit<HttpOptions, 'docs'>,
+  { trace, log, corsOrigins, trustProxy }: Omit<HttpOptions, 'docs'>,
   endpoints: readonly Endpoint[],
   errorPage: Parameters<typeof routeRequests>[2],
 ): Koa<RequestState> {
   const app = new Koa<RequestState>()
+  if (trace !== undefined) app.use(trace)
   app.use(answerErrors(log, deps.randomBytes(6).toString('base64url'), deps.config.issuer, deps.observer))
   app.use(identifyCaller(trustProxy, log))
   app.use(routeRequests(endpoints, allowOrigins(deps, corsOrigins, log), errorPage, deps.observer))

@@ -24,6 +24,7 @@ import type { OAuthConfig } from '../src/oauth/deps.ts'
 import type { Storage } from '../src/storage/storage.ts'
 import type { ThrottleSettings } from '../src/throttle/settings.ts'
 import { createThrottle } from '../src/throttle/throttle.ts'
+import type { Tracing } from '../src/tracing.ts'
 import { createPasswords, type PasswordHashing, type Passwords } from '../src/users/password.ts'
 import { createUserId } from '../src/users/user.ts'
 import { createAnswerCheck } from './_api.ts'
@@ -70,6 +71,8 @@ export type ServerOptions = Partial<{
   /** Another node of the same deployment, which has made the signing key; `storage` is one more on the same database. */
   beside: { signingKey: SigningKey }
   privateJwksUris: boolean
+  /** Makes spans, as where an SDK is loaded. */
+  tracing: Tracing
   /** Receives every log line, at level trace. */
   onLog: (line: string) => void
 }>
@@ -114,13 +117,14 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
   if (options.beside === undefined)
     await storage.addSigningKey(key, undefined, auditEvent('key.created', clock.now(), {}))
   const throttleSettings = { ...readConfig({}).throttle, ...options.throttle }
+  const passwords = options.passwords ?? (await createPasswords(cheapHashing, randomBytes))
   const metrics = createMetrics(false)
   const deps = createDeps({
     config: { ...oauthConfig, ...options.oauth },
-    storage,
+    storage: options.tracing?.storage(storage) ?? storage,
     secrets: () => secrets,
     keys: [(await openSigningKey(key, secrets))!],
-    passwords: options.passwords ?? (await createPasswords(cheapHashing, randomBytes)),
+    passwords: options.tracing?.passwords(passwords) ?? passwords,
     throttle: await createThrottle(throttleSettings, { storage, secrets, now: clock.now, randomBytes }),
     privateJwksUris: options.privateJwksUris ?? true,
     now: clock.now,
@@ -132,7 +136,8 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
   metrics.watch({ ...deps, keyRotation, known: measuring.known })
   const onLog = options.onLog ?? (() => {})
   const log = pino({ level: 'trace' }, { write: onLog })
-  const http: HttpOptions = { log, corsOrigins: [], trustProxy: undefined, docs: true, ...options.http }
+  const trace = options.tracing?.middleware
+  const http: HttpOptions = { log, trace, corsOrigins: [], trustProxy: undefined, docs: true, ...options.http }
   const endpoints = (options.endpoints ?? endpointsOf)(deps, http.docs)
   const { url, request } = await listen(t, createApp(deps, http, endpoints), endpoints)
 

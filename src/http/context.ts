@@ -16,6 +16,8 @@ export type RequestState = {
   clientId?: string
   /** The path of the endpoint, once that is known. */
   route?: string
+  /** Where spans are made: which trace the request is part of. */
+  traceId?: string
   /** What counts the request, once that is known. */
   observe?: ObserveRequest | undefined
 }

@@ -13,6 +13,7 @@ import { sendJson } from './json.ts'
 import { limitHeaders } from './limits.ts'
 import { asOAuthError, refusalOf } from './refusal.ts'
 import { otherMethod } from './router.ts'
+import { traceIdOf } from './trace_context.ts'
 
 /** Lines about refusals of one code: so many at once, and so many a second after that. A flood of them must not fill the disk. */
 const logBurst = 200
@@ -87,6 +88,7 @@ function writeLog(
   if (!log.isLevelEnabled(level)) return
   const unlogged = code === undefined || log.isLevelEnabled('debug') ? 0 : withinBudget(code)
   if (unlogged === undefined) return
+  const traceId = ctx.state.traceId ?? traceIdOf(ctx.headers.traceparent)
   const line = {
     requestId: ctx.state.requestId,
     method: ctx.method,
@@ -94,6 +96,8 @@ function writeLog(
     status: ctx.status,
     ms: Math.round(milliseconds * 10) / 10,
     ip: ctx.state.caller.ip,
+    // As the log processors of the field call it.
+    ...(traceId !== undefined && { trace_id: traceId }),
   }
   if (failure === undefined) log[level](line, 'request')
   else
