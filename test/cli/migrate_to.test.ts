@@ -64,7 +64,11 @@ const json = (text: string) => JSON.parse(text)
 
 async function migrateTo(url: string, environment: Environment) {
   const { code, stdout, stderr } = await runCommand(['migrate-to', url, '--json'], environment)
-  return { code, stderr, document: stdout === '' ? undefined : json(stdout) }
+  const document = stdout === '' ? undefined : json(stdout)
+  // As it would be told without --json.
+  if (code !== 0 && document?.error !== undefined)
+    return { code, stderr: `latchkey: ${document.error_description}\n`, document: undefined }
+  return { code, stderr, document }
 }
 
 function clientOf(server: RunningServer) {

@@ -161,8 +161,8 @@ test.serial(
     const count = async (where: Environment) => {
       const { code, stdout, stderr } = await runCommand(['user', 'list', '--json'], where)
       if (code === 0) return JSON.parse(stdout).length
-      if (code === 78 || stderr.includes('has not all tables')) return 0
-      throw new Error(stderr)
+      if (code === 78 || stdout.includes('has not all tables')) return 0
+      throw new Error(stdout + stderr)
     }
     let isDone = false
     for (let wait = 300; !isDone; wait += 300) {
