@@ -194,6 +194,7 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
       passwordHash?: string
       email?: string
       fullName?: string
+      roles?: readonly string[]
       disabledAt?: number
     } = {}) {
       const user = {

@@ -93,6 +93,26 @@ for (const [name, [command, file]] of resourceServers) {
     t.is((await ask(`${example}/hello`, reader)).status, 200)
   })
 
+  test(`the ${name} example wants a role for a route, from the claim that its client asked for (RFC 9068 §2.2.3.1)`, async t => {
+    if (command === python && !(await hasPythonPackages(t))) return t.pass()
+    const folder = createFolder(t)
+    const { issuer, accessToken } = await startLatchkey(t, folder)
+    const example = await startExample(t, command, file, { ISSUER: issuer })
+    const statistics = async () => ask(`${example}/statistics`, await accessToken('read'))
+    const change = async (...args: string[]) => {
+      const { code, stderr } = await runCommand(args, deployment(folder))
+      if (code !== 0) throw new Error(stderr)
+    }
+
+    await change('user', 'update', 'admin', '--role', 'editor', '--role', 'admin')
+    const withoutClaim = (await statistics()).status
+    await change('client', 'update', 'app', '--claim', 'roles')
+    t.deepEqual(await statistics(), { status: 200, challenge: null, body: { notes: 0 } })
+    await change('user', 'update', 'admin', '--role', 'editor')
+    const withoutRole = (await statistics()).status
+    t.deepEqual([withoutClaim, withoutRole], [403, 403])
+  })
+
   test(`the ${name} example blames no token when the keys cannot be had`, async t => {
     if (command === python && !(await hasPythonPackages(t))) return t.pass()
     const issuer = 'http://127.0.0.1:1'

@@ -3,7 +3,7 @@
  * The library checks signature, issuer, audience, algorithm, type and expiry, and writes the challenges of RFC 6750 §3.
  */
 import type { AddressInfo } from 'node:net'
-import express, { type ErrorRequestHandler } from 'express'
+import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
 import { auth, requiredScopes, UnauthorizedError } from 'express-oauth2-jwt-bearer'
 
 const issuer = process.env.ISSUER ?? 'http://localhost:3000'
@@ -23,12 +23,25 @@ app.use(
   }),
 )
 
+/** The claim is there only for clients registered with `--claim roles`; without it nobody has the role. */
+const requireRole = (role: string): RequestHandler => {
+  return (request, response, next) => {
+    const roles = request.auth?.payload.roles
+    if (Array.isArray(roles) && roles.includes(role)) next()
+    else response.sendStatus(403)
+  }
+}
+
 app.get('/hello', (request, response) => {
   response.json({ sub: request.auth?.payload.sub })
 })
 
 app.post('/notes', requiredScopes('write'), (request, response) => {
   response.status(201).json({ author: request.auth?.payload.sub })
+})
+
+app.get('/statistics', requireRole('admin'), (_request, response) => {
+  response.json({ notes: 0 })
 })
 
 const answerErrors: ErrorRequestHandler = (error, _request, response, next) => {

@@ -51,6 +51,16 @@ def require_scope(scope: str):
     return check
 
 
+# The claim is there only for clients registered with `--claim roles`; without it nobody has the role.
+def require_role(role: str):
+    def check(claims: dict = Depends(authenticate)) -> dict:
+        if role not in claims.get("roles", []):
+            raise HTTPException(403)
+        return claims
+
+    return check
+
+
 @app.get("/hello")
 def hello(claims: dict = Depends(authenticate)):
     return {"sub": claims["sub"]}
@@ -59,6 +69,11 @@ def hello(claims: dict = Depends(authenticate)):
 @app.post("/notes", status_code=201)
 def add_note(claims: dict = Depends(require_scope("write"))):
     return {"author": claims["sub"]}
+
+
+@app.get("/statistics", dependencies=[Depends(require_role("admin"))])
+def show_statistics():
+    return {"notes": 0}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import buildGetJwks from 'get-jwks'
 
 declare module '@fastify/jwt' {
   interface FastifyJWT {
-    user: { sub: string; scope?: string }
+    user: { sub: string; scope?: string; roles?: string[] }
   }
 }
 
@@ -56,10 +56,19 @@ const requireScope = (scope: string): onRequestAsyncHookHandler => {
   }
 }
 
+/** The claim is there only for clients registered with `--claim roles`; without it nobody has the role. */
+const requireRole = (role: string): onRequestAsyncHookHandler => {
+  return async (request, reply) => {
+    if (!request.user.roles?.includes(role)) return reply.code(403).send()
+  }
+}
+
 app.get('/hello', async request => ({ sub: request.user.sub }))
 
 app.post('/notes', { onRequest: requireScope('write') }, async (request, reply) => {
   return reply.code(201).send({ author: request.user.sub })
 })
+
+app.get('/statistics', { onRequest: requireRole('admin') }, async () => ({ notes: 0 }))
 
 console.log(await app.listen({ port, host: '127.0.0.1' }))

@@ -45,6 +45,11 @@ const requireScope = (scope: string): Middleware => {
   }
 }
 
+/** The claim is there only for clients registered with `--claim roles`; without it nobody has the role. */
+const requireRole = (role: string): Middleware => {
+  return (ctx, next) => (ctx.state.user.roles?.includes(role) ? next() : ctx.throw(403))
+}
+
 const router = new Router()
 router.get('/hello', ctx => {
   ctx.body = { sub: ctx.state.user.sub }
@@ -52,6 +57,9 @@ router.get('/hello', ctx => {
 router.post('/notes', requireScope('write'), ctx => {
   ctx.status = 201
   ctx.body = { author: ctx.state.user.sub }
+})
+router.get('/statistics', requireRole('admin'), ctx => {
+  ctx.body = { notes: 0 }
 })
 
 const server = new Koa()

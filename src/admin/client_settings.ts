@@ -6,6 +6,8 @@ import {
   hasSecret,
   isClientId,
   parseClientJwks,
+  type UserClaimName,
+  userClaimNames,
 } from '../clients/client.ts'
 import { originProblem, parseOrigin } from '../clients/origin.ts'
 import { maxAccessTokenLifetime } from '../keys/signing_key.ts'
@@ -30,6 +32,7 @@ export type ClientSettings = Readonly<{
   refresh_idle_ttl?: number | null | undefined
   refresh_absolute_ttl?: number | null | undefined
   cors_origins?: readonly string[] | undefined
+  access_token_claims?: readonly string[] | undefined
 }>
 
 /** Of a secret that was made elsewhere: with the throttle, as much as a password needs not to be found by trying (RFC 6749 §10.10). */
@@ -60,6 +63,7 @@ export function readClientSettings(given: ClientSettings): Partial<Client> {
     ...readLifetime('refreshIdleLifetime', 'refresh_idle_ttl', given),
     ...readLifetime('refreshAbsoluteLifetime', 'refresh_absolute_ttl', given),
     ...(given.cors_origins && { corsOrigins: given.cors_origins.map(readOrigin) }),
+    ...(given.access_token_claims && { accessTokenClaims: readClaims(given.access_token_claims) }),
   }
 }
 
@@ -136,6 +140,15 @@ function readMethods(texts: readonly string[]): Client['authenticationMethods'] 
     throw new InvalidMember('token_endpoint_auth_methods', problem, text)
   })
   return [...new Set(methods)]
+}
+
+function readClaims(texts: readonly string[]): UserClaimName[] {
+  const names = texts.map(text => {
+    const name = userClaimNames.find(one => one === text)
+    if (name !== undefined) return name
+    throw new InvalidMember('access_token_claims', `there are ${userClaimNames.join(', ')}`, text)
+  })
+  return [...new Set(names)]
 }
 
 function readJwks(document: unknown): NonNullable<Client['jwks']> {

@@ -223,6 +223,7 @@ function describeClient(client: Client) {
     refresh_idle_ttl: client.refreshIdleLifetime ?? null,
     refresh_absolute_ttl: client.refreshAbsoluteLifetime ?? null,
     cors_origins: client.corsOrigins,
+    access_token_claims: client.accessTokenClaims,
     created_at: client.createdAt,
     disabled_at: client.disabledAt ?? null,
   }

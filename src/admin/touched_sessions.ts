@@ -12,6 +12,7 @@ const members = [
   'accessTokenLifetime',
   'refreshIdleLifetime',
   'refreshAbsoluteLifetime',
+  'accessTokenClaims',
 ] as const
 
 /** @returns how many live sessions get something else from their next refresh on, or nothing */

@@ -3,24 +3,37 @@ import { printableBrief } from '../printable.ts'
 import { disabledUpdate, passwordUpdate } from '../sessions/user_change.ts'
 import { type Reading, readEmail, readFullName, readUsername } from '../text.ts'
 import { passwordProblem, passwordProblemTexts } from '../users/password_rules.ts'
-import { createUserId, type User } from '../users/user.ts'
+import { readRoles, rolesFromText } from '../users/roles.ts'
+import { createUserId, type User, type UserUpdate } from '../users/user.ts'
 import { type Actor, actorEvent, type Needs } from './deps.ts'
 import { Conflict, InvalidMember, NotFound } from './error.ts'
 
 export type UserDocument = ReturnType<typeof describeUser>
 
-export type NewUser = Pick<User, 'username' | 'email' | 'fullName'>
+export type NewUser = Pick<User, 'username' | 'email' | 'fullName' | 'roles'>
+
+/** What an operator says of a user, in the members of the JSON document. What is absent stays as it is; null or white space alone is none. */
+export type UserSettings = Readonly<{
+  username?: string | undefined
+  email?: string | null | undefined
+  full_name?: string | null | undefined
+  roles?: readonly string[] | undefined
+}>
 
 /** @throws InvalidMember */
-export function readNewUser(
-  given: Readonly<{ username: string; email?: string | undefined; full_name?: string | undefined }>,
-): NewUser {
-  const optional = (member: string, text: string | undefined, read: (text: string) => Reading) =>
+export function readNewUser(given: UserSettings & Readonly<{ username: string }>): NewUser {
+  return { ...readUserUpdate(given), username: insistOn('username', readUsername(given.username)) }
+}
+
+/** @returns the members of the record that are named, and no others @throws InvalidMember */
+export function readUserUpdate({ username, email, full_name: fullName, roles }: UserSettings): UserUpdate {
+  const optional = (member: string, text: string | null, read: (text: string) => Reading) =>
     text?.trim() ? insistOn(member, read(text)) : undefined
   return {
-    username: insistOn('username', readUsername(given.username)),
-    email: optional('email', given.email, readEmail),
-    fullName: optional('full_name', given.full_name, readFullName),
+    ...(username !== undefined && { username: insistOn('username', readUsername(username)) }),
+    ...(email !== undefined && { email: optional('email', email, readEmail) }),
+    ...(fullName !== undefined && { fullName: optional('full_name', fullName, readFullName) }),
+    ...(roles !== undefined && { roles: rolesFromText(insistOn('roles', readRoles(roles))) }),
   }
 }
 
@@ -45,6 +58,24 @@ export async function createUser(
   }
   const taken = await storage.createUsers([user], actorEvent(actor, 'user.created', now()))
   if (taken.length > 0) throw new Conflict('username_taken', `the username ${user.username} is taken`)
+  return describeUser(user)
+}
+
+/** Changes what `update` names; sessions go on, and their tokens say it from the next refresh. @throws NotFound, Conflict for the name */
+export async function updateUser(
+  { storage, now }: Needs<'storage' | 'now'>,
+  name: string,
+  update: UserUpdate,
+  actor: Actor,
+): Promise<UserDocument> {
+  const { id } = await getUser({ storage }, name)
+  // What changed, and not to what: the trail outlives a user who wants to be forgotten.
+  const detail = Object.keys(update)
+    .map(member => (member === 'fullName' ? 'full_name' : member))
+    .join(' ')
+  const user = await storage.updateUser(id, update, actorEvent(actor, 'user.updated', now(), { userId: id, detail }))
+  if (user === undefined) return gone(name)
+  if (user === 'taken') throw new Conflict('username_taken', `the username ${update.username} is taken`)
   return describeUser(user)
 }
 
@@ -102,8 +133,11 @@ export async function removeUser(
 /** @throws NotFound */
 export async function getUser({ storage }: Needs<'storage'>, username: string): Promise<User> {
   const user = await storage.findUserByUsername(username)
-  if (user === undefined) throw new NotFound(`there is no user ${printableBrief(username)}`)
-  return user
+  return user ?? gone(username)
+}
+
+function gone(username: string): never {
+  throw new NotFound(`there is no user ${printableBrief(username)}`)
 }
 
 async function hashNewPassword(passwords: Needs<'passwords'>['passwords'], password: string): Promise<string> {
@@ -112,12 +146,13 @@ async function hashNewPassword(passwords: Needs<'passwords'>['passwords'], passw
   return passwords.hash(password)
 }
 
-function describeUser({ id, username, email, fullName, passwordHash, createdAt, disabledAt }: User) {
+function describeUser({ id, username, email, fullName, roles, passwordHash, createdAt, disabledAt }: User) {
   return {
     id,
     username,
     email: email ?? null,
     full_name: fullName ?? null,
+    roles: roles ?? [],
     has_password: passwordHash !== undefined,
     created_at: createdAt,
     disabled_at: disabledAt ?? null,

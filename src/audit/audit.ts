@@ -13,6 +13,7 @@ export const auditEventTypes = [
   'token.revoked',
   'user.created',
   'user.exported',
+  'user.updated',
   'user.password_changed',
   'user.disabled',
   'user.enabled',

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { audienceProblem, type ClientSettings, readClientSettings } from '../admin/client_settings.ts'
-import { type Client, clientAuthenticationMethods } from '../clients/client.ts'
+import { type Client, clientAuthenticationMethods, userClaimNames } from '../clients/client.ts'
 import { maxAccessTokenLifetime } from '../keys/signing_key.ts'
 import { grants } from '../oauth/grants/index.ts'
 import { printable } from '../printable.ts'
@@ -22,6 +22,7 @@ export type SettingOptions = {
   refreshIdleTtl?: string
   refreshAbsoluteTtl?: string
   corsOrigin?: string[]
+  claim?: string[]
 }
 
 /** For commands that say what a client is. */
@@ -59,6 +60,11 @@ export function addSettings(command: Command): Command {
       'an origin of its browser app, or web view (capacitor://localhost); repeat for several, "none" for none',
       collect,
     )
+    .option(
+      '--claim <name>',
+      `what its access tokens say of their user (${userClaimNames.join(', ')}); repeat for several, "none" for none`,
+      collect,
+    )
 }
 
 /** What the members of a client's document are called on the command line. */
@@ -75,6 +81,7 @@ export function optionNames(options: SettingOptions): Readonly<Record<string, st
     audience: '--audience',
     resources: '--resource',
     cors_origins: '--cors-origin',
+    access_token_claims: '--claim',
   }
 }
 
@@ -100,6 +107,7 @@ export function documentOf(options: SettingOptions): ClientSettings {
     refresh_idle_ttl: readLifetime('--refresh-idle-ttl', options.refreshIdleTtl),
     refresh_absolute_ttl: readLifetime('--refresh-absolute-ttl', options.refreshAbsoluteTtl),
     cors_origins: isOnly(options.corsOrigin, 'none') ? [] : options.corsOrigin,
+    access_token_claims: isOnly(options.claim, 'none') ? [] : options.claim,
   }
 }
 
@@ -137,6 +145,6 @@ function usage(message: string): never {
   throw new UsageError(printable(message))
 }
 
-function collect(value: string, previous: string[] = []): string[] {
+export function collect(value: string, previous: string[] = []): string[] {
   return [...previous, value]
 }

@@ -5,20 +5,34 @@ import {
   getUser,
   listUsers,
   readNewUser,
+  readUserUpdate,
   removeUser,
   setPassword,
   setUserDisabled,
   showUser,
   type UserDocument,
+  type UserSettings,
+  updateUser,
 } from '../admin/users.ts'
+import { collect } from './client_options.ts'
 import { outputPages } from './pages.ts'
-import { describeDocument, formatTime, operator, output, readSecret, withAdmin, withOptionNames } from './run.ts'
+import {
+  describeDocument,
+  formatTime,
+  operator,
+  output,
+  readSecret,
+  UsageError,
+  withAdmin,
+  withOptionNames,
+} from './run.ts'
 import { addFileCommands } from './user_files.ts'
 
 type Json = { json?: true }
 type PasswordOption = { passwordStdin?: true }
+type SettingOptions = { email?: string; name?: string; role?: string[] }
 
-const optionNames = { username: 'the username', email: '--email', full_name: '--name', password: '' }
+const optionNames = { username: 'the username', email: '--email', full_name: '--name', roles: '--role', password: '' }
 
 export function userCommand(): Command {
   const user = new Command('user').description('add, change and remove users')
@@ -28,9 +42,19 @@ export function userCommand(): Command {
     .description('add a user; asks for the password')
     .option('--email <address>', 'e-mail address')
     .option('--name <name>', 'full name')
+    .option('--role <role>', 'what APIs let the user do, by a name they know; repeat for several', collect)
     .option('--password-stdin', 'read the password from stdin')
     .option('--json', 'print one JSON document')
     .action(addUser)
+  user
+    .command('update <username>')
+    .description('change what is named by options; the user stays signed in, and tokens say it from their next refresh')
+    .option('--username <name>', 'another username')
+    .option('--email <address>', 'e-mail address, "" for none')
+    .option('--name <name>', 'full name, "" for none')
+    .option('--role <role>', 'all roles of the user; repeat for several, "none" for none', collect)
+    .option('--json', 'print one JSON document')
+    .action(update)
   user
     .command('list')
     .description('list all users')
@@ -42,12 +66,13 @@ export function userCommand(): Command {
           Number.POSITIVE_INFINITY,
           (last, limit) => listUsers(deps, { after: last?.username, limit }),
           {
-            headings: ['USERNAME', 'ID', 'EMAIL', 'NAME', 'PASSWORD', 'DISABLED'],
+            headings: ['USERNAME', 'ID', 'EMAIL', 'NAME', 'ROLES', 'PASSWORD', 'DISABLED'],
             row: one => [
               one.username,
               one.id,
               one.email ?? undefined,
               one.full_name ?? undefined,
+              one.roles.join(' ') || undefined,
               one.has_password ? 'set' : 'none',
               formatTime(one.disabled_at ?? undefined),
             ],
@@ -95,17 +120,30 @@ export function userCommand(): Command {
   return user
 }
 
-async function addUser(
-  username: string,
-  options: Json & PasswordOption & { email?: string; name?: string },
-): Promise<void> {
+async function addUser(username: string, options: Json & PasswordOption & SettingOptions): Promise<void> {
   await withOptionNames(optionNames, async () => {
-    const given = readNewUser({ username, email: options.email, full_name: options.name })
+    const given = readNewUser({ ...settingsOf(options), username })
     await withAdmin(async deps => {
       const user = await createUser(deps, given, await readPassword(options), operator())
       output(options, user, `added the user ${user.username}`)
     })
   })
+}
+
+async function update(name: string, options: Json & SettingOptions & { username?: string }): Promise<void> {
+  await withOptionNames({ ...optionNames, username: '--username' }, async () => {
+    const changes = readUserUpdate({ ...settingsOf(options), username: options.username })
+    if (Object.keys(changes).length === 0)
+      throw new UsageError('name what is to change; see latchkey user update --help')
+    await withAdmin(async deps => {
+      const user = await updateUser(deps, name, changes, operator())
+      output(options, user, `changed the user ${user.username}`)
+    })
+  })
+}
+
+function settingsOf({ email, name, role }: SettingOptions): UserSettings {
+  return { email, full_name: name, roles: role?.length === 1 && role[0] === 'none' ? [] : role }
 }
 
 async function changePassword(username: string, options: Json & PasswordOption): Promise<void> {

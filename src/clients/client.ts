@@ -14,6 +14,10 @@ export const clientAuthenticationMethods = [
 ] as const
 export type ClientAuthenticationMethod = (typeof clientAuthenticationMethods)[number]
 
+/** Claims about a user that the access tokens of a client may carry: RFC 9068 §2.2.2 and §2.2.3.1. */
+export const userClaimNames = ['roles', 'preferred_username', 'email', 'name'] as const
+export type UserClaimName = (typeof userClaimNames)[number]
+
 /** Lifetimes are seconds; what is absent is as the server's settings say. */
 export type Client = Readonly<{
   id: string
@@ -36,6 +40,8 @@ export type Client = Readonly<{
   refreshAbsoluteLifetime?: number | undefined
   /** Origins of its browser apps. */
   corsOrigins: readonly string[]
+  /** What its access tokens say of their user, beside the id. */
+  accessTokenClaims: readonly UserClaimName[]
   createdAt: number
   disabledAt?: number | undefined
   /** What its users know it by, one line; absent: its id. */
@@ -68,7 +74,7 @@ export function clientUpdate(update: (client: Client) => Client | undefined, eve
 export function createClient(
   given: Pick<Client, 'id' | 'grantTypes' | 'scope' | 'createdAt'> & Partial<Client>,
 ): Client {
-  return { authenticationMethods: ['none'], secretDigests: [], corsOrigins: [], ...given }
+  return { authenticationMethods: ['none'], secretDigests: [], corsOrigins: [], accessTokenClaims: [], ...given }
 }
 
 /** @returns what of a client's record does not fit together, or undefined */

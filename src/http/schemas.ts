@@ -8,6 +8,7 @@ import { clientAuthenticationMethods } from '../clients/client.ts'
 import { clientAssertionAlgs } from '../clients/client_assertion.ts'
 import type { ErrorCode } from '../error.ts'
 import { signingAlgs } from '../keys/signing_key.ts'
+import type { AccessTokenClaims } from '../oauth/access_token.ts'
 import {
   clientCredentialsParams,
   introspectionParams,
@@ -161,7 +162,11 @@ const accessTokenClaims = {
   sid: z.string().optional().meta({ description: 'The session.' }),
   auth_time: instant.optional(),
   amr: amr.optional(),
-}
+  roles: z.array(z.string()).optional().meta({ description: 'What the user may do, where the client asks for it.' }),
+  preferred_username: z.string().optional(),
+  email: z.string().optional(),
+  name: z.string().optional(),
+} satisfies Record<keyof AccessTokenClaims, z.ZodType>
 
 /** RFC 7662 §2.2. */
 export const introspectionResponse = z

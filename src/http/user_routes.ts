@@ -172,7 +172,7 @@ async function changePasswordByToken(deps: Deps, ctx: Context): Promise<void> {
   if (changed === 'overtaken') throw new OAuthError('invalid_token', 'the session has ended at this moment')
   if (changed === 'wrong_password') throw new OAuthError('invalid_grant', 'the current password is wrong')
   if (typeof changed === 'string') throw new OAuthError('invalid_request', passwordProblemTexts[changed])
-  sendJson(ctx, issueTokens(deps, client, { session: changed, scope, audience }))
+  sendJson(ctx, await issueTokens(deps, client, { session: changed, scope, audience }))
 }
 
 /**

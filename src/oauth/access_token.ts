@@ -9,6 +9,7 @@ import type { SessionStorage } from '../sessions/storage.ts'
 import type { User } from '../users/user.ts'
 import type { Deps } from './deps.ts'
 import type { Granted } from './grants/grant.ts'
+import { type UserClaims, userClaims } from './user_info.ts'
 
 /** What tokens are signed and verified with. */
 export type TokenDeps = Pick<Deps, 'config' | 'keyRing' | 'now'>
@@ -17,30 +18,33 @@ export type TokenDeps = Pick<Deps, 'config' | 'keyRing' | 'now'>
  * RFC 9068 §2.2; `sid` as in OpenID Connect. Times are NumericDates. A client's own token (client_credentials) has the
  * client as `sub` and none of the members that are about a sign-in.
  */
-export type AccessTokenClaims = Readonly<{
-  iss: string
-  aud: string | readonly string[]
-  sub: string
-  client_id: string
-  iat: number
-  exp: number
-  jti: string
-  /** Space-separated; absent where nothing was granted, since a scope has one token at least (RFC 6749 §3.3). */
-  scope?: string
-  sid?: string
-  auth_time?: number
-  amr?: readonly string[]
-}>
+export type AccessTokenClaims = UserClaims &
+  Readonly<{
+    iss: string
+    aud: string | readonly string[]
+    sub: string
+    client_id: string
+    iat: number
+    exp: number
+    jti: string
+    /** Space-separated; absent where nothing was granted, since a scope has one token at least (RFC 6749 §3.3). */
+    scope?: string
+    sid?: string
+    auth_time?: number
+    amr?: readonly string[]
+  }>
 
 /**
  * Signs an access token for what a client was granted.
  *
+ * @param user of the session; needed only where the client asks for claims about users
  * @returns the compact JWT and the seconds it lives
  */
 export function issueAccessToken(
   deps: TokenDeps & Pick<Deps, 'randomBytes'>,
   client: Client,
   { session, scope, audience }: Granted,
+  user?: User,
 ): { accessToken: string; expiresIn: number } {
   const now = deps.now()
   // One call for both: each costs a system call.
@@ -58,6 +62,7 @@ export function issueAccessToken(
     jti: random.toString('base64url', 0, 16),
     ...(scope !== '' && { scope }),
     ...(session !== undefined && { sid: session.id, auth_time: session.authTime, amr: session.amr }),
+    ...(user !== undefined && userClaims(user, client)),
   }
   return { accessToken: deps.keyRing.sign(claims, now), expiresIn }
 }

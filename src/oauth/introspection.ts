@@ -16,6 +16,7 @@ import { isRevoked, type TokenDeps, verifyAccessToken } from './access_token.ts'
 import { introspectionParams, readParams } from './request_params.ts'
 import { remainingAudience } from './resource.ts'
 import { remainingScope } from './scope.ts'
+import { userClaims } from './user_info.ts'
 
 type IntrospectionDeps = TokenDeps &
   Readonly<{ secrets: MasterSecrets; storage: SessionStorage & ClientStorage & KeyStorage & OnceStorage }>
@@ -70,7 +71,10 @@ async function introspectAccessToken(deps: IntrospectionDeps, asking: Client, to
     return isAnothers || (await isRevoked(deps, claims)) ? inactive : { ...bearer, ...claims }
   }
   const found = await deps.storage.findLiveSession(claims.sid, deps.now())
-  return found === undefined ? inactive : { ...bearer, username: found.user.username, ...claims }
+  if (found === undefined) return inactive
+  // As the user is now, and not as the token has it.
+  const { roles: _, preferred_username: __, email: ___, name: ____, ...fixed } = claims
+  return { ...bearer, username: found.user.username, ...fixed, ...userClaims(found.user, client) }
 }
 
 /** Active is what would get tokens at the token endpoint: the live one, and its parent while a retry is believed. */

@@ -4,6 +4,9 @@ import type { Caller } from '../audit/audit.ts'
 import type { Client, TokenParams } from '../clients/client.ts'
 import { OAuthError } from '../error.ts'
 import { formatRefreshToken } from '../sessions/refresh_token.ts'
+import type { Session } from '../sessions/session.ts'
+import type { UserStorage } from '../users/storage.ts'
+import type { User } from '../users/user.ts'
 import { issueAccessToken, type TokenDeps } from './access_token.ts'
 import type { Deps } from './deps.ts'
 import type { Granted } from './grants/grant.ts'
@@ -51,14 +54,16 @@ export async function tokenRequest(
   return issueTokens(deps, client, await grant(deps, client, request, caller))
 }
 
-/** The answer for what a client was granted. */
-export function issueTokens(
-  deps: TokenDeps & Pick<Deps, 'secrets' | 'randomBytes'>,
+/** The answer for what a client was granted. @throws OAuthError `invalid_grant` when the user was removed at this moment */
+export async function issueTokens(
+  deps: TokenDeps & Pick<Deps, 'secrets' | 'randomBytes'> & Readonly<{ storage: UserStorage }>,
   client: Client,
   granted: Granted,
-): TokenResponse {
+): Promise<TokenResponse> {
   const { scope, session } = granted
-  const { accessToken, expiresIn } = issueAccessToken(deps, client, granted)
+  const isAboutUser = session !== undefined && client.accessTokenClaims.length > 0
+  const user = isAboutUser ? await getUserOf(deps, session) : undefined
+  const { accessToken, expiresIn } = issueAccessToken(deps, client, granted, user)
   const response: TokenResponse = {
     access_token: accessToken,
     token_type: 'Bearer',
@@ -73,4 +78,11 @@ export function issueTokens(
     }),
     ...(hasScope(scope, 'openid') && { id_token: issueIdToken(deps, session, accessToken, expiresIn) }),
   }
+}
+
+/** As the user is now: a role that was taken away is gone at the next refresh. */
+async function getUserOf({ storage }: Readonly<{ storage: UserStorage }>, session: Session): Promise<User> {
+  const user = await storage.findUser(session.userId)
+  if (user === undefined) throw new OAuthError('invalid_grant', 'the user is not there any more')
+  return user
 }

@@ -1,6 +1,6 @@
 /** Rows of a database to records and back: `null` against absent, text against lists. Their names and types are the same in every dialect. */
 import type { AuditEvent } from '../audit/audit.ts'
-import type { Client } from '../clients/client.ts'
+import type { Client, UserClaimName } from '../clients/client.ts'
 import type { SigningKey } from '../keys/signing_key.ts'
 import type { MasterSecretUse } from '../keys/storage.ts'
 import type { Session } from '../sessions/session.ts'
@@ -29,6 +29,7 @@ export function userFromRow({
     ...row,
     email: row.email ?? undefined,
     fullName: row.fullName ?? undefined,
+    roles: row.roles?.split(' '),
     passwordHash: row.passwordHash === '' ? undefined : row.passwordHash,
     disabledAt: row.disabledAt ?? undefined,
   }
@@ -42,6 +43,7 @@ export function userRow(user: User) {
     usernameFold: fold === key || fold === '' ? null : fold,
     email: user.email ?? null,
     fullName: user.fullName ?? null,
+    roles: user.roles?.join(' ') ?? null,
     passwordHash: user.passwordHash ?? '',
     disabledAt: user.disabledAt ?? null,
   }
@@ -65,6 +67,7 @@ export function clientFromRow(row: typeof clients.$inferSelect): Client {
     createdAt: row.createdAt,
     disabledAt: row.disabledAt ?? undefined,
     ...(row.name !== null && { name: row.name }),
+    accessTokenClaims: (row.accessTokenClaims?.split(' ') ?? []) as UserClaimName[],
   }
 }
 
@@ -86,6 +89,7 @@ export function clientRow(client: Client) {
     createdAt: client.createdAt,
     disabledAt: client.disabledAt ?? null,
     name: client.name ?? null,
+    accessTokenClaims: client.accessTokenClaims.length === 0 ? null : client.accessTokenClaims.join(' '),
   }
 }
 

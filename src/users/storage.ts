@@ -1,6 +1,6 @@
 /** What users ask of a database. */
 import type { AuditEvent } from '../audit/audit.ts'
-import type { User } from './user.ts'
+import type { User, UserUpdate } from './user.ts'
 
 export type UserStorage = Readonly<{
   findUser(id: string): Promise<User | undefined>
@@ -35,6 +35,12 @@ export type UserStorage = Readonly<{
   importUsers(users: readonly User[], event: AuditEvent, now: () => number): Promise<User[]>
   /** Those whose id or username, as `usernameFold` compares it, is taken, by stored users or by one another. */
   findTakenUsers(users: readonly User[]): Promise<User[]>
+  /**
+   * Changes a user, whose sessions go on. A name of an import that has not ended is free, as for a new user.
+   *
+   * @returns the user as it is from now on, undefined when there is none; `taken` when the username is, in one of its forms, another user's
+   */
+  updateUser(userId: string, update: UserUpdate, event: AuditEvent): Promise<User | 'taken' | undefined>
   /**
    * Removes a limited number of users of imports whose process wrote nothing since an instant.
    *

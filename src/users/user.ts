@@ -8,12 +8,17 @@ export type User = Readonly<{
   username: string
   email?: string | undefined
   fullName?: string | undefined
+  /** Names as `readRoles` takes them, one at least. */
+  roles?: readonly string[] | undefined
   /** A PHC string of argon2id, or an imported hash as it came; absent for a user who cannot sign in by password. */
   passwordHash?: string | undefined
   credentialVersion: number
   createdAt: number
   disabledAt?: number | undefined
 }>
+
+/** What operators change of a user. Members that are there replace the user's, undefined removes one. */
+export type UserUpdate = Readonly<Partial<Pick<User, 'username' | 'email' | 'fullName' | 'roles'>>>
 
 /** No client id may begin like this: a `sub` is always told apart (RFC 9068 §5). */
 export const userIdPrefix = 'usr_'

@@ -1,14 +1,15 @@
 /**
  * Files of users: what `user export` writes and `user import` reads. A JSON array, one JSON object a line, the dictionary of
  * the FastAPI tutorial (username to user), the exports of other programs (user_members.ts), or CSV with the names of the members
- * in its first line. Members: `username`, `hashed_password`, and if present `email`, `full_name`, `disabled`, and Latchkey's own
- * `id`, `created_at`, `disabled_at`.
+ * in its first line. Members: `username`, `hashed_password`, and if present `email`, `full_name`, `roles`, `disabled`, and Latchkey's
+ * own `id`, `created_at`, `disabled_at`.
  */
 import { CsvError, parse as parseCsv } from 'csv-parse/sync'
 import { z } from 'zod'
 import { formatJson } from '../printable.ts'
 import { type Reading, readEmail, readFullName, readUsername } from '../text.ts'
 import { isWeakPasswordHash, passwordHashProblem } from './password_formats.ts'
+import { maxRole, maxRoles, readRoles, rolesFromText } from './roles.ts'
 import { createUserId, isUserId, type User } from './user.ts'
 import { isBlockedMember, readBlocked } from './user_blocked.ts'
 import {
@@ -60,6 +61,9 @@ const instant = z
     return z.NEVER
   })
 
+/** Characters of a text with roles, before it is looked at. */
+const maxRolesText = maxRoles * (maxRole + 2)
+
 /** What a person typed, as the rules of `text.ts` have it. */
 const textBy = (read: (given: string) => Reading) =>
   z.string(hasKind('text')).transform((given, context) => {
@@ -70,6 +74,16 @@ const textBy = (read: (given: string) => Reading) =>
 /** White space alone is nothing. */
 const optionalTextBy = (read: (given: string) => Reading) =>
   textBy(given => (given.trim() === '' ? { text: '' } : read(given))).optional()
+
+/** A list, or a text with spaces or commas between them as tables have it. */
+const roles = z.unknown().transform((value, context) => {
+  const isText = typeof value === 'string' && value.length <= maxRolesText
+  const given = isText ? value.split(/[\s,]+/).filter(Boolean) : value
+  const isList = Array.isArray(given) && given.every(role => typeof role === 'string')
+  const { text, problem } = isList ? readRoles(given) : { problem: 'is not a list of names' }
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
+  return text ?? z.NEVER
+})
 
 const memberSchemas = z.object({
   // One of another kind is replaced.
@@ -84,6 +98,7 @@ const memberSchemas = z.object({
     .optional(),
   email: optionalTextBy(readEmail),
   full_name: optionalTextBy(readFullName),
+  roles: roles.optional(),
   created_at: instant,
 })
 
@@ -177,12 +192,13 @@ function readUser(
     const position = ({ member = '' }: Found) => order.lastIndexOf(member)
     return { problems: problems.toSorted((one, other) => position(one) - position(other)) }
   }
-  const { id, username, hashed_password: hash, email, full_name: fullName, created_at: createdAt } = parsed.data
+  const { id, username, hashed_password: hash, email, full_name: fullName, roles, created_at: createdAt } = parsed.data
   const user = {
     id: id ?? createUserId(randomBytes),
     username,
     email: email || undefined,
     fullName: fullName || undefined,
+    roles: roles === undefined ? undefined : rolesFromText(roles),
     passwordHash: hash === undefined || isNoPassword(hash) ? undefined : hash,
     credentialVersion: 1,
     createdAt: createdAt ?? now,
@@ -192,13 +208,23 @@ function readUser(
 }
 
 /** One line of JSON lines, which {@link parseUserFile} reads back as the same user. */
-export function formatUser({ id, username, passwordHash, email, fullName, createdAt, disabledAt }: User): string {
+export function formatUser({
+  id,
+  username,
+  passwordHash,
+  email,
+  fullName,
+  roles,
+  createdAt,
+  disabledAt,
+}: User): string {
   return formatJson({
     id,
     username,
     hashed_password: passwordHash ?? null,
     email: email ?? null,
     full_name: fullName ?? null,
+    roles: roles ?? [],
     disabled: disabledAt !== undefined,
     created_at: createdAt,
     disabled_at: disabledAt ?? null,

@@ -14,7 +14,7 @@ export type FirebaseHashConfig = Readonly<{
 
 export type Entry = Readonly<Record<string, unknown>>
 
-const ownNames = ['id', 'username', 'hashed_password', 'email', 'full_name', 'created_at'] as const
+const ownNames = ['id', 'username', 'hashed_password', 'email', 'full_name', 'roles', 'created_at'] as const
 type OwnName = (typeof ownNames)[number]
 
 export type Members = Readonly<{
@@ -32,6 +32,7 @@ const names: Readonly<Record<OwnName, readonly string[]>> = {
   hashed_password: ['hashedpassword', 'passwordhash', 'encryptedpassword', 'userpass', 'passworddigest', 'password'],
   email: ['email', 'useremail', 'emailaddress', 'mail'],
   full_name: ['fullname', 'displayname', 'name'],
+  roles: ['roles'],
   created_at: ['createdat', 'created', 'datejoined', 'userregistered', 'createdtimestamp', 'creationtime'],
 }
 const givenNames = ['firstname', 'givenname']

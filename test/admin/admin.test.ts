@@ -61,6 +61,7 @@ for (const [member, bad, good] of [
   ['refresh_idle_ttl', 0, 1],
   ['refresh_absolute_ttl', 1.5, null],
   ['cors_origins', ['https://*.example'], ['https://app.example']],
+  ['access_token_claims', ['phone_number'], ['roles', 'preferred_username', 'email', 'name']],
 ] as const) {
   test(`a client's ${member} that cannot be is refused by that name, and one that can be is taken`, t => {
     const error = t.throws(() => readClientSettings({ [member]: bad }), { instanceOf: InvalidMember })

@@ -57,10 +57,48 @@ test('user add, show, list, disable, enable, password and remove', async t => {
   t.deepEqual(await json(['user', 'password', 'alice', '--password-stdin'], 'a better password\n'), alice)
   t.regex(
     (await cli(['user', 'list'])).stdout,
-    /^USERNAME +ID +EMAIL +NAME +PASSWORD +DISABLED\nalice +usr_\S+ +alice@example.com +Alice +set +-\n$/,
+    /^USERNAME +ID +EMAIL +NAME +ROLES +PASSWORD +DISABLED\nalice +usr_\S+ +alice@example.com +Alice +- +set +-\n$/,
   )
   t.deepEqual(await json(['user', 'remove', 'alice']), { removed: 'alice' })
   t.deepEqual(await json(['user', 'list']), [])
+})
+
+test('user add and user update take roles and names, one option for each; what is not named stays', async t => {
+  const { json, cli } = startCli(t)
+  const add = ['user', 'add', 'alice', '--email', 'alice@example.com', '--role', 'admin', '--role', 'billing:read']
+  const alice = await json([...add, '--password-stdin'], 'a good password')
+  t.deepEqual(alice.roles, ['admin', 'billing:read'])
+  const update = (...args: string[]) => json(['user', 'update', 'alice', ...args])
+
+  t.deepEqual(await update('--name', 'Alice'), { ...alice, full_name: 'Alice' })
+  t.deepEqual(await update('--role', 'editor'), { ...alice, full_name: 'Alice', roles: ['editor'] })
+  t.regex((await cli(['user', 'show', 'alice'])).stdout, /\nroles +editor\n/)
+  t.deepEqual((await update('--role', 'none', '--email', '')).email, null)
+  t.deepEqual(await json(['user', 'update', 'alice', '--username', 'Alicia', '--email', 'alicia@example.com']), {
+    ...alice,
+    username: 'Alicia',
+    email: 'alicia@example.com',
+    full_name: 'Alice',
+    roles: [],
+  })
+  t.is((await cli(['user', 'show', 'alice'])).code, 1)
+  t.deepEqual(
+    (await json(['audit', '--type', 'user.updated'])).map(({ detail }: { detail: string }) =>
+      detail.replace(/^.*: /, ''),
+    ),
+    ['username email', 'email roles', 'roles', 'full_name'],
+  )
+})
+
+test('a username that another user has, in any form, is not given to a second one', async t => {
+  const { json, cli } = startCli(t)
+  for (const name of ['alice', 'bob']) await json(['user', 'add', name, '--password-stdin'], 'a good password')
+  t.deepEqual(await cli(['user', 'update', 'bob', '--username', 'ALICE']), {
+    code: 1,
+    stdout: '',
+    stderr: 'latchkey: the username ALICE is taken\n',
+  })
+  t.is((await json(['user', 'update', 'alice', '--username', 'ALICE'])).username, 'ALICE')
 })
 
 test('a user that is there or is not there is exit code 1 and one line', async t => {
@@ -84,6 +122,20 @@ for (const [args, stdin, expected] of [
   [['user', 'add', 'alice', '--password-stdin'], '', /nothing came on stdin/],
   [['user', 'add', ' alice', '--password-stdin'], 'a good password', /the username begins or ends with white space/],
   [['user', 'add'], '', /missing required argument 'username'/],
+  [
+    ['user', 'add', 'alice', '--role', 'two words', '--password-stdin'],
+    'a good password',
+    /--role takes at most 50 names/,
+  ],
+  [['user', 'update', 'alice'], '', /name what is to change; see latchkey user update --help/],
+  [['user', 'update', 'alice', '--username', ' alice'], '', /--username begins or ends with white space/],
+  [['user', 'update', 'alice', '--email', 'alice'], '', /--email is not one e-mail address/],
+  [['user', 'update', 'alice', '--role', ''], '', /--role takes at most 50 names/],
+  [
+    ['client', 'add', 'web', '--grant', 'password', '--claim', 'phone'],
+    '',
+    /--claim phone: there are roles, preferred_username/,
+  ],
   [['user', 'add', 'alice', '--password', 'x'], '', /unknown option '--password'/],
   [['usr'], '', /unknown command 'usr'.*\n.*Did you mean user/],
   [['client', 'add', 'web'], '', /name what the client may do with --grant/],
@@ -228,7 +280,7 @@ test('client add takes every option and shows it under its registered name (RFC 
       `--jwks ${jwks} --audience https://api.example.com --audience urn:b --audience urn:b --audience rabbitmq`,
       '--resource https://api.example.com --resource mail',
       '--access-token-ttl 5m --refresh-idle-ttl 30d --refresh-absolute-ttl 12h --cors-origin https://app.example.com',
-      '--cors-origin http://localhost:8080 --cors-origin capacitor://localhost',
+      '--cors-origin http://localhost:8080 --cors-origin capacitor://localhost --claim roles --claim email --claim roles',
     ]
       .join(' ')
       .split(' ')
@@ -253,6 +305,7 @@ test('client add takes every option and shows it under its registered name (RFC 
     refresh_idle_ttl: 2_592_000,
     refresh_absolute_ttl: 43_200,
     cors_origins: ['https://app.example.com', 'http://localhost:8080', 'capacitor://localhost'],
+    access_token_claims: ['roles', 'email'],
     disabled_at: null,
   })
   t.deepEqual(await json(['client', 'show', 'web']), { ...web, created_at })
@@ -282,6 +335,7 @@ test('client add: what is not said is as the server has it, and how the client a
     refresh_idle_ttl: null,
     refresh_absolute_ttl: null,
     cors_origins: [],
+    access_token_claims: [],
     disabled_at: null,
   })
   const api = await json(['client', 'add', 'api', '--resource', 'https://api.example.com'])

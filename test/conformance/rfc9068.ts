@@ -8,6 +8,8 @@ const header = 'oauth › access_token › the header is at+jwt with the algorit
 const ofClients =
   'conformance › rfc9068 › without resource a token is for the default audience, and clients of different resources get different ones (RFC 9068 §3, §5)'
 const noneAndHmac = 'http › user_endpoints › a token of alg none is refused (RFC 8725 §3.1)'
+const claimsOfUsers =
+  'oauth › user_claims › a client that asks for * gets that and no more, at the sign-in, at each refresh and at introspection (RFC 9068 §2.2.2, §2.2.3.1)'
 const badToken = 'http › user_endpoints › * * with a bad token is 401 with error="invalid_token" (RFC 6750 §3.1)'
 const anyAudience =
   'like a UserInfo endpoint, those of this server take every token of this issuer: an app asks who is signed in with the token it has for its API'
@@ -53,7 +55,7 @@ export const rfc9068: readonly Row[] = [
     section: '2.2.2',
     level: 'SHOULD',
     requirement: 'claims about the user have their registered names',
-    why: 'access tokens have none; `/userinfo` gives them',
+    test: claimsOfUsers,
   },
   {
     section: '2.2.3',
@@ -72,7 +74,7 @@ export const rfc9068: readonly Row[] = [
     section: '2.2.3.1',
     level: 'SHOULD',
     requirement: 'groups, roles and entitlements have the names and forms of SCIM',
-    why: 'access tokens have none',
+    test: claimsOfUsers,
   },
   {
     section: '3',

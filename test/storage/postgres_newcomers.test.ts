@@ -164,3 +164,20 @@ test('a user with names that PostgreSQL would read as more than texts is kept as
   t.deepEqual(await storage.createUsers(odd, event('user.created')), [])
   for (const one of odd) t.deepEqual(await storage.findUser(one.id), one)
 })
+
+test('a new username waits for newcomers and then finds what they took; an update without one waits for nobody', async t => {
+  const { storage, ...beside } = await open(t, 1)
+  await populate(storage, session('s1'))
+  await holdNewcomers(beside)
+  const renamed = storage.updateUser('usr_alice', { username: 'carol' }, event('user.updated'))
+  await untilWaiting(beside, 1)
+
+  t.like(await storage.updateUser('usr_alice', { roles: ['admin'] }, event('user.updated')), { roles: ['admin'] })
+  t.is((await refresh(storage, 's1', firstGeneration)).kind, 'rotated')
+  await userRows.insert(beside.tx, [user('Carol')])
+  await beside.query('COMMIT')
+
+  t.is(await renamed, 'taken')
+  const free = await storage.updateUser('usr_alice', { username: 'dave' }, event('user.updated'))
+  t.like(free, { username: 'dave', roles: ['admin'] })
+})

@@ -213,7 +213,7 @@ test('migration 0001 keeps every client, user and session; clients without a sec
     refreshIdleLifetime: undefined,
     refreshAbsoluteLifetime: undefined,
   }
-  const kept = { ...asTheServer, corsOrigins: [], createdAt: start, disabledAt: undefined }
+  const kept = { ...asTheServer, corsOrigins: [], accessTokenClaims: [], createdAt: start, disabledAt: undefined }
   const publicClient = { ...kept, authenticationMethods: ['none' as const], secretDigests: [] }
   const methods = ['client_secret_basic', 'client_secret_post'] as const
   const confidential = { ...kept, authenticationMethods: [...methods], secretDigests: ['digest'] }

@@ -71,6 +71,61 @@ contract(
   },
 )
 
+contract(
+  'updateUser changes what is named, keeps the rest and the sessions, and writes its event',
+  async (t, storage) => {
+    await populate(storage, session('s1'))
+    const alice = (await storage.findUser('usr_alice'))!
+    const about = { ...event('user.updated'), userId: 'usr_alice', detail: 'roles' }
+    const live = await storage.listLiveSessions({ userId: 'usr_alice' }, start, 10)
+
+    const changes = { email: 'a@example.com', fullName: 'Alice B.', roles: ['admin', 'billing:read'] }
+    const changed = { ...alice, ...changes }
+    t.deepEqual(await storage.updateUser('usr_alice', changes, about), changed)
+    t.deepEqual(await storage.findUser('usr_alice'), changed)
+    t.deepEqual((await storage.listAuditEvents(1))[0], about)
+    t.deepEqual(await storage.listLiveSessions({ userId: 'usr_alice' }, start, 10), live)
+    t.is(live.length, 1)
+    const bare = { ...changed, email: undefined, roles: undefined }
+    t.deepEqual(await storage.updateUser('usr_alice', { email: undefined, roles: undefined }, about), bare)
+    t.deepEqual(await storage.findUser('usr_alice'), bare)
+
+    const count = await auditCount(storage)
+    t.is(await storage.updateUser('usr_nobody', changes, about), undefined)
+    t.is(await auditCount(storage), count)
+  },
+)
+
+contract('updateUser gives a username that is free in all its forms, and frees the old one', async (t, storage) => {
+  await storage.createUsers([user('alice'), user('five'), user('ﬁne')], event('user.created'))
+  const rename = (username: string) => storage.updateUser('usr_alice', { username }, event('user.updated'))
+  const count = await auditCount(storage)
+
+  for (const taken of ['five', 'FIVE', 'ﬁve', 'fine', 'FINE']) t.is(await rename(taken), 'taken', taken)
+  t.is((await storage.findUser('usr_alice'))?.username, 'alice')
+  t.is(await auditCount(storage), count)
+
+  for (const free of ['Alice', 'alice', 'ALICE', 'àlice', 'ﬁrst']) {
+    t.is(((await rename(free)) as User).username, free)
+    t.is((await storage.findUserByUsername(free))?.id, 'usr_alice', free)
+  }
+  t.is((await storage.findUserByUsername('first'))?.id, 'usr_alice')
+  t.is(await storage.findUserByUsername('alice'), undefined)
+  t.deepEqual(await storage.createUsers([user('alice', { id: 'usr_other' })], event('user.created')), [])
+})
+
+contract('of two users and a new one who want one name at the same time, one gets it', async (t, storage) => {
+  await storage.createUsers([user('alice'), user('bob')], event('user.created'))
+  const update = (id: string, username: string) => storage.updateUser(id, { username }, event('user.updated'))
+  const [one, other, created] = await Promise.all([
+    update('usr_alice', 'carol'),
+    update('usr_bob', 'Carol'),
+    storage.createUsers([user('CAROL')], event('user.created')),
+  ])
+  const got = [one !== 'taken', other !== 'taken', created.length === 0]
+  t.is(got.filter(Boolean).length, 1)
+})
+
 contract('createUsers finds names and ids that are taken by one another', async (t, storage) => {
   const [shouting, sameId] = [user('Alice', { id: 'usr_2' }), user('bob', { id: 'usr_alice' })]
   t.deepEqual(await storage.createUsers([user('alice'), shouting, sameId], event('user.created')), [shouting, sameId])

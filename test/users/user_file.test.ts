@@ -28,6 +28,7 @@ const expected = {
   username: 'johndoe',
   email: 'johndoe@example.com',
   fullName: 'John Doe',
+  roles: undefined,
   passwordHash: bcryptHash,
   credentialVersion: 1,
   createdAt: start,
@@ -56,7 +57,7 @@ for (const [form, text] of [
   ['JSON lines', `${JSON.stringify(johndoe)}\n`],
   ['a single object', JSON.stringify(johndoe, null, 2)],
   ['a file with a byte order mark', `\ufeff${JSON.stringify([johndoe])}`],
-  ['members that this program does not know', JSON.stringify([{ ...johndoe, id: 7, roles: ['admin'] }])],
+  ['members that this program does not know', JSON.stringify([{ ...johndoe, id: 7, groups: ['admin'] }])],
 ] as const) {
   test(`${form} is taken`, t => {
     t.deepEqual(withoutId(text), [expected])
@@ -170,6 +171,10 @@ test('property: what is written is read back as the same users', t => {
       text.filter(value => readFullName(value).text === value),
       optional,
     ),
+    roles: fc.option(
+      fc.uniqueArray(fc.stringMatching(/^[a-zA-Z0-9:._/-]{1,64}$/), { minLength: 1, maxLength: 50 }),
+      optional,
+    ),
     passwordHash: fc.constantFrom(bcryptHash, argon2Hash),
     credentialVersion: fc.constant(1),
     createdAt: fc.nat(),
@@ -182,15 +187,47 @@ test('property: what is written is read back as the same users', t => {
   )
 })
 
+for (const [form, given, roles] of [
+  ['a list', ['admin', 'billing:read', 'admin'], ['admin', 'billing:read']],
+  ['a text with spaces', 'admin  billing:read', ['admin', 'billing:read']],
+  ['a text with commas', 'admin, billing:read', ['admin', 'billing:read']],
+  ['an empty list', [], undefined],
+  ['nothing', null, undefined],
+  ['as many and as long names as there may be', Array.from({ length: 50 }, (_, i) => `${i}`.padStart(64, 'r')), 'same'],
+] as const) {
+  test(`roles as ${form} are taken`, t => {
+    const [read] = parse(JSON.stringify([{ ...johndoe, roles: given }]))
+    t.deepEqual(read?.roles, roles === 'same' ? given : roles)
+  })
+}
+
+for (const [form, given] of [
+  ['one too many', Array.from({ length: 51 }, (_, i) => `${i}`)],
+  ['one too long', ['r'.repeat(65)]],
+  ['one with a space in it', ['two words']],
+  ['one with a quote', ['"admin"']],
+  ['one of other letters', ['관리자']],
+  ['an empty one', ['']],
+  ['a very long text', 'a '.repeat(100_000)],
+  ['objects', [{ id: 1, name: 'admin' }]],
+  ['a number', 7],
+] as const) {
+  test(`roles with ${form} are refused by their name`, t => {
+    const [problem, ...others] = problems(JSON.stringify([{ ...johndoe, roles: given }]))
+    t.regex(problem ?? '', /^entry 1: roles: (?:takes at most 50 names|is not a list of names)/)
+    t.deepEqual(others, [])
+  })
+}
+
 test('members that mean nothing here are named', t => {
   t.deepEqual(
     read(
       JSON.stringify([
-        { ...johndoe, roles: [] },
-        { ...johndoe, age: 7, roles: [] },
+        { ...johndoe, groups: [] },
+        { ...johndoe, age: 7, groups: [] },
       ]),
     ).ignored,
-    ['roles', 'age'],
+    ['groups', 'age'],
   )
   t.deepEqual(read(JSON.stringify([johndoe])).ignored, [])
 })

@@ -27,6 +27,8 @@ export const users = pgTable(
     disabledAt: whole('disabled_at'),
     /** The form in which a new username must be free, where it is another: NFKC, without case and what nobody sees. Not unique: older names were not compared in it. */
     usernameFold: key('username_fold'),
+    /** Space-separated; null for none. */
+    roles: text('roles'),
   },
   table => [index('users_username_fold').on(table.usernameFold).where(isNotNull(table.usernameFold))],
 )
@@ -57,6 +59,8 @@ export const clients = pgTable('clients', {
   disabledAt: whole('disabled_at'),
   /** What people call it; null for its id. */
   name: text('name'),
+  /** Space-separated; null for none. */
+  accessTokenClaims: text('access_token_claims'),
 })
 
 /**

@@ -1,7 +1,7 @@
 /** Rows of users, for whoever reads or writes them within a transaction: before those of clients and sessions. */
 import { usernameFold, usernameKey } from '../../text.ts'
 import { meantBy, takenAmong, type User } from '../../users/user.ts'
-import { asc, eq, getTableColumns, gt, sql } from '../drizzle.ts'
+import { and, asc, eq, getTableColumns, gt, ne, or, sql } from '../drizzle.ts'
 import { optional, userFromRow, userRow } from '../rows.ts'
 import type { Db } from './connection.ts'
 import { unionAll } from './drizzle.ts'
@@ -13,6 +13,8 @@ const isIt = eq(users.id, value('id'))
 const all = () => builder.select().from(users)
 
 const find = prepareSelect(all().where(isIt))
+/** For a new name too: as strong as a removal, for the name is unique. */
+const findForRename = prepareSelect(all().where(isIt).for('update'))
 const findForUpdate = prepareSelect(all().where(isIt).for('no key update'))
 const lockForRemoval = prepareSelect(builder.select({ id: users.id }).from(users).where(isIt).for('update'))
 // All look-ups in every case, so that the time tells nothing. Of those who are called something that looks like it, one is who is
@@ -41,11 +43,38 @@ const update = prepareRun(
     .set({
       email: sql`${value('email')}`,
       fullName: sql`${value('fullName')}`,
+      roles: sql`${value('roles')}`,
       passwordHash: sql`${value('passwordHash')}`,
       credentialVersion: sql`${value('credentialVersion')}`,
       disabledAt: sql`${value('disabledAt')}`,
     })
     .where(isIt),
+)
+const rename = prepareRun(
+  builder
+    .update(users)
+    .set({
+      username: sql`${value('username')}`,
+      usernameKey: sql`${value('usernameKey')}`,
+      usernameFold: sql`${value('usernameFold')}`,
+    })
+    .where(isIt),
+)
+const findOtherNamesake = prepareSelect(
+  builder
+    .select({ id: users.id })
+    .from(users)
+    .where(
+      and(
+        ne(users.id, value('id')),
+        or(
+          eq(users.usernameKey, value('key')),
+          eq(users.usernameKey, value('fold')),
+          eq(users.usernameFold, value('fold')),
+        ),
+      ),
+    )
+    .limit(1),
 )
 const remove = prepareRun(builder.delete(users).where(isIt))
 // A cascade locks in any order.
@@ -78,8 +107,16 @@ export const userRows = {
     for (const some of inSteps(newUsers)) await insert.run(tx, some.map(userRow))
   },
   isEmpty: async (db: Db) => (await findAny.get(db, {})) === undefined,
-  /** What of a user may change. */
+  /** As {@link userRows.findForUpdate}, to change the name as well. Under the lock of newcomers. */
+  findForRename: async (tx: Db, id: string) => optional(await findForRename.get(tx, { id }), userFromRow),
+  /** By another user. Under the lock of newcomers. */
+  async isNameTaken(tx: Db, { id, username }: User): Promise<boolean> {
+    const names = { id, key: usernameKey(username), fold: usernameFold(username) }
+    return (await findOtherNamesake.get(tx, names)) !== undefined
+  },
+  /** All that may change but the name. */
   update: (tx: Db, user: User) => update.run(tx, userRow(user)),
+  rename: (tx: Db, user: User) => rename.run(tx, userRow(user)),
   /** With all sessions. @returns how many users */
   async remove(tx: Db, id: string): Promise<number> {
     if ((await lockForRemoval.get(tx, { id })) === undefined) return 0

@@ -38,6 +38,22 @@ export function createUserStorage(
         return []
       }),
     importUsers,
+    updateUser: (userId, update, event) =>
+      write(async tx => {
+        const isNamed = update.username !== undefined
+        // Before the row, as whoever comes newly has it.
+        if (isNamed) await takeLock(tx, 'newcomers')
+        const before = await (isNamed ? userRows.findForRename(tx, userId) : userRows.findForUpdate(tx, userId))
+        if (before === undefined) return undefined
+        const user = { ...before, ...update }
+        if (user.username !== before.username) {
+          if (await userRows.isNameTaken(tx, user)) return 'taken'
+          await userRows.rename(tx, user)
+        }
+        await userRows.update(tx, user)
+        await record(tx, event)
+        return user
+      }),
     // An import is one transaction: nothing is left of one that did not end.
     pruneImports: async () => false,
     removeUser: async (userId, event) => (await change(event, tx => userRows.remove(tx, userId))) > 0,

@@ -24,6 +24,8 @@ export const users = sqliteTable(
     usernameFold: text('username_fold'),
     /** The import that the user came with, if it was one of many: nobody is there as long as that is pending. */
     importId: integer('import_id'),
+    /** Space-separated; null for none. */
+    roles: text('roles'),
   },
   table => [index('users_username_fold').on(table.usernameFold).where(isNotNull(table.usernameFold))],
 )
@@ -66,6 +68,8 @@ export const clients = sqliteTable('clients', {
   disabledAt: integer('disabled_at'),
   /** What people call it; null for its id. */
   name: text('name'),
+  /** Space-separated; null for none. */
+  accessTokenClaims: text('access_token_claims'),
 })
 
 export const sessions = sqliteTable(

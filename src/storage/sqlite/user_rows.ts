@@ -1,7 +1,7 @@
 /** Rows of users, for whoever reads or writes them within a transaction. */
 import { usernameFold, usernameKey } from '../../text.ts'
 import { meantBy, type User } from '../../users/user.ts'
-import { and, asc, eq, gt, or, type SQL, sql } from '../drizzle.ts'
+import { and, asc, eq, gt, ne, or, type SQL, sql } from '../drizzle.ts'
 import { optional, userFromRow, userRow } from '../rows.ts'
 import type { Orm } from './connection.ts'
 import { createPreparing } from './prepared.ts'
@@ -37,10 +37,14 @@ export function createUserRows(db: Orm) {
       return optional(meantBy(exact, plain, alike), userFromRow)
     },
     isTaken: (user: User) => statements.findNamesake.get(namesOf(user)) !== undefined,
+    /** By another user. */
+    isNameTaken: (user: User) => statements.findOtherNamesake.get(namesOf(user)) !== undefined,
     isEmpty: () => db.select({ id: users.id }).from(users).where(isThere).limit(1).get() === undefined,
     /** @param importId the import that the user belongs to, if it is still pending */
     insert: (user: User, importId: number | null = null) => statements.insert.run({ ...userRow(user), importId }),
+    /** All that may change but the name. */
     update: (user: User) => statements.update.run(userRow(user)),
+    rename: (user: User) => statements.rename.run(userRow(user)),
     remove: (id: string) => statements.remove.run({ id }),
     passwordHashes: (after: string, limit: number) => statements.passwordHashes.all({ after, limit }),
   }
@@ -72,6 +76,13 @@ function prepareStatements(db: Orm) {
         .limit(2),
     ),
     findNamesake: select(db.select({ id: users.id }).from(users).where(and(isNamesake, isThere)).limit(1)),
+    findOtherNamesake: select(
+      db
+        .select({ id: users.id })
+        .from(users)
+        .where(and(isNamesake, ne(users.id, value('id')), isThere))
+        .limit(1),
+    ),
     // Those of a pending import are looked at too: however many it has, a page costs the same.
     passwordHashes: select(
       db
@@ -89,6 +100,7 @@ function prepareStatements(db: Orm) {
         usernameFold: value('usernameFold'),
         email: value('email'),
         fullName: value('fullName'),
+        roles: value('roles'),
         passwordHash: value('passwordHash'),
         credentialVersion: value('credentialVersion'),
         createdAt: value('createdAt'),
@@ -102,9 +114,20 @@ function prepareStatements(db: Orm) {
         .set({
           email: sql`${value('email')}`,
           fullName: sql`${value('fullName')}`,
+          roles: sql`${value('roles')}`,
           passwordHash: sql`${value('passwordHash')}`,
           credentialVersion: sql`${value('credentialVersion')}`,
           disabledAt: sql`${value('disabledAt')}`,
+        })
+        .where(eq(users.id, value('id'))),
+    ),
+    rename: run(
+      db
+        .update(users)
+        .set({
+          username: sql`${value('username')}`,
+          usernameKey: sql`${value('usernameKey')}`,
+          usernameFold: sql`${value('usernameFold')}`,
         })
         .where(eq(users.id, value('id'))),
     ),

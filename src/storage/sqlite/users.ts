@@ -54,6 +54,20 @@ export function createUserStorage(
       const taken = await findTakenUsers(newUsers)
       return taken.length > 0 ? taken : imports.importUsers(newUsers, event, now)
     },
+    updateUser: (userId, update, event) =>
+      write(() => {
+        const before = rows.find(userId)
+        if (before === undefined) return undefined
+        const user = { ...before, ...update }
+        if (user.username !== before.username) {
+          if (rows.isNameTaken(user)) return 'taken'
+          imports.claim(user)
+          rows.rename(user)
+        }
+        rows.update(user)
+        record(event)
+        return user
+      }),
     pruneImports: imports.prune,
     removeUser: async (userId, event) => (await change(event, () => rows.remove(userId))) > 0,
   }

@@ -1,0 +1,2 @@
+ALTER TABLE `clients` ADD `access_token_claims` text;--> statement-breakpoint
+ALTER TABLE `users` ADD `roles` text;
