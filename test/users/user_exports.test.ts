@@ -40,6 +40,7 @@ async function importExport(
   const files = typeof file === 'string' ? { users: file } : file
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
   const paths = args.map(arg => (arg in files ? join(folder, arg) : arg))
+  await runCommand(['migrate'], environment)
   await runCommand(['client', 'add', 'app', '--public', '--grant', 'password'], environment)
 
   const result = await runCommand(['user', 'import', join(folder, 'users'), '--json', ...paths], environment)
@@ -55,6 +56,7 @@ async function importExport(
       username,
       email: email ?? null,
       full_name: full_name ?? null,
+      roles: [],
       has_password: right !== undefined,
       created_at: created_at ?? list[i]?.created_at,
       disabled_at: undefined,

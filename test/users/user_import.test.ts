@@ -15,6 +15,7 @@ async function deploy(t: ExecutionContext) {
   const folder = createFolder(t)
   const environment = deployment(folder)
   const file = join(folder, 'users')
+  await runCommand(['migrate'], environment)
   await runCommand(['client', 'add', 'app', '--public', '--grant', 'password'], environment)
   return {
     environment,
@@ -55,7 +56,7 @@ test('users without a password come in unable to sign in by password, are counte
       ['star', false],
     ],
   )
-  t.regex((await cli('user', 'list')).stdout, /\nmissing +usr_\S+ +- +- +none +-\n/)
+  t.regex((await cli('user', 'list')).stdout, /\nmissing +usr_\S+ +- +- +- +none +-\n/)
   t.regex((await cli('user', 'show', 'missing')).stdout, /\nhas_password +false\n/)
   t.regex((await cli('user', 'export')).stdout, /"username":"missing","hashed_password":null/)
 
