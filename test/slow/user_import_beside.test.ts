@@ -8,7 +8,7 @@ import test, { type ExecutionContext } from 'ava'
 import bcrypt from 'bcrypt'
 import Database from 'better-sqlite3'
 import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
-import { createFolder, deployment, launcher, postForm, root, runCommand, startProcess } from '../_process.ts'
+import { createFolder, launcher, migratedDeployment, postForm, root, runCommand, startProcess } from '../_process.ts'
 
 const password = 'a good password'
 const hashed_password = bcrypt.hashSync(password, 4)
@@ -16,7 +16,7 @@ const hashed_password = bcrypt.hashSync(password, 4)
 /** A running server with the user alice, and a file of other users. */
 async function prepare(t: ExecutionContext, count: number) {
   const folder = createFolder(t)
-  const environment = deployment(folder, { LATCHKEY_THROTTLE: 'off' })
+  const environment = migratedDeployment(folder, { LATCHKEY_THROTTLE: 'off' })
   const file = join(folder, 'users')
   const lines = Array.from({ length: count }, (_, i) => JSON.stringify({ username: `user${i}`, hashed_password }))
   writeFileSync(file, lines.join('\n'))

@@ -3,11 +3,11 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import bcrypt from 'bcrypt'
-import { createFolder, deployment, runCommand } from '../_process.ts'
+import { createFolder, migratedDeployment, runCommand } from '../_process.ts'
 
 test('100,000 users are imported in less than 30 s, and exported again', async t => {
   const folder = createFolder(t)
-  const environment = deployment(folder, { LATCHKEY_BOOTSTRAP: 'off' })
+  const environment = migratedDeployment(folder, { LATCHKEY_BOOTSTRAP: 'off' })
   const file = join(folder, 'users')
   const hashed_password = await bcrypt.hash('secret', 4)
   const count = 100_000
