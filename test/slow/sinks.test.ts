@@ -258,7 +258,7 @@ testTerminal('a terminal that was stopped holds nothing, and what was lost is co
   await ask(url, 4000)
   t.true(await isReady(url))
 
-  for await (const line of createInterface({ input: child.stdout! })) if (line.includes('"lost":')) break
+  for await (const line of createInterface({ input: child.stdout! })) if (line.includes(' lost=')) break
   t.true(await isReady(url))
 })
 
