@@ -2,7 +2,6 @@
 import type { BlockList } from 'node:net'
 import Koa from 'koa'
 import type { Logger } from 'pino'
-import { adminEndpointsOf } from './http/admin/admin_endpoints.ts'
 import { browserEndpoints } from './http/browser/browser_routes.ts'
 import { createSite } from './http/browser/pages.ts'
 import { identifyCaller } from './http/caller.ts'
@@ -51,8 +50,8 @@ export function createApp(
 /** What operators' programs reach on a listener of their own: no pages, and no browser apps. */
 export function createAdminApp(
   deps: Deps,
-  options: Omit<HttpOptions, 'corsOrigins' | 'docs'>,
-  endpoints = adminEndpointsOf(deps, options.isStopping),
+  options: Pick<HttpOptions, 'trace' | 'log' | 'trustProxy'>,
+  endpoints: readonly Endpoint[],
 ): Koa<RequestState> {
   return createAppOf(deps, { ...options, corsOrigins: [] }, endpoints, () => undefined)
 }

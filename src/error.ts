@@ -23,6 +23,13 @@ export const errorCodes = [
   'forbidden',
   'not_found',
   'method_not_allowed',
+  'username_taken',
+  'client_exists',
+  'client_has_no_secret',
+  'key_just_added',
+  'request_in_progress',
+  'precondition_failed',
+  'idempotency_key_reused',
   'too_many_attempts',
   'length_required',
   'request_too_large',
@@ -50,6 +57,8 @@ export type OAuthErrorOptions = {
   cause?: unknown
   /** Seconds until another try may succeed. */
   retryAfter?: number
+  /** What `insufficient_scope` is short of, where that is more than whoever asks for such a thing always needs. */
+  scope?: string
   /** Until when the answer is to be held back, so that its time tells nothing. */
   heldUntil?: Promise<void> | undefined
 }
@@ -58,6 +67,7 @@ export class OAuthError extends Error {
   override name = 'OAuthError'
   readonly code: ErrorCode
   readonly retryAfter: number | undefined
+  readonly scope: string | undefined
   readonly heldUntil: Promise<void> | undefined
 
   /** @param description shown to the client: lower case, no secret, no hint whether a user or client exists */
@@ -69,6 +79,7 @@ export class OAuthError extends Error {
     Error.stackTraceLimit = stackTraceLimit
     this.code = code
     this.retryAfter = options.retryAfter
+    this.scope = options.scope
     this.heldUntil = options.heldUntil
   }
 }

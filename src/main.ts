@@ -8,12 +8,14 @@ import { bootstrap } from './bootstrap.ts'
 import { createClock } from './clock.ts'
 import type { Config } from './config.ts'
 import { createDeps } from './deps.ts'
+import type { AdminSettings } from './http/admin/admin_endpoints.ts'
 import { createServer } from './http/commonjs.ts'
 import { type ClosedConnections, connectionLimits, serveWithin } from './http/connections.ts'
 import type { MasterSecrets } from './keys/master_secret.ts'
 import { secretLead, takeIntoUse } from './keys/secret_use.ts'
 import { createLog } from './log.ts'
 import { createMeasuring } from './metrics/measuring.ts'
+import type { Deps } from './oauth/deps.ts'
 import { openKeys, openSigningKeys, readMasterSecrets } from './secret_file.ts'
 import { isLoopbackHost } from './setting_values.ts'
 import { createSink } from './sink.ts'
@@ -127,12 +129,8 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     const onClosed = tellClosed(log)
     serveWithin(connectionLimits('public'), server, app.callback(), onClosed)
     if (admin !== undefined) {
-      const adminApp = createAdminApp(deps, {
-        trace: tracing?.middleware,
-        log,
-        trustProxy,
-        isStopping: stop.isRequested,
-      })
+      const options = { trace: tracing?.middleware, log, trustProxy }
+      const adminApp = await createAdmin(deps, options, { ...config, isStopping: stop.isRequested })
       serveWithin(connectionLimits('admin'), admin.server, adminApp.callback(), onClosed)
       await listen(admin.server, admin)
       if (!isLoopbackHost(admin.host))
@@ -184,6 +182,12 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     if (isStopped) log.info('stopped')
     await flush(lastLinesLimit)
   }
+}
+
+/** The app of the second listener. Not loaded where nobody wants it. */
+async function createAdmin(deps: Deps, options: Parameters<typeof createAdminApp>[1], settings: AdminSettings) {
+  const { adminEndpointsOf } = await import('./http/admin/admin_endpoints.ts')
+  return createAdminApp(deps, options, adminEndpointsOf(deps, settings))
 }
 
 function listen(server: Server, { host, port }: Readonly<{ host: string; port: number }>): Promise<void> {

@@ -95,6 +95,7 @@ export function startUpkeep(
       position = await storage.pruneSessions(position, now() - keepEndedSessions)
       crowdPosition = await endCrowds(deps, crowdPosition)
       await pruneAll(() => storage.pruneConsumed(now() - keepConsumed))
+      await pruneAll(() => storage.pruneAnswers(now()))
       await pruneAll(() => storage.pruneCounters(now() - keepCounters))
       await pruneAll(() => storage.pruneAuditEvents(now() - config.auditLifetime))
       for (let i = 0; i < pruneImportSteps; i++) if (!(await storage.pruneImports(now() - importTimeout))) break

@@ -144,7 +144,7 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
   /** The listener of operators, which is there from its first use on. @returns its URL and its own `request` */
   let startedAdmin: ReturnType<typeof listen> | undefined
   function startAdmin() {
-    const adminEndpoints = adminEndpointsOf(deps)
+    const adminEndpoints = adminEndpointsOf(deps, { privateJwksUris: options.privateJwksUris ?? true, signingAlg })
     startedAdmin ??= listen(t, createAdminApp(deps, http, adminEndpoints), adminEndpoints)
     return startedAdmin
   }

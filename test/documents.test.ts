@@ -66,7 +66,7 @@ const withCommands = documents.filter(({ blocks }) =>
 for (const { path, blocks } of withCommands) {
   test(`every command of ${path} runs, in their order, and answers what is shown`, async t => {
     const folder = copyCheckout(createFolder(t))
-    const environment = deployment(folder)
+    const environment = deployment(folder, path === 'docs/admin-api.md' ? { LATCHKEY_ADMIN_PORT: '0' } : {})
     const quick = withoutNpx(t, environment)
     let commands = blocks.filter(({ language, mark }) => shells.includes(language) && !mark.startsWith('not run: '))
     let usesNpx = path !== 'README.md'
@@ -80,10 +80,12 @@ for (const { path, blocks } of withCommands) {
     }
     const server = await startProcess(t, environment, usesNpx ? undefined : ['npm', 'start', '--prefix', folder])
     const port = await freePort()
+    const { adminUrl } = server.log.find(({ msg }) => msg === 'listening')!
 
     for (const block of commands) {
       const command = block.text
         .replaceAll('http://localhost:3000', server.url)
+        .replaceAll('http://localhost:3001', String(adminUrl))
         .replaceAll('http://127.0.0.1:4000', `http://127.0.0.1:${port}`)
       for (const [name, content] of Object.entries(givenFiles[`${path}, ${block.section}`] ?? {}))
         writeFileSync(join(folder, name), content)

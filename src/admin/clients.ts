@@ -1,11 +1,12 @@
 /** What operators do to clients. */
+import { adminScopesOf, coversScope } from '../clients/admin_client.ts'
 import { type Client, clientProblem, clientUpdate, hasSecret, isPublic } from '../clients/client.ts'
 import { addSecretDigest, createClientSecret, digestClientSecret } from '../clients/client_secret.ts'
 import type { OAuthConfig } from '../oauth/deps.ts'
 import { printableBrief } from '../printable.ts'
 import { readClientSecret } from './client_settings.ts'
-import { type Actor, actorEvent, type Needs } from './deps.ts'
-import { Conflict, InvalidMember, NotFound } from './error.ts'
+import { type Actor, actorEvent, type Insist, type Needs } from './deps.ts'
+import { BeyondScope, Conflict, InvalidMember, NotFound } from './error.ts'
 import { countTouchedSessions } from './touched_sessions.ts'
 
 export type ClientDocument = ReturnType<typeof describeClient>
@@ -20,13 +21,14 @@ export type ServerSettings = Pick<OAuthConfig, 'audience'> &
     privateJwksUris: boolean
   }>
 
-/** @param secret one that was made elsewhere @throws InvalidMember, Conflict */
+/** @param secret one that was made elsewhere @throws InvalidMember, Conflict, BeyondScope */
 export async function addClient(
   { storage, secrets, now, randomBytes }: Needs<'storage' | 'secrets' | 'now' | 'randomBytes'>,
   draft: Omit<Client, 'createdAt'>,
   { secret: given, server }: Readonly<{ secret?: string | undefined; server: ServerSettings }>,
   actor: Actor,
 ): Promise<ClientDocument & ShownSecret> {
+  insistOnAuthority(actor, draft)
   const at = now()
   const unsecured = { ...draft, createdAt: at }
   const secret =
@@ -42,7 +44,7 @@ export async function addClient(
  * Changes what `settings` names; sessions live on, from their next refresh with what is left.
  *
  * @returns as well how many live sessions get something else then
- * @throws NotFound, InvalidMember
+ * @throws NotFound, InvalidMember, Stale, BeyondScope
  */
 export async function updateClient(
   { storage, secrets, now, randomBytes }: Needs<'storage' | 'secrets' | 'now' | 'randomBytes'>,
@@ -50,6 +52,7 @@ export async function updateClient(
   settings: Partial<Client>,
   server: ServerSettings,
   actor: Actor,
+  insist: Insist<ClientDocument> = () => {},
 ): Promise<ClientDocument & ShownSecret & { sessions_touched: number }> {
   const before = await getClient({ storage }, id)
   const after = { ...before, ...settings }
@@ -59,7 +62,9 @@ export async function updateClient(
     id,
     clientUpdate(
       client => {
+        insistOn(client, insist, actor)
         const next = withoutWhatIsNotUsed({ ...client, ...settings }, settings)
+        insistOnAuthority(actor, next)
         const needsSecret = hasSecret(next) && next.secretDigests.length === 0
         return insistOnSense(needsSecret && secret !== undefined ? addSecretDigest(next, secret.digest) : next, server)
       },
@@ -120,13 +125,17 @@ export async function rotateClientSecret(
   id: string,
   how: Readonly<{ secret?: string | undefined; endOld: boolean }>,
   actor: Actor,
+  insist: Insist<ClientDocument> = () => {},
 ): Promise<ClientDocument & ShownSecret> {
   const client = await getClientWithSecret({ storage }, id)
   const secret = await newSecret({ secrets, randomBytes }, client, how.secret)
   const changed = await storage.changeClient(
     id,
     clientUpdate(
-      current => addSecretDigest(how.endOld ? { ...current, secretDigests: [] } : current, secret.digest),
+      current => {
+        insistOn(current, insist, actor)
+        return addSecretDigest(how.endOld ? { ...current, secretDigests: [] } : current, secret.digest)
+      },
       actorEvent(actor, 'client.secret_rotated', now(), { clientId: id }),
     ),
   )
@@ -138,13 +147,17 @@ export async function dropOldClientSecret(
   { storage, now }: Needs<'storage' | 'now'>,
   id: string,
   actor: Actor,
+  insist: Insist<ClientDocument> = () => {},
 ): Promise<{ document: ClientDocument; hadOne: boolean }> {
   const client = await getClient({ storage }, id)
   const changed = await storage.changeClient(
     id,
     clientUpdate(
-      ({ secretDigests, ...rest }) =>
-        secretDigests.length > 1 ? { ...rest, secretDigests: secretDigests.slice(0, 1) } : undefined,
+      current => {
+        insistOn(current, insist, actor)
+        const { secretDigests } = current
+        return secretDigests.length > 1 ? { ...current, secretDigests: secretDigests.slice(0, 1) } : undefined
+      },
       actorEvent(actor, 'client.old_secret_dropped', now(), { clientId: id }),
     ),
   )
@@ -157,18 +170,17 @@ export async function setClientDisabled(
   id: string,
   disabled: boolean,
   actor: Actor,
+  insist: Insist<ClientDocument> = () => {},
 ): Promise<ClientDocument> {
   await getClient({ storage }, id)
   const event = actorEvent(actor, disabled ? 'client.disabled' : 'client.enabled', now(), { clientId: id })
   await storage.changeClient(
     id,
-    clientUpdate(
-      client =>
-        disabled === (client.disabledAt !== undefined)
-          ? undefined
-          : { ...client, disabledAt: disabled ? event.at : undefined },
-      event,
-    ),
+    clientUpdate(client => {
+      insistOn(client, insist, actor)
+      if (disabled === (client.disabledAt !== undefined)) return undefined
+      return { ...client, disabledAt: disabled ? event.at : undefined }
+    }, event),
   )
   return showClient({ storage }, id)
 }
@@ -178,8 +190,9 @@ export async function removeClient(
   { storage, now }: Needs<'storage' | 'now'>,
   id: string,
   actor: Actor,
+  insist: Insist<ClientDocument> = () => {},
 ): Promise<{ removed: string }> {
-  await getClient({ storage }, id)
+  insistOn(await getClient({ storage }, id), insist, actor)
   await storage.removeClient(id, actorEvent(actor, 'client.removed', now(), { clientId: id }))
   return { removed: id }
 }
@@ -189,6 +202,25 @@ export async function getClient({ storage }: Needs<'storage'>, id: string): Prom
   const client = await storage.findClient(id)
   if (client === undefined) throw new NotFound(`there is no client ${printableBrief(id)}`)
   return client
+}
+
+/** What somebody has seen before, and may change at all. */
+function insistOn(client: Client, insist: Insist<ClientDocument>, actor: Actor): void {
+  insistOnAuthority(actor, client)
+  insist(describeClient(client))
+}
+
+/**
+ * Nobody gets at more of the admin API than they have: neither by making a client that has it nor by taking one over, whose secret, keys
+ * or scope they would set.
+ */
+function insistOnAuthority({ scopes }: Actor, client: Pick<Client, 'id' | 'scope'>): void {
+  const beyond = scopes && adminScopesOf(client.scope).filter(scope => !coversScope(scopes, scope))
+  if (beyond === undefined || beyond.length === 0) return
+  throw new BeyondScope(
+    beyond.join(' '),
+    `the client ${client.id} has what your access token has not: ${beyond.join(' ')}`,
+  )
 }
 
 /** One that was given is known already, and not shown. */

@@ -17,7 +17,15 @@ export type AdminDeps = Readonly<{
 export type Needs<Part extends keyof AdminDeps> = Pick<AdminDeps, Part>
 
 /** Who asks, in words for the audit trail, and from where if it came over a network. */
-export type Actor = Readonly<{ name: string }> & Pick<Caller, 'ip' | 'requestId'>
+export type Actor = Readonly<{
+  name: string
+  /** The admin scopes that it has; undefined for who runs commands beside the database, and may do everything. */
+  scopes?: readonly string[] | undefined
+}> &
+  Pick<Caller, 'ip' | 'requestId'>
+
+/** Insists on what somebody believes a document to be, inside the transaction that changes it. @throws Stale */
+export type Insist<Document> = (document: Document) => void
 
 /** The event of what an actor does: its detail begins with who that is. */
 export function actorEvent(

@@ -26,6 +26,23 @@ export class NotFound extends Error {
   override name = 'NotFound'
 }
 
+/** What is there is not any more what whoever asks believes it to be. */
+export class Stale extends Error {
+  override name = 'Stale'
+}
+
+/** The request is a good one, and whoever asks may not ask it. */
+export class BeyondScope extends Error {
+  override name = 'BeyondScope'
+  /** What that would take. */
+  readonly scope: string
+
+  constructor(scope: string, message: string) {
+    super(message)
+    this.scope = scope
+  }
+}
+
 export type ConflictCode =
   | 'username_taken'
   | 'client_exists'

@@ -5,12 +5,12 @@ import type { SessionFilter } from '../sessions/storage.ts'
 import { getClient } from './clients.ts'
 import type { Actor, Needs } from './deps.ts'
 import { NotFound } from './error.ts'
-import { getUser } from './users.ts'
+import { getUser, type Who } from './users.ts'
 
 export type SessionDocument = ReturnType<typeof describeSession>
 
-/** Whose: a username, the id of a client, or both. */
-export type WhoseSessions = Readonly<{ user?: string | undefined; client?: string | undefined }>
+/** Whose: of a user, of the client with this id, or both. */
+export type WhoseSessions = Readonly<{ user?: Who | undefined; client?: string | undefined }>
 
 /** @throws NotFound for a user or client that is not there */
 export async function readSessionFilter(
@@ -27,7 +27,7 @@ export async function listSessions(
   { storage }: Needs<'storage'>,
   which: SessionFilter,
   at: number,
-  { after, limit }: Readonly<{ after?: SessionDocument | undefined; limit: number }>,
+  { after, limit }: Readonly<{ after?: Pick<SessionDocument, 'id' | 'last_seen_at'> | undefined; limit: number }>,
 ): Promise<SessionDocument[]> {
   const last = after && { id: after.id, lastSeenAt: after.last_seen_at }
   return (await storage.listLiveSessions(which, at, limit, last)).map(describeSession)

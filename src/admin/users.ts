@@ -1,14 +1,17 @@
 /** What operators do to users. */
 import { printableBrief } from '../printable.ts'
-import { disabledUpdate, passwordUpdate } from '../sessions/user_change.ts'
+import { disabledUpdate, passwordUpdate, type UserChange } from '../sessions/user_change.ts'
 import { type Reading, readEmail, readFullName, readUsername } from '../text.ts'
 import { passwordProblem, passwordProblemTexts } from '../users/password_rules.ts'
 import { readRoles, rolesFromText } from '../users/roles.ts'
 import { createUserId, type User, type UserUpdate } from '../users/user.ts'
-import { type Actor, actorEvent, type Needs } from './deps.ts'
+import { type Actor, actorEvent, type Insist, type Needs } from './deps.ts'
 import { Conflict, InvalidMember, NotFound } from './error.ts'
 
 export type UserDocument = ReturnType<typeof describeUser>
+
+/** Whom an operator means: by username, as a person types it, or by id. */
+export type Who = string | Readonly<{ id: string }>
 
 export type NewUser = Pick<User, 'username' | 'email' | 'fullName' | 'roles'>
 
@@ -61,20 +64,22 @@ export async function createUser(
   return describeUser(user)
 }
 
-/** Changes what `update` names; sessions go on, and their tokens say it from the next refresh. @throws NotFound, Conflict for the name */
+/** Changes what `update` names; sessions go on, and their tokens say it from the next refresh. @throws NotFound, Stale, Conflict for the name */
 export async function updateUser(
   { storage, now }: Needs<'storage' | 'now'>,
-  name: string,
+  who: Who,
   update: UserUpdate,
   actor: Actor,
+  insist: Insist<UserDocument> = () => {},
 ): Promise<UserDocument> {
-  const { id } = await getUser({ storage }, name)
+  const { id } = await getUser({ storage }, who)
   // What changed, and not to what: the trail outlives a user who wants to be forgotten.
   const detail = Object.keys(update)
     .map(member => (member === 'fullName' ? 'full_name' : member))
     .join(' ')
-  const user = await storage.updateUser(id, update, actorEvent(actor, 'user.updated', now(), { userId: id, detail }))
-  if (user === undefined) return gone(name)
+  const event = actorEvent(actor, 'user.updated', now(), { userId: id, detail })
+  const user = await storage.updateUser(id, update, event, before => insist(describeUser(before)))
+  if (user === undefined) return gone(who)
   if (user === 'taken') throw new Conflict('username_taken', `the username ${update.username} is taken`)
   return describeUser(user)
 }
@@ -88,56 +93,73 @@ export async function listUsers(
 }
 
 /** @throws NotFound */
-export async function showUser({ storage }: Needs<'storage'>, username: string): Promise<UserDocument> {
-  return describeUser(await getUser({ storage }, username))
+export async function showUser({ storage }: Needs<'storage'>, who: Who): Promise<UserDocument> {
+  return describeUser(await getUser({ storage }, who))
 }
 
-/** Sets another password, which ends all sessions. @throws NotFound, InvalidMember */
+/** Sets another password, which ends all sessions. @throws NotFound, InvalidMember, Stale */
 export async function setPassword(
   { storage, passwords, now }: Needs<'storage' | 'passwords' | 'now'>,
-  username: string,
+  who: Who,
   password: string,
   actor: Actor,
+  insist: Insist<UserDocument> = () => {},
 ): Promise<UserDocument> {
-  const user = await getUser({ storage }, username)
+  const user = await getUser({ storage }, who)
+  insist(describeUser(user))
   const passwordHash = await hashNewPassword(passwords, password)
   const event = actorEvent(actor, 'user.password_changed', now(), { userId: user.id })
-  await storage.changeUser(user.id, passwordUpdate(passwordHash, event))
-  return describeUser(user)
+  await storage.changeUser(user.id, insisting(insist, passwordUpdate(passwordHash, event)))
+  return showUser({ storage }, { id: user.id })
 }
 
-/** Disables a user, which ends all sessions, or enables one. @throws NotFound */
+/** Disables a user, which ends all sessions, or enables one. @throws NotFound, Stale */
 export async function setUserDisabled(
   { storage, now }: Needs<'storage' | 'now'>,
-  username: string,
+  who: Who,
   disabled: boolean,
   actor: Actor,
+  insist: Insist<UserDocument> = () => {},
 ): Promise<UserDocument> {
-  const { id } = await getUser({ storage }, username)
+  const { id } = await getUser({ storage }, who)
   const event = actorEvent(actor, disabled ? 'user.disabled' : 'user.enabled', now(), { userId: id })
-  await storage.changeUser(id, disabledUpdate(disabled, event))
-  return showUser({ storage }, username)
+  await storage.changeUser(id, insisting(insist, disabledUpdate(disabled, event)))
+  return showUser({ storage }, { id })
 }
 
-/** Removes a user with all sessions. @throws NotFound */
+/** Removes a user with all sessions. @throws NotFound, Stale */
 export async function removeUser(
   { storage, now }: Needs<'storage' | 'now'>,
-  name: string,
+  who: Who,
   actor: Actor,
+  insist: Insist<UserDocument> = () => {},
 ): Promise<{ removed: string }> {
-  const { id, username } = await getUser({ storage }, name)
+  const user = await getUser({ storage }, who)
+  insist(describeUser(user))
+  const { id, username } = user
   await storage.removeUser(id, actorEvent(actor, 'user.removed', now(), { userId: id, detail: username }))
   return { removed: username }
 }
 
 /** @throws NotFound */
-export async function getUser({ storage }: Needs<'storage'>, username: string): Promise<User> {
-  const user = await storage.findUserByUsername(username)
-  return user ?? gone(username)
+export async function getUser({ storage }: Needs<'storage'>, who: Who): Promise<User> {
+  const user = typeof who === 'string' ? await storage.findUserByUsername(who) : await storage.findUser(who.id)
+  return user ?? gone(who)
 }
 
-function gone(username: string): never {
-  throw new NotFound(`there is no user ${printableBrief(username)}`)
+function gone(who: Who): never {
+  throw new NotFound(`there is no user ${printableBrief(typeof who === 'string' ? who : who.id)}`)
+}
+
+/** A decision about a user that somebody has seen before, in the transaction that writes what it comes to. */
+function insisting<Outcome>(
+  insist: Insist<UserDocument>,
+  decide: (user: User | undefined) => UserChange<Outcome>,
+): (user: User | undefined) => UserChange<Outcome> {
+  return user => {
+    if (user !== undefined) insist(describeUser(user))
+    return decide(user)
+  }
 }
 
 async function hashNewPassword(passwords: Needs<'passwords'>['passwords'], password: string): Promise<string> {

@@ -4,6 +4,7 @@ import type { JSONWebKeySet, JWK } from 'jose'
 import type { AuditEvent } from '../audit/audit.ts'
 import { isStorable } from '../text.ts'
 import { userIdPrefix } from '../users/user.ts'
+import { adminScopeProblem } from './admin_client.ts'
 
 /** The names of the registry of RFC 7591 §4.2. */
 export const clientAuthenticationMethods = [
@@ -92,7 +93,7 @@ export function clientProblem(client: Client): string | undefined {
   if (by('none') && client.resources !== undefined)
     return 'a resource server authenticates to ask about tokens (RFC 7662 §2.1): a public client has no resources'
   if (hasSecret(client) && client.secretDigests.length === 0) return 'this client has no secret to authenticate by'
-  return undefined
+  return adminScopeProblem(client)
 }
 
 /** Whether it may authenticate by a secret. */

@@ -15,6 +15,8 @@ export type Description = Readonly<{
   description?: string
   pathParams?: z.ZodObject
   query?: z.ZodObject
+  /** Headers of the request that mean something here alone. */
+  headers?: z.ZodObject
   /** What the body reader reads. Of several forms `grant_type` says which it is. */
   body?: z.ZodObject | readonly z.ZodObject[]
   /** What a request gets that is not refused, by status. */
@@ -44,6 +46,11 @@ export const tags = {
   Sessions: "A session is one sign-in on one device. Ended is ended: its tokens don't work here any more.",
   Browser:
     'For people, and for sites that keep who is signed in by a cookie. The same paths answer JSON to a program and pages to a browser, by `Accept`. Another site can change nothing here.',
+  Users: 'People who sign in.',
+  'Sessions of users': 'Who is signed in where.',
+  Clients: 'Apps and services.',
+  Keys: 'What tokens are signed by.',
+  'Audit trail': 'Who did what, when, from where.',
   Discovery: 'What libraries and resource servers ask for by themselves.',
   Health: 'For supervisors and load balancers.',
   Documentation: 'What you are reading.',
@@ -53,7 +60,7 @@ export const headers = {
   'X-Request-Id': 'The id of the request, which the line in the log of the server has too.',
   'WWW-Authenticate': 'How to authenticate.',
   'Retry-After': 'Seconds until another try may succeed.',
-  ETag: 'The version of this answer, for `If-None-Match`.',
+  ETag: 'The version of what is answered, for `If-None-Match` and `If-Match`.',
   'Set-Cookie': 'The session cookie, or its end.',
   Location: 'Where a browser goes next.',
   'Cache-Control': 'How long a cache may keep this answer.',

@@ -7,9 +7,9 @@ import type { Description, Schemas } from './description.ts'
 
 /**
  * How a request says who it is from. `user`: the access token of a user, `cookie`: the cookie of a browser, `client`: one of the
- * ways of client authentication, `open`: not at all.
+ * ways of client authentication, `admin`: the access token of a client of the admin API, `open`: not at all.
  */
-export type Caller = 'user' | 'cookie' | 'user or cookie' | 'client' | 'open'
+export type Caller = 'user' | 'cookie' | 'user or cookie' | 'client' | 'admin' | 'open'
 
 /** Which browser apps may read the answers: those of every origin, those of allowed origins, or none. The same at all methods of a path. */
 export type CorsRule = 'public' | 'app' | 'none'
@@ -36,7 +36,7 @@ export type Endpoint = Readonly<{
   /** Its name in the API document. */
   id: string
   /** `get` answers HEAD too. */
-  method: 'get' | 'post' | 'put' | 'delete'
+  method: 'get' | 'post' | 'put' | 'patch' | 'delete'
   /** With its variable parts in braces. */
   path: string
   caller: Caller

@@ -23,7 +23,8 @@ const maxPieces = 200
 const readText = textReader(maxBody)
 const readPageText = textReader(maxPageBody)
 
-function textReader(max: number) {
+/** What reads a body as text. @param max octets */
+export function textReader(max: number) {
   const parse = bodyParser({
     enableTypes: ['text'],
     extendTypes: { text: [formType, jsonType] },
@@ -155,15 +156,15 @@ function parseJson(text: string): TokenParams['params'] {
 const [quote, backslash, comma, bracket, brace] = ['"', '\\', ',', '[', '{'].map(mark => mark.charCodeAt(0))
 
 /** Counts members and values within values before anything is made of them. */
-function insistOnFewMembers(text: string): void {
+export function insistOnFewMembers(text: string, max = maxPairs): void {
   let isInText = false
   let members = 0
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
     if (code === quote) isInText = !isInText
     else if (isInText) at += Number(code === backslash)
-    else if ((code === comma || code === bracket || code === brace) && ++members > maxPairs)
-      throw new OAuthError('invalid_request', `the JSON object has more than ${maxPairs} members`)
+    else if ((code === comma || code === bracket || code === brace) && ++members > max)
+      throw new OAuthError('invalid_request', `the JSON object has more than ${max} members`)
   }
 }
 

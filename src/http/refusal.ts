@@ -46,7 +46,7 @@ function challengeOf(
   ctx: Context,
   endpoint: Endpoint | undefined,
   code: ErrorCode,
-  { message }: OAuthError,
+  { message, scope }: OAuthError,
 ): string | undefined {
   switch (code) {
     case 'invalid_client':
@@ -59,7 +59,7 @@ function challengeOf(
     case 'invalid_token':
       return `Bearer ${realm}, error="invalid_token", error_description="${message}"`
     case 'insufficient_scope':
-      return `Bearer ${realm}, error="insufficient_scope", scope="${endpoint?.scope}"`
+      return `Bearer ${realm}, error="insufficient_scope", scope="${scope ?? endpoint?.scope}"`
     case 'invalid_request':
       // RFC 6750 §3: whatever is wrong with a request that has no good token, it is told how one is sent.
       return endpoint !== undefined && takesToken(ctx, endpoint) && ctx.state.clientId === undefined
@@ -71,5 +71,5 @@ function challengeOf(
 }
 
 function takesToken(ctx: Context, { caller }: Endpoint): boolean {
-  return caller === 'user' || (caller === 'user or cookie' && ctx.headers.cookie === undefined)
+  return caller === 'user' || caller === 'admin' || (caller === 'user or cookie' && ctx.headers.cookie === undefined)
 }

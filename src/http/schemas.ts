@@ -19,6 +19,8 @@ import {
 import type { userInfoClaims } from '../oauth/user_info.ts'
 import { errorAnswers } from './error_answers.ts'
 
+export * from './admin/schemas.ts'
+
 const accessToken =
   'eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6IlJIVFpxQk5Mem5Fc1dqYUpyaXlPV2JiQ2poTEVEdkhaT2tmczFzVjRQVm8ifQ.eyJpc3MiOiJodHRwczovL2F1dGguZXhhbXBsZS5jb20ifQ.c2lnbmF0dXJl'
 const refreshToken = 'lkr_AZAFiWpAOIQv8XIkUK8OcsIL-EuJAQAAAJ5t0078ebqCV0IaxXoDEydoFLgJSsx5UCMHxEdaZoy_'

@@ -16,6 +16,10 @@ export type MasterSecret = Readonly<{
   signingKeyKey: KeyObject
   /** Names what failed attempts are counted by. */
   throttleKey: KeyObject
+  /** Encrypts answers that are kept for who repeats a request. */
+  keptAnswerKey: KeyObject
+  /** Tells such requests apart. */
+  fingerprintKey: KeyObject
 }>
 
 /** The newest first: that one is used to make, all of them to verify. */
@@ -60,5 +64,7 @@ function deriveMasterSecret(secret: Buffer): MasterSecret {
     clientSecretKey: createSecretKey(derive('client secret', 32)),
     signingKeyKey: createSecretKey(derive('signing key', 32)),
     throttleKey: createSecretKey(derive('throttle', 32)),
+    keptAnswerKey: createSecretKey(derive('kept answer', 32)),
+    fingerprintKey: createSecretKey(derive('request fingerprint', 32)),
   }
 }

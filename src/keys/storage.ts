@@ -31,6 +31,32 @@ export type MasterSecretUse = Readonly<{
   usedUntil?: number
 }>
 
+/** A request that has begun, and what it was answered once it was. Instants are seconds since the epoch. */
+export type KeptAnswer = Readonly<{
+  /** Which request it was. */
+  fingerprint: string
+  beganAt: number
+  answer?: string | undefined
+}>
+
+/** What requests were answered, for who repeats one. */
+export type AnswerStorage = Readonly<{
+  /**
+   * Begins a request, if none with its identifier has begun and not expired; of many at the same moment one does.
+   *
+   * @returns undefined where it has begun now, else what is there
+   */
+  beginAnswer(
+    id: string,
+    began: Readonly<{ fingerprint: string; beganAt: number; expiresAt: number }>,
+  ): Promise<KeptAnswer | undefined>
+  keepAnswer(id: string, answer: string): Promise<void>
+  /** For a request that came to nothing. */
+  forgetAnswer(id: string): Promise<void>
+  /** Forgets a limited number of those that have expired. @returns how many */
+  pruneAnswers(expiredBefore: number): Promise<number>
+}>
+
 /** For what has no table of its own: an identifier that counts once, until it expires anyway. */
 export type OnceStorage = Readonly<{
   /**

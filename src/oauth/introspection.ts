@@ -14,7 +14,7 @@ import { parseRefreshToken } from '../sessions/refresh_token.ts'
 import type { SessionStorage } from '../sessions/storage.ts'
 import { isRevoked, type TokenDeps, verifyAccessToken } from './access_token.ts'
 import { introspectionParams, readParams } from './request_params.ts'
-import { remainingAudience } from './resource.ts'
+import { adminAudience, remainingAudience } from './resource.ts'
 import { remainingScope } from './scope.ts'
 import { userClaims } from './user_info.ts'
 
@@ -63,6 +63,9 @@ export function signIntrospection(deps: TokenDeps, audience: string, introspecti
 async function introspectAccessToken(deps: IntrospectionDeps, asking: Client, token: string): Promise<Introspection> {
   const claims = verifyAccessToken(deps, token)
   if (claims === undefined || !mayKnow(asking, claims.aud)) return inactive
+  // A resource server that compares no audience must not take for its own what is for the admin API.
+  const isNamed = asking.id === claims.client_id || asking.resources !== undefined
+  if (claims.aud === adminAudience(deps.config) && !isNamed) return inactive
   const client = await deps.storage.findClient(claims.client_id)
   if (client === undefined || client.disabledAt !== undefined) return inactive
   if (claims.sid === undefined) {

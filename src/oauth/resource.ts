@@ -1,4 +1,5 @@
 /** What an access token is for: its audience (RFC 7519 §4.1.3), and resource indicators, by which a client asks for a part of it (RFC 8707). */
+import { isAdminClient } from '../clients/admin_client.ts'
 import type { Client } from '../clients/client.ts'
 import { OAuthError, quoted } from '../error.ts'
 import type { OAuthConfig } from './deps.ts'
@@ -19,6 +20,15 @@ function isResource(text: string): boolean {
 /** The most that access tokens of a client may be for. */
 export function audienceOf(config: Pick<OAuthConfig, 'audience'>, client: Client): readonly string[] {
   return client.audience ?? config.audience
+}
+
+/** What a client's own access tokens may be for: those of a client of the admin API are for that, and for nothing else. */
+export function ownAudienceOf(config: Pick<OAuthConfig, 'audience' | 'issuer'>, client: Client): readonly string[] {
+  return isAdminClient(client) ? [adminAudience(config)] : audienceOf(config, client)
+}
+
+export function adminAudience({ issuer }: Pick<OAuthConfig, 'issuer'>): string {
+  return `${issuer}/admin`
 }
 
 /** @returns what of a session's audience its client may have still; a session of the server's own follows that when it is renamed */

@@ -1,4 +1,5 @@
 /** Scopes as sets of scope tokens. RFC 6749 §3.3. */
+import { grantableScope } from '../clients/admin_client.ts'
 import type { Client } from '../clients/client.ts'
 import { OAuthError, quoted } from '../error.ts'
 
@@ -38,7 +39,7 @@ export function narrowScope(requested: string | undefined, allowed: string): str
 
 /** @returns what of a granted scope its client may have still, in its order: all of it as long as nothing was taken from the client */
 export function remainingScope(granted: string, client: Pick<Client, 'scope' | 'grantTypes'>): string {
-  if (granted === client.scope) return granted
+  if (granted === grantableScope(client)) return granted
   const within = new Set(scopeOfClient(client).split(' '))
   return granted
     .split(' ')
@@ -47,8 +48,9 @@ export function remainingScope(granted: string, client: Pick<Client, 'scope' | '
 }
 
 /** The most that a client can be granted when it asks: its scope, and to stay signed in if it can refresh. */
-export function scopeOfClient({ scope, grantTypes }: Pick<Client, 'scope' | 'grantTypes'>): string {
-  if (!grantTypes.includes('refresh_token') || hasScope(scope, offlineAccess)) return scope
+export function scopeOfClient(client: Pick<Client, 'scope' | 'grantTypes'>): string {
+  const scope = grantableScope(client)
+  if (!client.grantTypes.includes('refresh_token') || hasScope(scope, offlineAccess)) return scope
   return scope === '' ? offlineAccess : `${scope} ${offlineAccess}`
 }
 

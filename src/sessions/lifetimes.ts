@@ -1,4 +1,5 @@
 /** How long things live: as the client's record says, else as the settings say. */
+import { isAdminClient, maxAdminTokenLifetime } from '../clients/admin_client.ts'
 import type { Client } from '../clients/client.ts'
 import type { RefreshPolicy } from './refresh.ts'
 
@@ -11,7 +12,8 @@ export type LifetimeSettings = Readonly<{
 
 /** Seconds. */
 export function accessTokenLifetime(config: LifetimeSettings, client: Client): number {
-  return client.accessTokenLifetime ?? config.accessTokenLifetime
+  const lifetime = client.accessTokenLifetime ?? config.accessTokenLifetime
+  return isAdminClient(client) ? Math.min(lifetime, maxAdminTokenLifetime) : lifetime
 }
 
 export function refreshPolicy({ refresh }: LifetimeSettings, client: Client): RefreshPolicy {

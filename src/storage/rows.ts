@@ -2,11 +2,11 @@
 import type { AuditEvent } from '../audit/audit.ts'
 import type { Client, UserClaimName } from '../clients/client.ts'
 import type { SigningKey } from '../keys/signing_key.ts'
-import type { MasterSecretUse } from '../keys/storage.ts'
+import type { KeptAnswer, MasterSecretUse } from '../keys/storage.ts'
 import type { Session } from '../sessions/session.ts'
 import { usernameFold, usernameKey } from '../text.ts'
 import type { User } from '../users/user.ts'
-import type { auditEvents, clients, masterSecrets, sessions, signingKeys, users } from './sqlite/schema.ts'
+import type { auditEvents, clients, keptAnswers, masterSecrets, sessions, signingKeys, users } from './sqlite/schema.ts'
 
 /** A row of a table. What only one dialect has may be missing. */
 type Row<Table extends { $inferSelect: object }, Own extends keyof Table['$inferSelect']> = Omit<
@@ -17,6 +17,10 @@ type Row<Table extends { $inferSelect: object }, Own extends keyof Table['$infer
 
 export function optional<Row, T>(row: Row | undefined, convert: (row: Row) => T): T | undefined {
   return row === undefined ? undefined : convert(row)
+}
+
+export function keptAnswer({ fingerprint, beganAt, answer }: typeof keptAnswers.$inferSelect): KeptAnswer {
+  return { fingerprint, beganAt, answer: answer ?? undefined }
 }
 
 export function userFromRow({

@@ -10,7 +10,7 @@ import type { AuditEvent } from '../audit/audit.ts'
 import type { AuditStorage } from '../audit/storage.ts'
 import type { Client } from '../clients/client.ts'
 import type { ClientStorage } from '../clients/storage.ts'
-import type { KeyStorage, OnceStorage } from '../keys/storage.ts'
+import type { AnswerStorage, KeyStorage, OnceStorage } from '../keys/storage.ts'
 import type { SessionStorage } from '../sessions/storage.ts'
 import type { ThrottleStorage } from '../throttle/storage.ts'
 import type { UserStorage } from '../users/storage.ts'
@@ -31,6 +31,7 @@ export type Storage = UserStorage &
   ThrottleStorage &
   KeyStorage &
   OnceStorage &
+  AnswerStorage &
   AuditStorage &
   Readonly<{
     /** Creates the first client and user, if there is neither a client nor a user. False when there is. */

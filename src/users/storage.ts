@@ -38,9 +38,15 @@ export type UserStorage = Readonly<{
   /**
    * Changes a user, whose sessions go on. A name of an import that has not ended is free, as for a new user.
    *
+   * @param insist throws what the verb rejects with when the user is not what was expected: nothing changes then
    * @returns the user as it is from now on, undefined when there is none; `taken` when the username is, in one of its forms, another user's
    */
-  updateUser(userId: string, update: UserUpdate, event: AuditEvent): Promise<User | 'taken' | undefined>
+  updateUser(
+    userId: string,
+    update: UserUpdate,
+    event: AuditEvent,
+    insist?: (before: User) => void,
+  ): Promise<User | 'taken' | undefined>
   /**
    * Removes a limited number of users of imports whose process wrote nothing since an instant.
    *

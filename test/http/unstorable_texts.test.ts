@@ -60,7 +60,7 @@ async function callers(server: TestServer) {
   const { access_token } = await server.signIn({ client_id: 'web', client_secret: 'lks_secret' })
   const bearer = server.bearer(access_token)
   const cookie = { ...withCookie(await signInByCookie(server)), ...ofPage, accept: 'application/json' }
-  return { open: {}, client: {}, user: bearer, 'user or cookie': bearer, cookie } as const
+  return { open: {}, admin: {}, client: {}, user: bearer, 'user or cookie': bearer, cookie } as const
 }
 
 async function start(t: Parameters<typeof startServerWithAlice>[0]) {

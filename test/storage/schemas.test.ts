@@ -25,6 +25,7 @@ const sameRows: { [Name in Shared]: Same<Flat<SqliteRow<Name>>, Flat<PostgresRow
   signingKeys: true,
   masterSecrets: true,
   consumedIds: true,
+  keptAnswers: true,
   attemptCounters: true,
   knownNetworks: true,
   lastStart: true,

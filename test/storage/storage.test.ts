@@ -504,6 +504,50 @@ contract('pruneConsumed forgets what expired, and nothing else', async (t, stora
   t.deepEqual(await Promise.all(['a', 'b', 'c'].map(id => storage.isConsumed(id))), [false, false, true])
 })
 
+const began = (at = start, fingerprint = 'one') => ({ fingerprint, beganAt: at, expiresAt: at + 100 })
+
+contract(
+  'beginAnswer begins a request once, also for many at the same moment; the others learn what is there',
+  async (t, storage) => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => storage.beginAnswer('id', began())))
+    t.is(answers.filter(answer => answer === undefined).length, 1)
+    const there = { fingerprint: 'one', beganAt: start, answer: undefined }
+    t.deepEqual(
+      answers.filter(answer => answer !== undefined),
+      Array(19).fill(there),
+    )
+
+    await storage.keepAnswer('id', 'said')
+    t.deepEqual(await storage.beginAnswer('id', began(start + 99, 'two')), { ...there, answer: 'said' })
+    t.is(await storage.beginAnswer('ID', began()), undefined)
+  },
+)
+
+contract('a request that expired or was forgotten begins anew, without its answer', async (t, storage) => {
+  await storage.beginAnswer('id', began())
+  await storage.keepAnswer('id', 'said')
+  t.is(await storage.beginAnswer('id', began(start + 100, 'two')), undefined)
+  t.deepEqual(await storage.beginAnswer('id', began(start + 101)), {
+    fingerprint: 'two',
+    beganAt: start + 100,
+    answer: undefined,
+  })
+  await storage.forgetAnswer('id')
+  t.is(await storage.beginAnswer('id', began(start + 102)), undefined)
+})
+
+contract('pruneAnswers forgets what expired, and nothing else', async (t, storage) => {
+  for (const [id, at] of [
+    ['a', start],
+    ['b', start + 1],
+    ['c', start + 2],
+  ] as const)
+    await storage.beginAnswer(id, began(at))
+  t.is(await storage.pruneAnswers(start + 101), 2)
+  t.is(await storage.pruneAnswers(start + 101), 0)
+  t.not(await storage.beginAnswer('c', began(start + 3)), undefined)
+})
+
 contract('disabling a client leaves its sessions alone', async (t, storage) => {
   await populate(storage, session('a'))
   await storage.changeClient(

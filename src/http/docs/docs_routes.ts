@@ -23,12 +23,18 @@ const redocStyleHashes =
 /**
  * @param isOn whether /docs and /redoc are switched on
  * @param others the endpoints that the document has besides these
+ * @param api which of the two listeners it is of
  */
-export function docsEndpoints({ config, randomBytes }: Deps, isOn: boolean, others: readonly Endpoint[]) {
+export function docsEndpoints(
+  { config, randomBytes }: Deps,
+  isOn: boolean,
+  others: readonly Endpoint[],
+  api: 'public' | 'admin' = 'public',
+) {
   const endpoints: readonly Endpoint[] = [documentEndpoint(), ...(isOn ? pageEndpoints(randomBytes) : [])]
   const document = once(async () => {
     const { openApiDocument } = await import('./openapi.ts')
-    return createAsset(jsonType, Buffer.from(JSON.stringify(openApiDocument(config, [...others, ...endpoints]))))
+    return createAsset(jsonType, Buffer.from(JSON.stringify(openApiDocument(config, [...others, ...endpoints], api))))
   })
   return endpoints
 
@@ -38,7 +44,7 @@ export function docsEndpoints({ config, randomBytes }: Deps, isOn: boolean, othe
       method: 'get',
       path: paths.openApi,
       caller: 'open',
-      cors: 'public',
+      cors: api === 'public' ? 'public' : 'none',
       handle: async ctx => sendAsset(ctx, await document(), revalidated),
       describe: ({ openApiResponse }) => ({
         tag: 'Documentation',

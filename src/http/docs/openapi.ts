@@ -1,6 +1,7 @@
 /** The OpenAPI 3.1 document: made of the records of the endpoints and their schemas, and of nothing else. */
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { adminScopes } from '../../clients/admin_client.ts'
 import type { ErrorCode } from '../../error.ts'
 import type { OAuthConfig } from '../../oauth/deps.ts'
 import { metadata } from '../../oauth/metadata.ts'
@@ -55,6 +56,7 @@ const tokenErrors: Errors = {
 }
 const callerErrors: Readonly<Record<Caller, Errors>> = {
   open: {},
+  admin: { ...tokenErrors, insufficient_scope: 'the access token has not the scope that this needs' },
   cookie: cookieErrors,
   user: tokenErrors,
   'user or cookie': { ...cookieErrors, ...tokenErrors },
@@ -65,34 +67,63 @@ const callerErrors: Readonly<Record<Caller, Errors>> = {
   },
 }
 
-export function openApiDocument(config: OAuthConfig, endpoints: readonly Endpoint[]) {
+/** @param api which of the two listeners it is of: where the other one is, nobody there needs to know */
+export function openApiDocument(config: OAuthConfig, endpoints: readonly Endpoint[], api: 'public' | 'admin') {
   const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'))
   const paths: Record<string, Json> = {}
   const components = createComponents(config)
-  for (const endpoint of describeEndpoints(endpoints)) {
+  const described = describeEndpoints(endpoints)
+  const used = new Set<string>(described.map(({ description }) => description.tag))
+  for (const endpoint of described) {
     paths[endpoint.path] = { ...paths[endpoint.path], [endpoint.method]: operation(endpoint, components) }
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'Latchkey', version, description, license: { name: 'MIT', identifier: 'MIT' } },
-    servers: [{ url: config.issuer }],
-    tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
+    info: { ...about[api], version, license: { name: 'MIT', identifier: 'MIT' } },
+    servers: [{ url: api === 'public' ? config.issuer : '/' }],
+    tags: Object.entries(tags)
+      .filter(([name]) => used.has(name))
+      .map(([name, description]) => ({ name, description })),
     paths,
     components: {
       schemas: components.schemas,
       headers: Object.fromEntries(
         Object.entries(headers).map(([name, description]) => [name, { description, schema: { type: 'string' } }]),
       ),
-      securitySchemes: securitySchemes(config),
+      securitySchemes: api === 'public' ? securitySchemes(config) : adminSecuritySchemes(config),
     },
   }
 }
 
-const description = `OAuth 2 for apps and users that are both yours: sign in with a password, stay signed in, be truly signed out.
+const about = {
+  public: {
+    title: 'Latchkey',
+    description: `OAuth 2 for apps and users that are both yours: sign in with a password, stay signed in, be truly signed out.
 
 A request that is refused gets JSON with \`error\` and \`error_description\`. Every answer has an \`X-Request-Id\`. A form has at most
 16 KiB and 100 parameters, a URL 8,000 characters. Unknown paths are 404 and unknown methods 405, in the same form. \`GET\` endpoints answer \`HEAD\` too. Browser apps of the
-allowed origins may call what an app needs (CORS).`
+allowed origins may call what an app needs (CORS).`,
+  },
+  admin: {
+    title: 'Latchkey admin API',
+    description: `For programs of operators: what \`latchkey\` does to users, sessions, clients, keys and the audit trail, with the same
+documents. It is on a listener of its own, and a client gets its tokens from the token endpoint of the server.
+
+A request that is refused gets JSON with \`error\` and \`error_description\`. Bodies are JSON of at most 64 KiB, or 2 MiB for a page of
+users, and a member that is not known is refused. Lists come by pages, with \`next\` and a \`Link\` (RFC 8288).`,
+  },
+} as const
+
+function adminSecuritySchemes({ issuer }: OAuthConfig) {
+  const scopes = Object.fromEntries(adminScopes.map(scope => [scope, '']))
+  return {
+    adminToken: {
+      type: 'oauth2',
+      description: 'The own token of a client that has the scope. A scope without `:read` implies the one with it.',
+      flows: { clientCredentials: { tokenUrl: `${issuer}/token`, scopes } },
+    },
+  }
+}
 
 /** In this order, because Swagger UI puts the cursor into the last of them. */
 function securitySchemes({ issuer }: OAuthConfig) {
@@ -128,7 +159,7 @@ function securitySchemes({ issuer }: OAuthConfig) {
   }
 }
 
-const security: Record<Caller, Json[]> = {
+const security: Record<Exclude<Caller, 'admin'>, Json[]> = {
   user: [{ signIn: [] }, { accessToken: [] }],
   cookie: [{ sessionCookie: [] }],
   'user or cookie': [{ signIn: [] }, { accessToken: [] }, { sessionCookie: [] }],
@@ -138,15 +169,19 @@ const security: Record<Caller, Json[]> = {
 }
 
 function operation(endpoint: Described, components: Components): Json {
-  const { id, caller, body } = endpoint
-  const { tag, summary, description, pathParams, query, body: schema } = endpoint.description
-  const parameters = [...parametersOf('path', pathParams, components), ...parametersOf('query', query, components)]
+  const { id, caller, scope, body } = endpoint
+  const { tag, summary, description, pathParams, query, headers: requestHeaders, body: schema } = endpoint.description
+  const parameters = [
+    ...parametersOf('path', pathParams, components),
+    ...parametersOf('query', query, components),
+    ...parametersOf('header', requestHeaders, components),
+  ]
   return {
     operationId: id,
     tags: [tag],
     summary,
     ...(description !== undefined && { description }),
-    security: security[caller],
+    security: caller === 'admin' ? [{ adminToken: [scope] }] : security[caller],
     ...(parameters.length > 0 && { parameters }),
     ...(body !== undefined &&
       schema !== undefined && {
@@ -163,7 +198,11 @@ function bodyOf(schema: NonNullable<Description['body']>, components: Components
   return schema instanceof z.ZodObject ? mediaType(schema, components) : formOfSeveral(schema, components)
 }
 
-function parametersOf(place: 'path' | 'query', schema: z.ZodObject | undefined, components: Components): Json[] {
+function parametersOf(
+  place: 'path' | 'query' | 'header',
+  schema: z.ZodObject | undefined,
+  components: Components,
+): Json[] {
   return Object.entries(schema?.shape ?? {}).map(([name, value]) => {
     const { description, ...rest } = components.request(value) as Json
     const required = place === 'path' || !(value as z.ZodType).safeParse(undefined).success

@@ -1,5 +1,6 @@
 /** The password grant: a sign-in. RFC 6749 §4.3. For first-party clients only, each given the grant by name. */
 import type { Caller } from '../../audit/audit.ts'
+import { grantableScope } from '../../clients/admin_client.ts'
 import type { Client, TokenParams } from '../../clients/client.ts'
 import { type BeginDeps, beginSession } from '../../sessions/begin.ts'
 import { accessTokenLifetime, type LifetimeSettings, refreshPolicy } from '../../sessions/lifetimes.ts'
@@ -17,7 +18,8 @@ export async function passwordGrant(
   caller: Caller,
 ): Promise<Granted> {
   const { username, password, device, scope: requestedScope } = readParams(passwordParams, params)
-  const scope = requestedScope === undefined ? client.scope : grantScope(requestedScope, scopeOfClient(client))
+  const scope =
+    requestedScope === undefined ? grantableScope(client) : grantScope(requestedScope, scopeOfClient(client))
   const audience = grantAudience(resources, audienceOf(deps.config, client))
   const isServersOwn = client.audience === undefined && resources.length === 0
   const authentication = await signInByPassword(deps, { username, password, clientId: client.id }, caller)

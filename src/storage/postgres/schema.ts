@@ -140,6 +140,19 @@ export const consumedIds = pgTable(
   table => [index('remembered_ids_expires_at').on(table.expiresAt)],
 )
 
+/** Requests that came with an `Idempotency-Key`, and what they were answered: sealed under the master secret, null while one is under way. */
+export const keptAnswers = pgTable(
+  'kept_answers',
+  {
+    id: key('id').primaryKey(),
+    fingerprint: text('fingerprint').notNull(),
+    answer: text('answer'),
+    beganAt: whole('began_at').notNull(),
+    expiresAt: whole('expires_at').notNull(),
+  },
+  table => [index('kept_answers_expires_at').on(table.expiresAt)],
+)
+
 /** Failed attempts that are not forgotten yet. `id` is a digest under the master secret: no name that was typed is here. */
 export const attemptCounters = pgTable(
   'attempt_counters',

@@ -4,6 +4,7 @@ import type { Floods } from '../../audit/floods.ts'
 import { OAuthError } from '../../error.ts'
 import type { Storage } from '../storage.ts'
 import { takeLock } from './advisory_lock.ts'
+import { createAnswerStorage } from './answers.ts'
 import { createAuditStorage, insertEvents } from './audit.ts'
 import { clientRows, createClientStorage } from './clients.ts'
 import type { Connection, Db } from './connection.ts'
@@ -60,6 +61,7 @@ export function createStorage({ read, pool, close, ...transactions }: Transactio
     ...createThrottleStorage(connection),
     ...createKeyStorage(connection),
     ...createOnceStorage(connection),
+    ...createAnswerStorage(connection),
     ...audit,
     bootstrap: (client, user, event) =>
       write(async tx => {

@@ -38,13 +38,14 @@ export function createUserStorage(
         return []
       }),
     importUsers,
-    updateUser: (userId, update, event) =>
+    updateUser: (userId, update, event, insist) =>
       write(async tx => {
         const isNamed = update.username !== undefined
         // Before the row, as whoever comes newly has it.
         if (isNamed) await takeLock(tx, 'newcomers')
         const before = await (isNamed ? userRows.findForRename(tx, userId) : userRows.findForUpdate(tx, userId))
         if (before === undefined) return undefined
+        insist?.(before)
         const user = { ...before, ...update }
         if (user.username !== before.username) {
           if (await userRows.isNameTaken(tx, user)) return 'taken'

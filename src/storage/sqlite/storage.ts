@@ -7,6 +7,7 @@ import type { AuditEvent } from '../../audit/audit.ts'
 import type { Floods } from '../../audit/floods.ts'
 import type { Observer } from '../../observer.ts'
 import type { Storage } from '../storage.ts'
+import { createAnswerStorage } from './answers.ts'
 import { createAuditStorage, prepareInsertEvent } from './audit.ts'
 import { createClientRows, createClientStorage } from './clients.ts'
 import type { Connection } from './connection.ts'
@@ -59,6 +60,7 @@ export function createStorage(
     ...createThrottleStorage(connection),
     ...createKeyStorage(connection),
     ...createOnceStorage(connection),
+    ...createAnswerStorage(connection),
     ...audit,
     bootstrap: (client, user, event) =>
       write(() => {

@@ -54,10 +54,11 @@ export function createUserStorage(
       const taken = await findTakenUsers(newUsers)
       return taken.length > 0 ? taken : imports.importUsers(newUsers, event, now)
     },
-    updateUser: (userId, update, event) =>
+    updateUser: (userId, update, event, insist) =>
       write(() => {
         const before = rows.find(userId)
         if (before === undefined) return undefined
+        insist?.(before)
         const user = { ...before, ...update }
         if (user.username !== before.username) {
           if (rows.isNameTaken(user)) return 'taken'

@@ -1,0 +1,187 @@
+/** What requests of the admin API may have: bodies and queries, by the member names of `latchkey`'s JSON. */
+import { z } from 'zod'
+import { OAuthError } from '../../error.ts'
+
+/** The most of a list on one page, and of users that one request imports. */
+export const maxPage = 1000
+const defaultPage = 100
+
+const text = z.string().min(1)
+const instant = z
+  .string()
+  .regex(/^\d{1,12}$/, 'it takes seconds since 1970')
+  .transform(Number)
+  .optional()
+  .meta({ examples: ['1795466796'] })
+
+const page = {
+  limit: z
+    .string()
+    .regex(/^[1-9]\d{0,3}$/, `it takes a number from 1 to ${maxPage}`)
+    .refine(digits => Number(digits) <= maxPage, `it takes a number from 1 to ${maxPage}`)
+    .default(String(defaultPage))
+    .transform(Number)
+    .meta({ description: `The most on this page, 1 to ${maxPage}; ${defaultPage} if it is left out.` }),
+  cursor: text.optional().meta({ description: '`next` of the page before. Not for reading.' }),
+}
+
+export const onceHeaders = z.object({
+  'Idempotency-Key': text
+    .max(255)
+    .optional()
+    .meta({
+      description: 'The same key with the same request gets the same answer for a day, and nothing is done twice.',
+      examples: ['"order-4711"'],
+    }),
+})
+
+export const changeHeaders = z.object({
+  'If-Match': text
+    .optional()
+    .meta({ description: 'The `ETag` that was read: what is not that any more is left alone.' }),
+})
+
+export const thingPath = z.object({ id: z.string().meta({ examples: ['usr_517uqrZdsCJBbGU-WPpE5g'] }) })
+
+export const usersQuery = z.strictObject({
+  username: text.optional().meta({ description: 'Only the user who is called so, in any case.', examples: ['alice'] }),
+  ...page,
+})
+
+export const newUser = z
+  .strictObject({
+    username: text,
+    email: z.string().optional(),
+    full_name: z.string().optional(),
+    roles: z.array(z.string()).optional(),
+    password: text,
+  })
+  .meta({
+    id: 'NewUser',
+    examples: [{ username: 'alice', email: 'alice@example.com', password: 'correct horse battery staple' }],
+  })
+
+export const userChange = z
+  .strictObject({
+    username: text.optional(),
+    email: z.string().nullable().optional(),
+    full_name: z.string().nullable().optional(),
+    roles: z.array(z.string()).optional(),
+  })
+  .refine(members => Object.keys(members).length > 0, { error: 'name what is to change' })
+  .meta({ id: 'UserChange', examples: [{ email: 'alice@example.com', roles: ['admin'] }, { full_name: null }] })
+
+export const newPassword = z
+  .strictObject({ password: text })
+  .meta({ examples: [{ password: 'seven lamps over the harbour' }] })
+
+export const userImport = z
+  .strictObject({
+    users: z
+      .array(z.looseObject({}))
+      .min(1)
+      .max(maxPage, `it takes at most ${maxPage} users`)
+      .meta({ description: 'As `latchkey user import` reads them: docs/import.md.' }),
+    ignore: z.array(z.string()).optional().meta({ description: 'Members of the users to read nothing in.' }),
+    dry_run: z.boolean().optional().meta({ description: 'Changes nothing, and says of each what is wrong.' }),
+  })
+  .meta({
+    id: 'UserImport',
+    examples: [{ users: [{ username: 'bob', hashed_password: '$2b$12$…' }], dry_run: true }],
+  })
+
+export const sessionsQuery = z.strictObject({
+  user_id: text.optional().meta({ description: 'Of this user only.' }),
+  client_id: text.optional().meta({ description: 'Of this client only.' }),
+  ...page,
+})
+
+export const revocation = z
+  .strictObject({
+    user_id: text.optional().meta({ description: 'All of this user.' }),
+    client_id: text.optional().meta({ description: 'All of this client; with `user_id` those of both.' }),
+    all: z.literal(true).optional().meta({ description: 'All there are, as after restoring a backup.' }),
+  })
+  .refine(({ user_id, client_id, all }) => (user_id ?? client_id) === undefined || all === undefined, {
+    error: 'say which: user_id, client_id or both, or all',
+  })
+  .refine(({ user_id, client_id, all }) => (user_id ?? client_id ?? all) !== undefined, {
+    error: 'say which: user_id, client_id or both, or all',
+  })
+  .meta({ id: 'Revocation', examples: [{ user_id: 'usr_517uqrZdsCJBbGU-WPpE5g' }] })
+
+const texts = z.array(text)
+const seconds = z.int().positive().nullable()
+
+const clientMembers = {
+  client_name: z.string().optional().meta({ description: "What people see it called; '' for its id again." }),
+  grant_types: texts.optional(),
+  scope: z.string().optional(),
+  token_endpoint_auth_methods: texts.optional(),
+  jwks: z.looseObject({}).optional(),
+  jwks_uri: text.optional(),
+  audience: texts.nullable().optional(),
+  resources: texts.nullable().optional(),
+  access_token_ttl: seconds.optional(),
+  refresh_idle_ttl: seconds.optional(),
+  refresh_absolute_ttl: seconds.optional(),
+  cors_origins: texts.optional(),
+  access_token_claims: texts.optional(),
+}
+
+const clientSecret = text.optional().meta({ description: 'One that was made elsewhere; otherwise one is made.' })
+
+export const clientsQuery = z.strictObject(page)
+
+export const newClient = z
+  .strictObject({
+    client_id: text,
+    public: z.boolean().optional(),
+    client_secret: clientSecret,
+    ...clientMembers,
+  })
+  .meta({
+    id: 'NewClient',
+    examples: [{ client_id: 'jobs', grant_types: ['client_credentials'], scope: 'read' }],
+  })
+
+export const clientChange = z
+  .strictObject(clientMembers)
+  .refine(members => Object.keys(members).length > 0, { error: 'name what is to change' })
+  .meta({ id: 'ClientChange', examples: [{ scope: 'read write', access_token_ttl: null }] })
+
+export const secretRotation = z
+  .strictObject({
+    client_secret: clientSecret,
+    now: z.boolean().optional().meta({ description: 'Ends the old secrets at once.' }),
+  })
+  .meta({ examples: [{}, { now: true }] })
+
+export const auditQuery = z.strictObject({
+  user_id: text.optional(),
+  client_id: text.optional(),
+  session_id: text.optional(),
+  type: text.optional().meta({
+    description: 'Of this type, such as `session.revoked`, or of all that begin so, such as `session`.',
+    examples: ['session.revoked'],
+  }),
+  ip: text.optional(),
+  since: instant.meta({ description: 'Not before, in seconds since 1970.', examples: ['1795466796'] }),
+  until: instant.meta({ description: 'Not after, in seconds since 1970.', examples: ['1795466796'] }),
+  ...page,
+})
+
+/** A place in a list, for who reads it page by page. */
+export function encodeCursor(place: unknown): string {
+  return Buffer.from(JSON.stringify(place)).toString('base64url')
+}
+
+/** @throws OAuthError `invalid_request` for what {@link encodeCursor} has not made of such a place */
+export function decodeCursor<T>(schema: z.ZodType<T>, cursor: string | undefined): T | undefined {
+  if (cursor === undefined) return undefined
+  try {
+    return schema.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
+  } catch {
+    throw new OAuthError('invalid_request', 'the cursor cannot be used')
+  }
+}
