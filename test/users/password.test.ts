@@ -147,10 +147,10 @@ test('promise 7: nor is that over when learning had to leave the queue to sign-i
   const began = performance.now()
   t.false(await passwords.verify(password, undefined))
   t.true(performance.now() - began > 1900)
-  // The twin: once it is learnt the least of some refusals does not wait that long.
-  await passwords.learn(brought)
+  // The twin: once it is learnt the least of some refusals does not wait that long. A machine that stood still meanwhile learns anew.
   const times: number[] = []
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 20 && !times.some(time => time < 1900); i++) {
+    await passwords.learn(brought)
     const began = performance.now()
     t.false(await passwords.verify(password, undefined))
     times.push(performance.now() - began)
