@@ -1,9 +1,10 @@
 /** Answers that are kept for who repeats a request. */
 import type { AnswerStorage } from '../../keys/storage.ts'
-import { eq, inArray, lte, sql } from '../drizzle.ts'
+import { eq, sql } from '../drizzle.ts'
 import { keptAnswer } from '../rows.ts'
-import { type Connection, pruneBatch } from './connection.ts'
+import type { Connection } from './connection.ts'
 import { builder, prepareRun, prepareSelect } from './prepared.ts'
+import { preparePrune } from './prune.ts'
 import { keptAnswers } from './schema.ts'
 
 const value = sql.placeholder
@@ -38,20 +39,7 @@ const keep = prepareRun(
     .where(isIt),
 )
 const forget = prepareRun(builder.delete(keptAnswers).where(isIt))
-// What another node is about to remove is left to it.
-const prune = prepareRun(
-  builder.delete(keptAnswers).where(
-    inArray(
-      keptAnswers.id,
-      builder
-        .select({ id: keptAnswers.id })
-        .from(keptAnswers)
-        .where(lte(keptAnswers.expiresAt, value('before')))
-        .limit(pruneBatch)
-        .for('update', { skipLocked: true }),
-    ),
-  ),
-)
+const prune = preparePrune(keptAnswers)
 
 export function createAnswerStorage({ write }: Connection): AnswerStorage {
   return {

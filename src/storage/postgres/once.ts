@@ -1,8 +1,9 @@
 /** Identifiers that count once. */
 import type { OnceStorage } from '../../keys/storage.ts'
-import { eq, inArray, lte, sql } from '../drizzle.ts'
-import { type Connection, pruneBatch } from './connection.ts'
+import { eq, sql } from '../drizzle.ts'
+import type { Connection } from './connection.ts'
 import { builder, prepareRun, prepareSelect } from './prepared.ts'
+import { preparePrune } from './prune.ts'
 import { consumedIds } from './schema.ts'
 
 const value = sql.placeholder
@@ -20,20 +21,7 @@ const insert = prepareRun(
     .values({ id: value('id'), expiresAt: value('expiresAt') })
     .onConflictDoNothing(),
 )
-// What another node is about to remove is left to it.
-const prune = prepareRun(
-  builder.delete(consumedIds).where(
-    inArray(
-      consumedIds.id,
-      builder
-        .select({ id: consumedIds.id })
-        .from(consumedIds)
-        .where(lte(consumedIds.expiresAt, value('before')))
-        .limit(pruneBatch)
-        .for('update', { skipLocked: true }),
-    ),
-  ),
-)
+const prune = preparePrune(consumedIds)
 
 export function createOnceStorage({ read, write, record }: Connection): OnceStorage {
   return {
