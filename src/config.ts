@@ -23,6 +23,7 @@ import {
 import { readSmallFile } from './small_file.ts'
 import { type DatabaseSetting, databaseProblem, folderOf, parseDatabase } from './storage/setting.ts'
 import { type ThrottleSettings, throttleSettings } from './throttle/settings.ts'
+import { factorPolicies } from './users/factors/owed.ts'
 import type { PasswordHashing } from './users/password.ts'
 
 export type Config = Readonly<{
@@ -182,6 +183,11 @@ export const settings = {
     takes: 'a number of sessions, 1 to 10000',
     parse: text => parseInteger(text, 1, 10_000),
   }),
+  LATCHKEY_REQUIRE_FACTOR: defineSetting({
+    default: 'enrolled',
+    takes: factorPolicies.join(', '),
+    parse: text => factorPolicies.find(policy => policy === text),
+  }),
   LATCHKEY_TRUST_PROXY: defineSetting({
     default: '',
     takes: 'addresses or networks separated by commas, such as 10.0.0.0/8,::1',
@@ -321,6 +327,7 @@ export function readConfig(env: Environment): Config {
     oauth: {
       accessTokenLifetime: read('LATCHKEY_ACCESS_TOKEN_TTL'),
       sessionLimit: read('LATCHKEY_SESSION_LIMIT'),
+      requireFactor: read('LATCHKEY_REQUIRE_FACTOR'),
       refresh: {
         idleLifetime: read('LATCHKEY_REFRESH_IDLE_TTL'),
         absoluteLifetime: read('LATCHKEY_REFRESH_ABSOLUTE_TTL'),

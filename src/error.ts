@@ -17,6 +17,14 @@ export const errorCodes = [
   /** `invalid_token` for a request that has none (RFC 6750 §3.1). */
   'token_missing',
   'insufficient_scope',
+  /** One more proof of who somebody is: draft-ietf-oauth-first-party-apps-04 §5.2.2.1. */
+  'insufficient_authorization',
+  /** An `auth_session` that is over: the same. */
+  'invalid_session',
+  /** A sign-in that is not fresh or not sure enough for what is asked: RFC 9470 §3. */
+  'insufficient_user_authentication',
+  /** The same, where nothing that the user has would do: OpenID Connect Unmet Authentication Requirements 1.0 §2. */
+  'unmet_authentication_requirements',
   /** A username or password at the sign-in of browsers. */
   'sign_in_refused',
   'login_required',
@@ -59,6 +67,10 @@ export type OAuthErrorOptions = {
   retryAfter?: number
   /** What `insufficient_scope` is short of, where that is more than whoever asks for such a thing always needs. */
   scope?: string
+  /** What else the answer has, beside the error and its description. */
+  members?: Readonly<Record<string, unknown>> | undefined
+  /** What `insufficient_user_authentication` is short of: RFC 9470 §3, `maxAge` in seconds. */
+  stepUp?: Readonly<{ acrValues?: readonly string[]; maxAge?: number }> | undefined
   /** Until when the answer is to be held back, so that its time tells nothing. */
   heldUntil?: Promise<void> | undefined
 }
@@ -68,6 +80,8 @@ export class OAuthError extends Error {
   readonly code: ErrorCode
   readonly retryAfter: number | undefined
   readonly scope: string | undefined
+  readonly members: Readonly<Record<string, unknown>> | undefined
+  readonly stepUp: OAuthErrorOptions['stepUp']
   readonly heldUntil: Promise<void> | undefined
 
   /** @param description shown to the client: lower case, no secret, no hint whether a user or client exists */
@@ -80,6 +94,8 @@ export class OAuthError extends Error {
     this.code = code
     this.retryAfter = options.retryAfter
     this.scope = options.scope
+    this.members = options.members
+    this.stepUp = options.stepUp
     this.heldUntil = options.heldUntil
   }
 }

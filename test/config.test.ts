@@ -50,6 +50,7 @@ test('an empty environment gives the defaults', t => {
     oauth: {
       accessTokenLifetime: 900,
       sessionLimit: 100,
+      requireFactor: 'enrolled',
       refresh: {
         idleLifetime: 30 * 86_400,
         absoluteLifetime: 365 * 86_400,
@@ -231,6 +232,7 @@ test('each lifetime has its own setting', t => {
   t.deepEqual(oauth, {
     accessTokenLifetime: 300,
     sessionLimit: 100,
+    requireFactor: 'enrolled',
     refresh: { idleLifetime: 86_400, absoluteLifetime: 172_800, retryWindow: 0, lateRetryWindow: 3600 },
   })
 })

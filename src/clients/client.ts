@@ -45,6 +45,10 @@ export type Client = Readonly<{
   accessTokenClaims: readonly UserClaimName[]
   createdAt: number
   disabledAt?: number | undefined
+  /** Whether each of its sign-ins needs a second factor, whatever the server's setting says. */
+  requireFactor?: boolean | undefined
+  /** Whether it is an app of who runs the server: see {@link isFirstParty}. */
+  firstParty?: boolean | undefined
   /** What its users know it by, one line; absent: its id. */
   name?: string | undefined
 }>
@@ -99,6 +103,11 @@ export function clientProblem(client: Client): string | undefined {
 /** Whether it may authenticate by a secret. */
 export function hasSecret(client: Pick<Client, 'authenticationMethods'>): boolean {
   return client.authenticationMethods.some(method => method.startsWith('client_secret'))
+}
+
+/** Whether it may ask for proofs of who somebody is itself; those with the password grant may, unless the operator says otherwise. */
+export function isFirstParty({ firstParty, grantTypes }: Client): boolean {
+  return firstParty ?? grantTypes.includes('password')
 }
 
 export function isPublic(client: Client): boolean {

@@ -61,7 +61,13 @@ function answer(ctx: Context, { failure, code, challenge, page }: Refusal): void
   if (page !== undefined) {
     setPageHeaders(ctx)
     ctx.body = page
-  } else sendJson(ctx, { error, error_description: failure.message, ...(detail !== undefined && { detail }) })
+  } else
+    sendJson(ctx, {
+      error,
+      error_description: failure.message,
+      ...(detail !== undefined && { detail }),
+      ...failure.members,
+    })
   ctx.set('Cache-Control', 'no-store')
   if (challenge !== undefined) ctx.set('WWW-Authenticate', challenge)
   if (failure.retryAfter !== undefined) ctx.set('Retry-After', String(failure.retryAfter))

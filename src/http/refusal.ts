@@ -46,7 +46,7 @@ function challengeOf(
   ctx: Context,
   endpoint: Endpoint | undefined,
   code: ErrorCode,
-  { message, scope }: OAuthError,
+  { message, scope, stepUp }: OAuthError,
 ): string | undefined {
   switch (code) {
     case 'invalid_client':
@@ -60,6 +60,13 @@ function challengeOf(
       return `Bearer ${realm}, error="invalid_token", error_description="${message}"`
     case 'insufficient_scope':
       return `Bearer ${realm}, error="insufficient_scope", scope="${scope ?? endpoint?.scope}"`
+    case 'insufficient_user_authentication':
+      // RFC 9470 §3.
+      return [
+        `Bearer ${realm}, error="insufficient_user_authentication", error_description="${message}"`,
+        ...(stepUp?.acrValues ? [`acr_values="${stepUp.acrValues.join(' ')}"`] : []),
+        ...(stepUp?.maxAge === undefined ? [] : [`max_age=${stepUp.maxAge}`]),
+      ].join(', ')
     case 'invalid_request':
       // RFC 6750 §3: whatever is wrong with a request that has no good token, it is told how one is sent.
       return endpoint !== undefined && takesToken(ctx, endpoint) && ctx.state.clientId === undefined

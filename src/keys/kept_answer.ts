@@ -1,44 +1,27 @@
 /**
  * Answers that are kept for who repeats a request. They may hold a secret that was made for it, so they are encrypted under the master
- * secret (AES-256-GCM, bound to the request), and what says which request it was is keyed too: a body may hold a password, which a plain
+ * secret, bound to the request, and what says which request it was is keyed too: a body may hold a password, which a plain
  * digest would let anybody guess who has the database.
  */
-import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { MasterSecrets } from './master_secret.ts'
+import { type KeyOf, openText, sealText } from './sealed_text.ts'
 
-const cipher = 'aes-256-gcm'
-const nonceLength = 12
-const tagLength = 16
+const keyOf: KeyOf = secret => secret.keptAnswerKey
 
-/** @param id of the request. @returns `name of the master secret.base64url of nonce, ciphertext and tag` */
+/** @param id of the request */
 export function sealAnswer(
   answer: string,
   id: string,
-  [newest]: MasterSecrets,
+  secrets: MasterSecrets,
   randomBytes: (size: number) => Buffer,
 ): string {
-  const nonce = randomBytes(nonceLength)
-  const encryption = createCipheriv(cipher, newest.keptAnswerKey, nonce).setAAD(Buffer.from(id))
-  const bytes = [nonce, encryption.update(answer, 'utf8'), encryption.final(), encryption.getAuthTag()]
-  return `${newest.name}.${Buffer.concat(bytes).toString('base64url')}`
+  return sealText(answer, id, keyOf, secrets, randomBytes)
 }
 
 /** @returns undefined when the master secret is gone, or this is no answer to that request */
 export function openAnswer(sealed: string, id: string, secrets: MasterSecrets): string | undefined {
-  const [name, text = ''] = sealed.split('.')
-  const secret = secrets.find(one => one.name === name)
-  const bytes = Buffer.from(text, 'base64url')
-  if (secret === undefined || bytes.length < nonceLength + tagLength) return undefined
-  const decryption = createDecipheriv(cipher, secret.keptAnswerKey, bytes.subarray(0, nonceLength), {
-    authTagLength: tagLength,
-  })
-  decryption.setAAD(Buffer.from(id)).setAuthTag(bytes.subarray(-tagLength))
-  try {
-    const opened = decryption.update(bytes.subarray(nonceLength, -tagLength), undefined, 'utf8')
-    return opened + decryption.final('utf8')
-  } catch {
-    return undefined
-  }
+  return openText(sealed, id, keyOf, secrets)
 }
 
 /** @returns `name of the master secret.43 base64url characters` */

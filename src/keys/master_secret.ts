@@ -16,6 +16,13 @@ export type MasterSecret = Readonly<{
   signingKeyKey: KeyObject
   /** Names what failed attempts are counted by. */
   throttleKey: KeyObject
+  /** Encrypts the secrets of time-based codes. */
+  factorKey: KeyObject
+  /** Digests recovery codes. */
+  recoveryCodeKey: KeyObject
+  enrollmentKey: KeyObject
+  authSessionKey: KeyObject
+  authorizationCodeKey: KeyObject
   /** Encrypts answers that are kept for who repeats a request. */
   keptAnswerKey: KeyObject
   /** Tells such requests apart. */
@@ -64,6 +71,11 @@ function deriveMasterSecret(secret: Buffer): MasterSecret {
     clientSecretKey: createSecretKey(derive('client secret', 32)),
     signingKeyKey: createSecretKey(derive('signing key', 32)),
     throttleKey: createSecretKey(derive('throttle', 32)),
+    factorKey: createSecretKey(derive('factor', 32)),
+    recoveryCodeKey: createSecretKey(derive('recovery code', 32)),
+    enrollmentKey: createSecretKey(derive('enrollment', 32)),
+    authSessionKey: createSecretKey(derive('auth session', 32)),
+    authorizationCodeKey: createSecretKey(derive('authorization code', 32)),
     keptAnswerKey: createSecretKey(derive('kept answer', 32)),
     fingerprintKey: createSecretKey(derive('request fingerprint', 32)),
   }

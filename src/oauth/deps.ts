@@ -8,6 +8,7 @@ import type { Observer } from '../observer.ts'
 import type { LifetimeSettings } from '../sessions/lifetimes.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Throttle } from '../throttle/throttle.ts'
+import type { FactorPolicy } from '../users/factors/owed.ts'
 import type { Passwords } from '../users/password.ts'
 
 export type OAuthConfig = LifetimeSettings &
@@ -18,6 +19,8 @@ export type OAuthConfig = LifetimeSettings &
     audience: readonly string[]
     /** The most live sessions of one user and client. */
     sessionLimit: number
+    /** Of whom a second factor is asked. */
+    requireFactor: FactorPolicy
   }>
 
 export type Deps = Readonly<{

@@ -1,22 +1,28 @@
-/** How a session begins, whatever the way in was: the only place that makes one. */
+/**
+ * How a session begins, whatever the way in was: the only place that makes one, and that asks whether a second factor is owed.
+ */
 import { auditEvent, type Caller } from '../audit/audit.ts'
 import { isRefusal, type Refusals } from '../audit/refusals.ts'
+import type { Client } from '../clients/client.ts'
 import { maxDevice, readLabel } from '../text.ts'
+import { type FactorPolicy, owedFactors } from '../users/factors/owed.ts'
+import type { FactorStorage } from '../users/factors/storage.ts'
 import type { Authentication } from '../users/sign_in.ts'
 import { refuseSignIn } from '../users/user.ts'
+import { FactorsOwed } from './factors_owed.ts'
 import { createSession, type Lifetimes, type Session } from './session.ts'
 import type { SessionStorage } from './storage.ts'
 
 export type BeginDeps = Readonly<{
-  config: Readonly<{ sessionLimit: number }>
-  storage: SessionStorage
+  config: Readonly<{ sessionLimit: number; requireFactor: FactorPolicy }>
+  storage: SessionStorage & FactorStorage
   refusals: Refusals
   randomBytes: (size: number) => Buffer
 }>
 
 /** What the session is to be. @see Session */
 export type NewSession = Readonly<{
-  clientId: string
+  client: Client
   scope: string
   audience: readonly string[]
   /** What the app calls the device it runs on, as it came. */
@@ -27,14 +33,21 @@ export type NewSession = Readonly<{
 /**
  * Begins a session for who has been authenticated.
  *
- * @throws OAuthError `invalid_grant` when the user has been disabled, removed or given another password meanwhile
+ * @throws FactorsOwed when the user, the client or the server asks for more than has been proved
+ * @throws OAuthError `invalid_grant` when the user has been disabled, removed or given other credentials meanwhile, or when a code that
+ *         counts once has been used
  */
 export async function beginSession(
   deps: BeginDeps,
-  { user, amr, at, passwordHash }: Authentication,
-  { clientId, scope, audience, device, lifetimes }: NewSession,
+  authentication: Authentication,
+  { client, scope, audience, device, lifetimes }: NewSession,
   caller: Caller,
 ): Promise<Session> {
+  const { user, amr, at, uses, passwordHash } = authentication
+  const factors = amr.includes('mfa') ? [] : await deps.storage.listFactors(user.id)
+  const owed = owedFactors(deps.config.requireFactor, client.requireFactor === true, factors, amr)
+  if (owed !== undefined) throw new FactorsOwed(authentication, owed)
+  const clientId = client.id
   const session = createSession(
     {
       id: deps.randomBytes(16).toString('base64url'),
@@ -52,7 +65,8 @@ export async function beginSession(
   )
   const about = { userId: user.id, clientId }
   const event = auditEvent('session.created', at, caller, { ...about, sessionId: session.id })
-  const credentials = { version: user.credentialVersion, passwordHash }
+  // Whoever gets another factor at this moment raises the version: this sign-in starts over.
+  const credentials = { version: user.credentialVersion, passwordHash, uses }
   try {
     if (!(await deps.storage.createSession(session, credentials, event, deps.config.sessionLimit)))
       refuseSignIn('the credentials changed during the sign-in')

@@ -1,5 +1,6 @@
 /** What sessions ask of a database. */
 import type { AuditEvent } from '../audit/audit.ts'
+import type { Factor, FactorUse } from '../users/factors/factor.ts'
 import type { User } from '../users/user.ts'
 import type { RevokedReason, Session, SessionChange } from './session.ts'
 import type { UserChange } from './user_change.ts'
@@ -10,13 +11,15 @@ export type SessionStorage = Readonly<{
    *
    * @param credentials.version      the user's credential version when the password was verified
    * @param credentials.passwordHash a better hash of the same password, to be stored along
+   * @param credentials.uses         what was proved beside the password: it is used up, at the same moment
    * @param limit                    the most live sessions of this user and client, this one included: of more, those seen longest ago
    *                                 end, with one event for all of them
-   * @returns false when the user has been disabled, removed or given another password meanwhile, or the client removed
+   * @returns false when the user has been disabled, removed or given other credentials meanwhile, when some of what was proved has been
+   *          used up, or the client removed
    */
   createSession(
     session: Session,
-    credentials: { version: number; passwordHash?: string | undefined },
+    credentials: { version: number; passwordHash?: string | undefined; uses?: readonly FactorUse[] | undefined },
     event: AuditEvent,
     limit?: number,
   ): Promise<boolean>
@@ -31,14 +34,14 @@ export type SessionStorage = Readonly<{
     decide: (session: Session | undefined) => SessionChange<Outcome>,
   ): Promise<Outcome>
   /**
-   * The same of a user, together with what that means for the user's sessions. The id and the username stay as they are.
+   * The same of a user, together with what that means for the user's factors and sessions. The id and the username stay as they are.
    *
    * @param decide    as for {@link changeSession}
    * @param sessionId of a session that it decides about as well
    */
   changeUser<Outcome>(
     userId: string,
-    decide: (user: User | undefined, session: Session | undefined) => UserChange<Outcome>,
+    decide: (user: User | undefined, session: Session | undefined, factors: readonly Factor[]) => UserChange<Outcome>,
     sessionId?: string,
   ): Promise<Outcome>
   /** A session that is live at `now`, with its user. */

@@ -1,5 +1,6 @@
 /** What a change of a user does to the user's sessions. Pure: each decision runs inside the storage transaction. */
 import type { AuditEvent } from '../audit/audit.ts'
+import type { Factor } from '../users/factors/factor.ts'
 import type { User } from '../users/user.ts'
 import type { RevokedReason, Session } from './session.ts'
 
@@ -7,6 +8,8 @@ import type { RevokedReason, Session } from './session.ts'
 export type UserChange<Outcome> = Readonly<{
   outcome: Outcome
   user?: User
+  /** Those that are new or changed, and the ids of those that go. */
+  factors?: Readonly<{ put?: readonly Factor[]; remove?: readonly string[] }>
   /** Ends the user's live sessions, all but one. */
   endSessions?: Readonly<{ reason: RevokedReason; at: number; exceptId?: string }>
   /** As that one is from now on. */

@@ -5,8 +5,18 @@ import type { SigningKey } from '../keys/signing_key.ts'
 import type { KeptAnswer, MasterSecretUse } from '../keys/storage.ts'
 import type { Session } from '../sessions/session.ts'
 import { usernameFold, usernameKey } from '../text.ts'
+import type { Factor, FactorKind } from '../users/factors/factor.ts'
 import type { User } from '../users/user.ts'
-import type { auditEvents, clients, keptAnswers, masterSecrets, sessions, signingKeys, users } from './sqlite/schema.ts'
+import type {
+  auditEvents,
+  clients,
+  factors,
+  keptAnswers,
+  masterSecrets,
+  sessions,
+  signingKeys,
+  users,
+} from './sqlite/schema.ts'
 
 /** A row of a table. What only one dialect has may be missing. */
 type Row<Table extends { $inferSelect: object }, Own extends keyof Table['$inferSelect']> = Omit<
@@ -72,6 +82,8 @@ export function clientFromRow(row: typeof clients.$inferSelect): Client {
     disabledAt: row.disabledAt ?? undefined,
     ...(row.name !== null && { name: row.name }),
     accessTokenClaims: (row.accessTokenClaims?.split(' ') ?? []) as UserClaimName[],
+    ...(row.requireFactor === 1 && { requireFactor: true }),
+    ...(row.firstParty !== null && { firstParty: row.firstParty === 1 }),
   }
 }
 
@@ -94,6 +106,8 @@ export function clientRow(client: Client) {
     disabledAt: client.disabledAt ?? null,
     name: client.name ?? null,
     accessTokenClaims: client.accessTokenClaims.length === 0 ? null : client.accessTokenClaims.join(' '),
+    requireFactor: client.requireFactor ? 1 : null,
+    firstParty: client.firstParty === undefined ? null : Number(client.firstParty),
   }
 }
 
@@ -136,6 +150,20 @@ export function sessionRow(session: Session) {
     retriedElsewhereAt: session.retriedElsewhereAt ?? null,
     oldestGeneration: session.oldestGeneration ?? null,
   }
+}
+
+export function factorFromRow(row: typeof factors.$inferSelect): Factor {
+  return {
+    ...row,
+    kind: row.kind as FactorKind,
+    name: row.name ?? undefined,
+    usedAt: row.usedAt ?? undefined,
+    handle: row.handle ?? undefined,
+  }
+}
+
+export function factorRow(factor: Factor) {
+  return { ...factor, name: factor.name ?? null, usedAt: factor.usedAt ?? null, handle: factor.handle ?? null }
 }
 
 export function masterSecretUseFromRow({ usedUntil, ...row }: typeof masterSecrets.$inferSelect): MasterSecretUse {

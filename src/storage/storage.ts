@@ -13,6 +13,7 @@ import type { ClientStorage } from '../clients/storage.ts'
 import type { AnswerStorage, KeyStorage, OnceStorage } from '../keys/storage.ts'
 import type { SessionStorage } from '../sessions/storage.ts'
 import type { ThrottleStorage } from '../throttle/storage.ts'
+import type { FactorStorage } from '../users/factors/storage.ts'
 import type { UserStorage } from '../users/storage.ts'
 import type { User } from '../users/user.ts'
 
@@ -26,6 +27,7 @@ export type DatabaseSize = Readonly<{
 }>
 
 export type Storage = UserStorage &
+  FactorStorage &
   ClientStorage &
   SessionStorage &
   ThrottleStorage &

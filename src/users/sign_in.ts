@@ -6,6 +6,7 @@ import { cutFarTooLong, isFarTooLong } from '../normal_form.ts'
 import type { Observer, SignInOutcome } from '../observer.ts'
 import { maxUsername } from '../text.ts'
 import type { Throttle } from '../throttle/throttle.ts'
+import type { FactorUse } from './factors/factor.ts'
 import type { Passwords } from './password.ts'
 import { maxPassword } from './password_rules.ts'
 import type { UserStorage } from './storage.ts'
@@ -19,6 +20,8 @@ export type Authentication = Readonly<{
   amr: readonly string[]
   /** When, in seconds since the epoch. */
   at: number
+  /** What was proved beside a password, and is used up when the session begins. */
+  uses?: readonly FactorUse[] | undefined
   /** A better hash of the password that was right, to be stored when the session begins. */
   passwordHash?: string | undefined
 }>

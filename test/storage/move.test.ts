@@ -54,12 +54,12 @@ function fillEveryTable(file: string) {
         const unique = `${texts[i % texts.length]}${i}`
         insert.run(
           columns.map((column, at) => {
-            if (column === 'user_id' || column === 'client_id') return name === 'sessions' ? unique : null
+            if (column === 'user_id' || column === 'client_id') return needed.has(column) ? unique : null
             if (numeric.has(column)) {
               if (column === 'id') return 3 * i + 1
               return column === 'credential_version' ? i : numbers[(i + at) % numbers.length]
             }
-            if (key.includes(column) || column === 'username_key') return unique
+            if (key.includes(column) || ['username_key', 'handle'].includes(column)) return unique
             return !needed.has(column) && (i + at) % 3 === 0 ? null : texts[(i + at) % texts.length]
           }),
         )

@@ -22,6 +22,7 @@ const sameRows: { [Name in Shared]: Same<Flat<SqliteRow<Name>>, Flat<PostgresRow
   users: true,
   clients: true,
   sessions: true,
+  factors: true,
   signingKeys: true,
   masterSecrets: true,
   consumedIds: true,

@@ -115,7 +115,7 @@ async function signInByCookie(deps: Deps, ctx: Context, username: string, passwo
   if (client.disabledAt !== undefined) throw new OAuthError('forbidden', 'signing in here is switched off')
   try {
     const authentication = await signInByPassword(deps, { username, password, clientId: client.id }, callerOf(ctx))
-    const wanted = { clientId: client.id, scope: '', audience: [], lifetimes: refreshPolicy(deps.config, client) }
+    const wanted = { client, scope: '', audience: [], lifetimes: refreshPolicy(deps.config, client) }
     return await beginSession(deps, authentication, wanted, callerOf(ctx))
   } catch (error) {
     if (!(error instanceof OAuthError) || error.code !== 'invalid_grant') throw error

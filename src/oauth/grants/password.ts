@@ -24,7 +24,7 @@ export async function passwordGrant(
   const isServersOwn = client.audience === undefined && resources.length === 0
   const authentication = await signInByPassword(deps, { username, password, clientId: client.id }, caller)
   const wanted = {
-    clientId: client.id,
+    client,
     scope,
     audience: isServersOwn ? [] : audience,
     device,

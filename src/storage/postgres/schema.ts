@@ -61,6 +61,10 @@ export const clients = pgTable('clients', {
   name: text('name'),
   /** Space-separated; null for none. */
   accessTokenClaims: text('access_token_claims'),
+  /** 1 where its users need a second factor; null where the server's setting says. */
+  requireFactor: whole('require_factor'),
+  /** 1 or 0; null for what its grants say. */
+  firstParty: whole('first_party'),
 })
 
 /**
@@ -108,6 +112,27 @@ export const sessions = pgTable(
     // In the order in which they are locked when a client is removed.
     index('sessions_client_id').on(table.clientId, table.id),
   ],
+)
+
+/** What users prove to have beside their passwords. */
+export const factors = pgTable(
+  'factors',
+  {
+    id: key('id').primaryKey(),
+    userId: key('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    kind: key('kind').notNull(),
+    name: text('name'),
+    createdAt: whole('created_at').notNull(),
+    usedAt: whole('used_at'),
+    /** In the form of its kind: see `users/factors/`. */
+    data: text('data').notNull(),
+    counter: whole('counter').notNull(),
+    /** null for a kind without one. */
+    handle: key('handle').unique('factors_handle'),
+  },
+  table => [index('factors_user_id').on(table.userId), index('factors_kind').on(table.kind, table.id)],
 )
 
 export const signingKeys = pgTable('signing_keys', {

@@ -4,11 +4,13 @@ import { countedEvent } from '../../sessions/end.ts'
 import { isLive, mayOpenSession, type RevokedReason, type Session, type SessionChange } from '../../sessions/session.ts'
 import { makeRoomFor, sessionsToLookAt } from '../../sessions/session_limit.ts'
 import type { SessionFilter, SessionStorage } from '../../sessions/storage.ts'
+import { spendAll } from '../../users/factors/factor.ts'
 import { fits, isSeenBefore, liveAt } from '../conditions.ts'
 import { and, asc, desc, eq, inArray, lte, sql } from '../drizzle.ts'
 import { audienceFromText, sessionFromRow } from '../rows.ts'
 import { clientRows } from './clients.ts'
 import { type Connection, type Db, pruneBatch } from './connection.ts'
+import { factorRows } from './factors.ts'
 import { builder, prepareSelect } from './prepared.ts'
 import { sessions } from './schema.ts'
 import { createSessionBatch } from './session_batch.ts'
@@ -48,12 +50,15 @@ function createChanges(connection: Connection): Pick<SessionStorage, Changes> {
   }
 
   return {
-    createSession: (session, { version, passwordHash }, event, limit) =>
+    createSession: (session, { version, passwordHash, uses = [] }, event, limit) =>
       write(async tx => {
         // Sign-ins of one user take turns, so that they count one another.
         const user = await userRows.findForUpdate(tx, session.userId)
         const client = await clientRows.findForShare(tx, session.clientId)
         if (!mayOpenSession(user, client, version)) return false
+        const spent = uses.length === 0 ? [] : spendAll(await factorRows.listForUpdate(tx, session.userId), uses)
+        if (spent === undefined) return false
+        for (const factor of spent) await factorRows.put(tx, factor)
         if (passwordHash !== undefined) await userRows.update(tx, { ...user!, passwordHash })
         if (limit !== undefined) await makeRoom(tx, session, limit, event)
         await sessionRows.insert(tx, session)
@@ -66,8 +71,11 @@ function createChanges(connection: Connection): Pick<SessionStorage, Changes> {
         const before = await userRows.findForUpdate(tx, userId)
         // What is decided about the one may end the others, and all of them are locked in one order.
         const open = sessionId === undefined ? undefined : await sessionRows.lockOpenOf(tx, userId, sessionId)
-        const { outcome, user, endSessions, session, event } = decide(before, open)
+        const decided = decide(before, open, await factorRows.listForUpdate(tx, userId))
+        const { outcome, user, factors, endSessions, session, event } = decided
         if (user !== undefined) await userRows.update(tx, user)
+        for (const id of factors?.remove ?? []) await factorRows.remove(tx, id)
+        for (const factor of factors?.put ?? []) await factorRows.put(tx, factor)
         if (endSessions !== undefined) {
           const { exceptId, reason, at } = endSessions
           await sessionRows.revoke(tx, fits(sessions, { userId, exceptId }), reason, at)

@@ -8,6 +8,7 @@ import { createAnswerStorage } from './answers.ts'
 import { createAuditStorage, insertEvents } from './audit.ts'
 import { clientRows, createClientStorage } from './clients.ts'
 import type { Connection, Db } from './connection.ts'
+import { createFactorStorage } from './factors.ts'
 import { ConnectionError } from './failure.ts'
 import { createImport } from './import.ts'
 import { createKeyStorage } from './keys.ts'
@@ -56,6 +57,7 @@ export function createStorage({ read, pool, close, ...transactions }: Transactio
 
   return {
     ...createUserStorage(connection, createImport(connection)),
+    ...createFactorStorage(connection),
     ...createClientStorage(connection),
     ...createSessionStorage(connection),
     ...createThrottleStorage(connection),

@@ -70,6 +70,10 @@ export const clients = sqliteTable('clients', {
   name: text('name'),
   /** Space-separated; null for none. */
   accessTokenClaims: text('access_token_claims'),
+  /** 1 where its users need a second factor; null where the server's setting says. */
+  requireFactor: integer('require_factor'),
+  /** 1 or 0; null for what its grants say. */
+  firstParty: integer('first_party'),
 })
 
 export const sessions = sqliteTable(
@@ -113,6 +117,27 @@ export const sessions = sqliteTable(
     // Only for the cascade when a client is removed; a rotation never touches it.
     index('sessions_client_id').on(table.clientId),
   ],
+)
+
+/** What users prove to have beside their passwords. */
+export const factors = sqliteTable(
+  'factors',
+  {
+    id: text('id').primaryKey(),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    kind: text('kind').notNull(),
+    name: text('name'),
+    createdAt: integer('created_at').notNull(),
+    usedAt: integer('used_at'),
+    /** In the form of its kind: see `users/factors/`. */
+    data: text('data').notNull(),
+    counter: integer('counter').notNull(),
+    /** null for a kind without one. */
+    handle: text('handle').unique(),
+  },
+  table => [index('factors_user_id').on(table.userId), index('factors_kind').on(table.kind, table.id)],
 )
 
 export const signingKeys = sqliteTable('signing_keys', {

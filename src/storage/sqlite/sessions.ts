@@ -4,17 +4,19 @@ import { countedEvent } from '../../sessions/end.ts'
 import { isLive, mayOpenSession, type Session } from '../../sessions/session.ts'
 import { makeRoomFor, sessionsToLookAt } from '../../sessions/session_limit.ts'
 import type { SessionStorage } from '../../sessions/storage.ts'
+import { spendAll } from '../../users/factors/factor.ts'
 import { endedBefore, fits, isSeenBefore, liveAt } from '../conditions.ts'
 import { and, asc, desc, eq, inArray, lte, sql } from '../drizzle.ts'
 import { audienceFromText, sessionFromRow } from '../rows.ts'
 import type { ClientRows } from './clients.ts'
 import { type Connection, pruneBatch } from './connection.ts'
+import type { FactorRows } from './factors.ts'
 import { read } from './group_commit.ts'
 import { sessions } from './schema.ts'
 import { type SessionRows, usersPerStep } from './session_rows.ts'
 import type { UserRows } from './user_rows.ts'
 
-type Rows = Readonly<{ users: UserRows; clients: ClientRows; sessions: SessionRows }>
+type Rows = Readonly<{ users: UserRows; factors: FactorRows; clients: ClientRows; sessions: SessionRows }>
 
 type Changes = 'createSession' | 'changeSession' | 'changeUser' | 'removeSessions' | 'revokeSessions' | 'pruneSessions'
 
@@ -39,7 +41,10 @@ function createChanges({ db, write, record }: Connection, rows: Rows): Pick<Sess
         const user = rows.users.find(session.userId)
         const client = rows.clients.find(session.clientId)
         if (!mayOpenSession(user, client, credentials.version)) return false
-        const { passwordHash } = credentials
+        const { passwordHash, uses = [] } = credentials
+        const spent = uses.length === 0 ? [] : spendAll(rows.factors.listOf(session.userId), uses)
+        if (spent === undefined) return false
+        for (const factor of spent) rows.factors.put(factor)
         if (passwordHash !== undefined) rows.users.update({ ...user!, passwordHash })
         if (limit !== undefined) makeRoom(session, limit, event)
         rows.sessions.insert(session)
@@ -57,8 +62,11 @@ function createChanges({ db, write, record }: Connection, rows: Rows): Pick<Sess
     changeUser: (userId, decide, sessionId) =>
       write(() => {
         const before = sessionId === undefined ? undefined : rows.sessions.find(sessionId)
-        const { outcome, user, endSessions, session, event } = decide(rows.users.find(userId), before)
+        const decided = decide(rows.users.find(userId), before, rows.factors.listOf(userId))
+        const { outcome, user, factors, endSessions, session, event } = decided
         if (user !== undefined) rows.users.update(user)
+        for (const id of factors?.remove ?? []) rows.factors.remove(id)
+        for (const factor of factors?.put ?? []) rows.factors.put(factor)
         if (endSessions !== undefined)
           rows.sessions.revoke({ userId, exceptId: endSessions.exceptId }, endSessions.reason, endSessions.at)
         if (session !== undefined) rows.sessions.update(session, before)

@@ -12,6 +12,7 @@ import { createAuditStorage, prepareInsertEvent } from './audit.ts'
 import { createClientRows, createClientStorage } from './clients.ts'
 import type { Connection } from './connection.ts'
 import { drizzle } from './drizzle.ts'
+import { createFactorRows, createFactorStorage } from './factors.ts'
 import { measureFile } from './file_size.ts'
 import { createGroupCommit, read } from './group_commit.ts'
 import { createImports } from './import.ts'
@@ -49,12 +50,18 @@ export function createStorage(
         return changes
       }),
   }
-  const rows = { users: createUserRows(db), clients: createClientRows(db), sessions: createSessionRows(db) }
+  const rows = {
+    users: createUserRows(db),
+    factors: createFactorRows(db),
+    clients: createClientRows(db),
+    sessions: createSessionRows(db),
+  }
   const imports = createImports(connection, rows.users, insertEvent)
   const { writeAllFloods, ...audit } = createAuditStorage(connection, insertEvent, floods)
 
   return {
     ...createUserStorage(connection, rows.users, imports),
+    ...createFactorStorage(connection, rows.factors),
     ...createClientStorage(connection, rows.clients),
     ...createSessionStorage(connection, rows),
     ...createThrottleStorage(connection),
