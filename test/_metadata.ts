@@ -25,7 +25,7 @@ export async function verified(server: TestServer, accessToken: string, jwks?: J
     audience: issuer,
     typ: 'at+jwt',
     currentDate: new Date(server.clock.now() * 1000),
-    requiredClaims: ['sub', 'client_id', 'iat', 'jti', 'scope', 'sid', 'auth_time', 'amr'],
+    requiredClaims: ['sub', 'client_id', 'iat', 'jti', 'scope', 'sid', 'auth_time', 'amr', 'acr'],
   })
 }
 

@@ -17,6 +17,7 @@ import {
   revocationParams,
 } from '../oauth/request_params.ts'
 import type { userInfoClaims } from '../oauth/user_info.ts'
+import { acrValues } from '../sessions/assurance.ts'
 import { errorAnswers } from './error_answers.ts'
 
 export * from './admin/schemas.ts'
@@ -150,6 +151,7 @@ export const emptyResponse = z.strictObject({}).meta({ examples: [{}] })
 const audience = z.union([z.string(), z.array(z.string()).min(2)]).meta({ examples: [issuer] })
 const clientId = z.string().meta({ examples: ['app'] })
 const amr = z.array(z.string()).meta({ description: 'How the user signed in (RFC 8176).', examples: [['pwd']] })
+const acr = z.enum(acrValues).meta({ description: 'How sure it is who is signed in (RFC 9470).' })
 
 /** Of an access token: RFC 9068 §2.2. Without a user where a client asked for itself. */
 const accessTokenClaims = {
@@ -164,6 +166,7 @@ const accessTokenClaims = {
   sid: z.string().optional().meta({ description: 'The session.' }),
   auth_time: instant.optional(),
   amr: amr.optional(),
+  acr: acr.optional(),
   roles: z.array(z.string()).optional().meta({ description: 'What the user may do, where the client asks for it.' }),
   preferred_username: z.string().optional(),
   email: z.string().optional(),
@@ -200,6 +203,7 @@ export const introspectionResponse = z
         sid: z.string(),
         auth_time: instant,
         amr,
+        acr,
       })
       .meta({ title: 'a refresh token' }),
   ])
@@ -222,6 +226,7 @@ export const introspectionResponse = z
         sid: sessionId,
         auth_time: 1_795_466_796,
         amr: ['pwd'],
+        acr: 'urn:latchkey:1fa',
       },
       { active: false },
     ],
@@ -371,6 +376,7 @@ export const metadataResponse = z
     response_types_supported: z.array(z.string()).meta({ description: 'Empty: there is no authorization endpoint.' }),
     scopes_supported: z.array(z.string()),
     claims_supported: z.array(z.string()),
+    acr_values_supported: z.array(z.enum(acrValues)),
     subject_types_supported: z.array(z.literal('public')),
     id_token_signing_alg_values_supported: tokenAlgs,
     request_uri_parameter_supported: z.boolean(),

@@ -3,6 +3,7 @@ import type { Client } from '../clients/client.ts'
 import type { ClientStorage } from '../clients/storage.ts'
 import { OAuthError } from '../error.ts'
 import type { OnceStorage } from '../keys/storage.ts'
+import { type Acr, acrOf } from '../sessions/assurance.ts'
 import { accessTokenLifetime, refreshPolicy } from '../sessions/lifetimes.ts'
 import { expiryOf, type Session } from '../sessions/session.ts'
 import type { SessionStorage } from '../sessions/storage.ts'
@@ -32,6 +33,8 @@ export type AccessTokenClaims = UserClaims &
     sid?: string
     auth_time?: number
     amr?: readonly string[]
+    /** RFC 9470 §6.1. */
+    acr?: Acr
   }>
 
 /**
@@ -61,7 +64,12 @@ export function issueAccessToken(
     exp: now + expiresIn,
     jti: random.toString('base64url', 0, 16),
     ...(scope !== '' && { scope }),
-    ...(session !== undefined && { sid: session.id, auth_time: session.authTime, amr: session.amr }),
+    ...(session !== undefined && {
+      sid: session.id,
+      auth_time: session.authTime,
+      amr: session.amr,
+      acr: acrOf(session.amr),
+    }),
     ...(user !== undefined && userClaims(user, client)),
   }
   return { accessToken: deps.keyRing.sign(claims, now), expiresIn }

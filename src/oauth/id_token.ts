@@ -1,6 +1,7 @@
 /** ID tokens: OpenID Connect Core §2 and, for those of a refresh, §12.2. */
 import { createHash } from 'node:crypto'
 import type { SigningAlg } from '../keys/signing_key.ts'
+import { type Acr, acrOf } from '../sessions/assurance.ts'
 import type { Session } from '../sessions/session.ts'
 import type { TokenDeps } from './access_token.ts'
 
@@ -13,6 +14,7 @@ export type IdTokenClaims = Readonly<{
   exp: number
   auth_time: number
   amr: readonly string[]
+  acr: Acr
   sid: string
   at_hash: string
 }>
@@ -28,6 +30,7 @@ export function issueIdToken(deps: TokenDeps, session: Session, accessToken: str
     exp: now + expiresIn,
     auth_time: session.authTime,
     amr: session.amr,
+    acr: acrOf(session.amr),
     sid: session.id,
     at_hash: accessTokenHash(accessToken, deps.keyRing.signingAlg(now)),
   }

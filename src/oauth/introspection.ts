@@ -7,6 +7,7 @@ import type { MasterSecrets } from '../keys/master_secret.ts'
 import { secretNameOf } from '../keys/sealed_token.ts'
 import { insistThatNoOtherHas } from '../keys/secret_use.ts'
 import type { KeyStorage, OnceStorage } from '../keys/storage.ts'
+import { acrOf } from '../sessions/assurance.ts'
 import { shownOf } from '../sessions/last_seen.ts'
 import { refreshPolicy } from '../sessions/lifetimes.ts'
 import { decideRefresh } from '../sessions/refresh.ts'
@@ -111,5 +112,6 @@ async function introspectRefreshToken(deps: IntrospectionDeps, asking: Client, t
     sid: session.id,
     auth_time: session.authTime,
     amr: session.amr,
+    acr: acrOf(session.amr),
   }
 }

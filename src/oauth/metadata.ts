@@ -5,6 +5,7 @@
 import { clientAuthenticationMethods } from '../clients/client.ts'
 import { clientAssertionAlgs } from '../clients/client_assertion.ts'
 import type { SigningAlg } from '../keys/signing_key.ts'
+import { acrValues } from '../sessions/assurance.ts'
 import type { OAuthConfig } from './deps.ts'
 import { grants } from './grants/index.ts'
 import { offlineAccess } from './scope.ts'
@@ -31,9 +32,11 @@ export function metadata({ issuer }: OAuthConfig, signingAlgs: readonly SigningA
     response_types_supported: [],
     scopes_supported: ['openid', ...Object.keys(userInfoClaims), offlineAccess],
     claims_supported: [
-      ...['iss', 'sub', 'aud', 'iat', 'exp', 'auth_time', 'amr', 'sid', 'at_hash'],
+      ...['iss', 'sub', 'aud', 'iat', 'exp', 'auth_time', 'amr', 'acr', 'sid', 'at_hash'],
       ...Object.values(userInfoClaims).flat(),
     ],
+    // RFC 9470 §7.
+    acr_values_supported: acrValues,
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: signingAlgs,
     // Where this is left out, it means true (Discovery §3).

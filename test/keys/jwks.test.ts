@@ -40,6 +40,7 @@ for (const signingAlg of signingAlgs) {
         scope: 'read',
         auth_time: server.clock.now(),
         amr: ['pwd'],
+        acr: 'urn:latchkey:1fa',
       })
       t.is(exp! - iat!, expires_in)
       t.regex(jti!, /^[\w-]{22}$/)

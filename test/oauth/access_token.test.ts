@@ -36,6 +36,7 @@ test('the claims are those of RFC 9068 §2.2 with sid, and no other', async t =>
     sid: 'A'.repeat(22),
     auth_time: start - 50,
     amr: ['pwd'],
+    acr: 'urn:latchkey:1fa',
   })
   t.regex(jti ?? '', /^[\w-]{22}$/)
 })

@@ -106,6 +106,7 @@ test('an active access token shows its claims, its type and the username, and no
         sid,
         auth_time: startTime,
         amr: ['pwd'],
+        acr: 'urn:latchkey:1fa',
       },
     },
   )
@@ -135,6 +136,7 @@ test('an active refresh token shows the sign-in, and the session as it is now (R
     sid: sessionIdOf(first),
     auth_time: startTime,
     amr: ['pwd'],
+    acr: 'urn:latchkey:1fa',
   })
 })
 

@@ -43,9 +43,10 @@ const metadata = {
   response_types_supported: [],
   scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
   claims_supported: [
-    ...['iss', 'sub', 'aud', 'iat', 'exp', 'auth_time', 'amr', 'sid', 'at_hash'],
+    ...['iss', 'sub', 'aud', 'iat', 'exp', 'auth_time', 'amr', 'acr', 'sid', 'at_hash'],
     ...['name', 'preferred_username', 'email'],
   ],
+  acr_values_supported: ['urn:latchkey:1fa', 'urn:latchkey:2fa', 'phr'],
   subject_types_supported: ['public'],
   id_token_signing_alg_values_supported: ['ES256'],
   request_uri_parameter_supported: false,

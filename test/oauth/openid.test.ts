@@ -76,6 +76,7 @@ for (const alg of signingAlgs) {
         exp: iat + 10,
         auth_time: startTime,
         amr: ['pwd'],
+        acr: 'urn:latchkey:1fa',
         sid: decodeJwt(first.access_token).sid,
         at_hash: atHash(alg, tokens.access_token),
       })
