@@ -135,7 +135,7 @@ function quiet(ctx: Context, failure: OAuthError | undefined): boolean {
 
 /** People put tokens and secrets where names belong. Their prefixes, and that of every JWT, give them away. */
 function redact(text: string): string {
-  return text.replace(/(?:lkr_|lks_|lkc_|eyJ)[\w.~+/-]+/g, '[redacted]')
+  return text.replace(/(?:lk[a-z]_|eyJ)[\w.~+/-]+/g, '[redacted]')
 }
 
 function causeOf(failure: OAuthError): { cause?: string; err?: unknown } {

@@ -20,31 +20,38 @@ export function sealText(
   [newest]: MasterSecrets,
   randomBytes: (size: number) => Buffer,
 ): string {
-  const nonce = randomBytes(nonceLength)
-  const encryption = createCipheriv(cipher, keyOf(newest), nonce).setAAD(Buffer.from(context))
-  const bytes = [nonce, encryption.update(text, 'utf8'), encryption.final(), encryption.getAuthTag()]
-  return `${newest.name}.${Buffer.concat(bytes).toString('base64url')}`
+  return `${newest.name}.${encrypt(text, Buffer.from(context), keyOf(newest), randomBytes).toString('base64url')}`
 }
 
 /** @returns undefined when the master secret is gone, or this belongs to something else */
 export function openText(sealed: string, context: string, keyOf: KeyOf, secrets: MasterSecrets): string | undefined {
   const [name, text = ''] = sealed.split('.')
   const secret = secrets.find(one => one.name === name)
-  const bytes = Buffer.from(text, 'base64url')
-  if (secret === undefined || bytes.length < nonceLength + tagLength) return undefined
-  const decryption = createDecipheriv(cipher, keyOf(secret), bytes.subarray(0, nonceLength), {
-    authTagLength: tagLength,
-  })
-  decryption.setAAD(Buffer.from(context)).setAuthTag(bytes.subarray(-tagLength))
+  return secret && decrypt(Buffer.from(text, 'base64url'), Buffer.from(context), keyOf(secret))
+}
+
+/** The name of the master secret that a text is sealed under. */
+export function sealedUnder(sealed: string): string {
+  return sealed.slice(0, sealed.indexOf('.'))
+}
+
+/** @returns nonce (12) ‖ ciphertext ‖ tag (16) */
+export function encrypt(text: string, context: Buffer, key: KeyObject, randomBytes: (size: number) => Buffer): Buffer {
+  const nonce = randomBytes(nonceLength)
+  const encryption = createCipheriv(cipher, key, nonce).setAAD(context)
+  return Buffer.concat([nonce, encryption.update(text, 'utf8'), encryption.final(), encryption.getAuthTag()])
+}
+
+/** @returns undefined for what was not made by {@link encrypt} with this context and key */
+export function decrypt(bytes: Buffer, context: Buffer, key: KeyObject): string | undefined {
+  if (bytes.length < nonceLength + tagLength) return undefined
+  const nonce = bytes.subarray(0, nonceLength)
+  const decryption = createDecipheriv(cipher, key, nonce, { authTagLength: tagLength })
+  decryption.setAAD(context).setAuthTag(bytes.subarray(-tagLength))
   try {
     const opened = decryption.update(bytes.subarray(nonceLength, -tagLength), undefined, 'utf8')
     return opened + decryption.final('utf8')
   } catch {
     return undefined
   }
-}
-
-/** The name of the master secret that a text is sealed under. */
-export function sealedUnder(sealed: string): string {
-  return sealed.slice(0, sealed.indexOf('.'))
 }

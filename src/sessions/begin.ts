@@ -6,6 +6,7 @@ import { isRefusal, type Refusals } from '../audit/refusals.ts'
 import type { Client } from '../clients/client.ts'
 import { maxDevice, readLabel } from '../text.ts'
 import { type FactorPolicy, owedFactors } from '../users/factors/owed.ts'
+import { refuseProof } from '../users/factors/prove.ts'
 import type { FactorStorage } from '../users/factors/storage.ts'
 import type { Authentication } from '../users/sign_in.ts'
 import { refuseSignIn } from '../users/user.ts'
@@ -68,11 +69,17 @@ export async function beginSession(
   // Whoever gets another factor at this moment raises the version: this sign-in starts over.
   const credentials = { version: user.credentialVersion, passwordHash, uses }
   try {
-    if (!(await deps.storage.createSession(session, credentials, event, deps.config.sessionLimit)))
-      refuseSignIn('the credentials changed during the sign-in')
+    if (!(await deps.storage.createSession(session, credentials, event, deps.config.sessionLimit))) refuseLate(uses)
   } catch (error) {
-    if (isRefusal(error)) deps.refusals.add('sign_in.refused', error, caller, about)
+    if (isRefusal(error))
+      deps.refusals.add(uses === undefined ? 'sign_in.refused' : 'factor.refused', error, caller, about)
     throw error
   }
   return session
+}
+
+/** In the words of who was refused at once: which of two was first with a code is nobody's business. */
+function refuseLate(uses: Authentication['uses']): never {
+  if (uses === undefined) refuseSignIn('the credentials changed during the sign-in')
+  refuseProof('the code was used or the credentials changed at this moment')
 }

@@ -1,0 +1,111 @@
+/** One more proof of who somebody is: what was sent is verified with the factors of the user, whoever asks for it. */
+import type { Caller } from '../../audit/audit.ts'
+import { isRefusal, type Refusals } from '../../audit/refusals.ts'
+import { OAuthError } from '../../error.ts'
+import type { MasterSecrets } from '../../keys/master_secret.ts'
+import { type Factor, type FactorKind, type FactorParam, type FactorUse, wireNames } from './factor.ts'
+import { verifyRecoveryCode } from './recovery_codes.ts'
+import { verifyTotp } from './totp.ts'
+
+export type ProveDeps = Readonly<{
+  secrets: MasterSecrets
+  throttle: Readonly<{
+    factor: <T>(
+      attempt: Readonly<{ userId: string; kind: string }>,
+      caller: Caller,
+      check: () => Promise<T>,
+    ) => Promise<T>
+  }>
+  refusals: Refusals
+  now: () => number
+}>
+
+/** What was sent, by the name of its parameter. */
+export type GivenProof = Readonly<{ param: FactorParam; value: string }>
+
+/** What it proves. */
+export type FactorProof = Readonly<{
+  /** Used up by what it lets in: `createSession` or `spendAll`. */
+  use: FactorUse
+  /** What it adds to what was proved before, RFC 8176. */
+  amr: readonly string[]
+}>
+
+/** Whose proof it is, and with whom, for the audit trail. */
+export type Prover = Readonly<{
+  userId: string
+  factors: readonly Factor[]
+  clientId?: string | undefined
+  sessionId?: string | undefined
+}>
+
+/**
+ * The proof among the parameters of a request.
+ *
+ * @throws OAuthError `invalid_request` when there are several
+ */
+export function givenProof(params: Readonly<Partial<Record<FactorParam, string>>>): GivenProof | undefined {
+  const given = Object.values(wireNames).flatMap(param => {
+    const value = params[param]
+    return value === undefined ? [] : [{ param, value }]
+  })
+  if (given.length > 1)
+    throw new OAuthError('invalid_request', `only one of ${given.map(({ param }) => param).join(' and ')} can be used`)
+  return given[0]
+}
+
+/**
+ * Verifies a proof. Only for whom the first proof has been right: whoever tries here can make the user wait.
+ *
+ * @throws OAuthError `invalid_grant` in the same words for all that is wrong with it, `too_many_attempts`
+ */
+export async function proveFactor(
+  deps: ProveDeps,
+  { factors, ...about }: Prover,
+  { param, value }: GivenProof,
+  caller: Caller,
+): Promise<FactorProof> {
+  const kind = kindOf(param)
+  const ofKind = factors.filter(factor => factor.kind === kind)
+  try {
+    return await deps.throttle.factor({ userId: about.userId, kind }, caller, async () => {
+      if (ofKind.length === 0) refuseProof(`no factor that takes ${param}`)
+      for (const factor of ofKind) {
+        const proof = verify(deps, factor, value)
+        if (proof !== undefined) return proof
+      }
+      return refuseProof(`wrong or used ${param}`)
+    })
+  } catch (error) {
+    if (isRefusal(error)) deps.refusals.add('factor.refused', error, caller, about)
+    throw error
+  }
+}
+
+/**
+ * Also for a proof that was right and has been used up at this moment.
+ *
+ * @throws OAuthError `invalid_grant`
+ */
+export function refuseProof(cause: string): never {
+  throw new OAuthError('invalid_grant', 'the code or passkey is wrong, or has been used', { cause })
+}
+
+function kindOf(param: FactorParam): FactorKind {
+  return Object.entries(wireNames).find(([, name]) => name === param)![0] as FactorKind
+}
+
+function verify({ secrets, now }: ProveDeps, factor: Factor, value: string): FactorProof | undefined {
+  switch (factor.kind) {
+    case 'totp': {
+      const use = verifyTotp(factor, value, secrets, now())
+      return use && { use, amr: ['otp', 'mfa'] }
+    }
+    case 'recovery_codes': {
+      const use = verifyRecoveryCode(factor, value, secrets, now())
+      return use && { use, amr: ['mfa'] }
+    }
+    case 'passkey':
+      return undefined
+  }
+}
