@@ -56,7 +56,7 @@ export function disabledUpdate(isDisabled: boolean, event: AuditEvent) {
   }
 }
 
-/** A password that was verified before opens no session any more. */
-function withNewCredentials(user: User): User {
+/** What was verified before opens no session any more. */
+export function withNewCredentials(user: User): User {
   return { ...user, credentialVersion: user.credentialVersion + 1 }
 }
