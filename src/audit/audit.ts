@@ -63,6 +63,21 @@ export type AuditEvent = Readonly<{
   count?: number | undefined
 }>
 
+/** Where an event is in the trail. The time tells it from one that has its number in a database that was restored. */
+export type EventPlace = Readonly<{ id: number; at: number }>
+
+export type PlacedEvent = AuditEvent & EventPlace
+
+/** What a receiver tells one event from all others by, wherever it comes from; the same each time. */
+export function eventId({ id, at }: EventPlace): string {
+  return `evt_${id}_${at}`
+}
+
+/** @param wanted a type, or what stands before the dot of several */
+export function isOfType(type: AuditEventType, wanted: string): boolean {
+  return type === wanted || type.startsWith(`${wanted}.`)
+}
+
 /** Absent parts fit every event. */
 export type AuditFilter = Readonly<{
   /** A type, or what stands before the dot of several. */

@@ -1,5 +1,5 @@
 /** Rows of a database to records and back: `null` against absent, text against lists. Their names and types are the same in every dialect. */
-import type { AuditEvent } from '../audit/audit.ts'
+import type { AuditEvent, PlacedEvent } from '../audit/audit.ts'
 import type { Client, UserClaimName } from '../clients/client.ts'
 import type { SigningKey } from '../keys/signing_key.ts'
 import type { KeptAnswer, MasterSecretUse } from '../keys/storage.ts'
@@ -190,6 +190,10 @@ export function auditRow(event: AuditEvent) {
 }
 
 export function auditEventFromRow({ id: _, ...row }: typeof auditEvents.$inferSelect): AuditEvent {
+  return placedEventFromRow(row) as AuditEvent
+}
+
+export function placedEventFromRow(row: Partial<typeof auditEvents.$inferSelect>): PlacedEvent {
   const present = Object.entries(row).filter(([, value]) => value !== null)
-  return Object.fromEntries(present) as AuditEvent
+  return Object.fromEntries(present) as PlacedEvent
 }

@@ -171,6 +171,14 @@ export const auditQuery = z.strictObject({
   ...page,
 })
 
+export const followQuery = z.strictObject({
+  after: text
+    .optional()
+    .meta({ description: '`next` of the answer before; without it the oldest events come. Not for reading.' }),
+  type: auditQuery.shape.type,
+  limit: page.limit,
+})
+
 /** A place in a list, for who reads it page by page. */
 export function encodeCursor(place: unknown): string {
   return Buffer.from(JSON.stringify(place)).toString('base64url')

@@ -211,3 +211,37 @@ const auditEvent = z
   .meta({ id: 'AuditEvent' })
 
 export const eventsDocument = listOf('events', auditEvent, event)
+
+const { username: _, ...unnamed } = event
+const followedEvent = auditEvent
+  .omit({ username: true })
+  .extend({
+    id: z.string().meta({
+      description: 'The same whenever and by whatever way the event comes: an event that was seen is known by it.',
+    }),
+  })
+  .meta({ id: 'FollowedEvent' })
+
+export const followedDocument = z
+  .strictObject({
+    events: z.array(followedEvent),
+    next: z
+      .string()
+      .nullable()
+      .meta({ description: 'For `after`, also where nothing has happened since; null as long as the trail is empty.' }),
+    more: z.boolean().meta({ description: 'Whether to ask on at once.' }),
+    gap: z.boolean().meta({
+      description: 'Whether events after the cursor may have been removed (`LATCHKEY_AUDIT_TTL`) before this was read.',
+    }),
+  })
+  .meta({
+    id: 'FollowedEvents',
+    examples: [
+      {
+        events: [{ id: `evt_4711_${at}`, ...unnamed }],
+        next: 'eyJpZCI6NDcxMSwiYXQiOjE3OTU0NjY3OTZ9',
+        more: false,
+        gap: false,
+      },
+    ],
+  })

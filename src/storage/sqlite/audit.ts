@@ -1,10 +1,11 @@
 /** The audit trail. */
 import type { AuditEvent, AuditFilter } from '../../audit/audit.ts'
 import type { Floods } from '../../audit/floods.ts'
+import { followedFrom } from '../../audit/follow.ts'
 import type { AuditStorage } from '../../audit/storage.ts'
 import { isAbout } from '../conditions.ts'
-import { and, asc, desc, lt, lte, sql } from '../drizzle.ts'
-import { auditEventFromRow, auditRow } from '../rows.ts'
+import { and, asc, desc, gte, lt, lte, sql } from '../drizzle.ts'
+import { auditEventFromRow, auditRow, placedEventFromRow } from '../rows.ts'
 import { type Connection, type Orm, pruneBatch } from './connection.ts'
 import { read } from './group_commit.ts'
 import { createPreparing } from './prepared.ts'
@@ -67,6 +68,33 @@ export function createAuditStorage(
         const rows = find(limit, which, after)
         return { events: rows.map(auditEventFromRow), next: rows.at(-1)?.id }
       }),
+    // One process writes at a time, so numbers come to sight in their order.
+    followAuditEvents: (after, limit) =>
+      read(() => {
+        const from = after === undefined ? undefined : gte(auditEvents.id, after.id)
+        const rows = db
+          .select()
+          .from(auditEvents)
+          .where(from)
+          .orderBy(asc(auditEvents.id))
+          .limit(limit + (after === undefined ? 0 : 1))
+          .all()
+        const { oldest, last } = db.get<{ oldest: number | null; last: number | null }>(sql`
+          SELECT (SELECT min(id) FROM audit_events) AS oldest,
+            (SELECT seq FROM sqlite_sequence WHERE name = 'audit_events') AS last`)
+        const found = { events: rows.map(placedEventFromRow), oldest: oldest ?? undefined, last: last ?? 0 }
+        const followed = followedFrom(after, found)
+        return followed && { ...followed, events: followed.events.slice(0, limit) }
+      }),
+    findLastPlace: () =>
+      read(() =>
+        db
+          .select({ id: auditEvents.id, at: auditEvents.at })
+          .from(auditEvents)
+          .orderBy(desc(auditEvents.id))
+          .limit(1)
+          .get(),
+      ),
     pruneAuditEvents: before =>
       write(() => {
         const oldest = db
