@@ -4,6 +4,7 @@ export const auditEventTypes = [
   'sign_in.refused',
   'client.refused',
   'password_change.refused',
+  'factor.guessed',
   'session.created',
   'session.revoked',
   'session.late_retried',

@@ -11,6 +11,9 @@ export type Scope =
   | 'client'
   | 'clients'
   | 'clients of site'
+  | 'factor'
+  | 'factor here'
+  | 'factors in a row'
 
 /** What a counter is of: a scope and what tells one from another in it. */
 export type Subject = readonly [scope: Scope, ...parts: string[]]
@@ -18,6 +21,10 @@ export type Subject = readonly [scope: Scope, ...parts: string[]]
 export type Plan = Readonly<{
   own: Subject | undefined
   others: readonly Subject[]
+  /** What a failure is counted for besides: nobody waits because of it. */
+  noted?: readonly Subject[]
+  /** What a success forgets: where nobody else can see the counter, or nobody waits because of it. */
+  cleared?: readonly Subject[]
   /** Counts the attempts of a neighbourhood that came in turn while the account waits everywhere. */
   turn?: readonly ['turn', ...parts: string[]]
   /** Of whom and where a network is known after a success. */
@@ -28,14 +35,16 @@ export type Plan = Readonly<{
   patience: number
   /** What was tried: the same again is no other guess. */
   guess?: string | undefined
-  /** Where nobody else can see the counter. */
-  isClearedBySuccess?: boolean
 }>
+
+export type Tally = Readonly<{ scope: Scope; id: string; limit: Limit }>
 
 export type Attempt = Plan &
   Readonly<{
     /** What it counts for, and is made to wait by, in this order. */
-    counted: readonly Readonly<{ scope: Scope; id: string; limit: Limit }>[]
+    counted: readonly Tally[]
+    notedCounters: readonly Tally[]
+    clearedIds: readonly string[]
     ownId: string | undefined
     turnId: string | undefined
     /** Ids of all counters that it is judged by, but for that of the password. */

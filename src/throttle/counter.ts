@@ -3,8 +3,8 @@
  * is counted; here is how.
  *
  * A counter is a bucket: each failure fills it by one, and one is forgotten every {@link Limit.forget} seconds. Up to the
- * allowance nobody waits; each failure beyond it doubles the wait, from one second to the longest delay and never more. So a
- * person who mistypes notices nothing, and a program gets one guess in each longest delay.
+ * allowance nobody waits; each failure beyond it doubles the wait, from one second to the longest delay and never more, or makes wait
+ * for as long as the limit says. So a person who mistypes notices nothing, and a program gets one guess in each longest delay.
  */
 
 /** Instants are seconds since the epoch. The same two numbers however many failures there were. */
@@ -20,6 +20,8 @@ export type Limit = Readonly<{
   allowance: number
   /** Seconds until one failure is forgotten. */
   forget: number
+  /** Seconds that each failure beyond the allowance makes wait, where that does not begin with one and grow. */
+  delay?: number
 }>
 
 /** A counter as one process knows it, with what that has counted since it last wrote: of what is stored others write too. */
@@ -58,7 +60,7 @@ export function maxRemembered({ allowance, forget }: Limit): number {
 export function countFailure(counter: Counter, limit: Limit, now: number, maxDelay: number): Counter {
   const emptyAt = Math.min(Math.max(counter.emptyAt, now) + limit.forget, now + maxRemembered(limit))
   const beyond = failures({ ...counter, emptyAt }, limit, now) - limit.allowance
-  const delay = beyond <= 0 ? 0 : Math.min(maxDelay, 2 ** (beyond - 1))
+  const delay = beyond <= 0 ? 0 : (limit.delay ?? Math.min(maxDelay, 2 ** (beyond - 1)))
   return { emptyAt, readyAt: delay === 0 ? 0 : now + delay }
 }
 

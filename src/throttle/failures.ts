@@ -1,14 +1,14 @@
 /** Failed attempts: what each is counted for, who waits because of them, and what nobody else may see of it. */
 import type { MasterSecrets } from '../keys/master_secret.ts'
-import type { Attempt, Plan, Scope, Wait } from './attempt.ts'
-import { countFailure, emptyCounter, type Limit, maxRemembered } from './counter.ts'
+import type { Attempt, Plan, Scope, Subject, Wait } from './attempt.ts'
+import { countFailure, emptyCounter, failures, type Limit, maxRemembered } from './counter.ts'
 import { type CounterStore, type CountersNow, createOwnStore, createSharedStore, hiddenOf } from './counter_store.ts'
 import { type Counters, createCounters } from './counters.ts'
 import { createGuesses } from './guesses.ts'
 import { createKnownNetworks } from './known_networks.ts'
 import { createNames } from './names.ts'
 import { createRules } from './rules.ts'
-import type { ThrottleSettings } from './settings.ts'
+import { factorLimit, maxUntoldFactors, type ThrottleSettings } from './settings.ts'
 import type { ThrottleStorage } from './storage.ts'
 import { turnKept } from './turns.ts'
 
@@ -43,17 +43,6 @@ export async function createFailures(settings: ThrottleSettings, deps: FailureDe
   const guesses = createGuesses(entries, guessOf, now)
   const known = createKnownNetworks(storage, { lifetime: settings.knownNetwork, entries, now, digest })
   let prunedAt = now()
-
-  function open(plan: Plan): Attempt {
-    const subjects = plan.own === undefined ? plan.others : [plan.own, ...plan.others]
-    const counted = subjects.map(subject => ({ scope: subject[0], id: digest(...subject), limit: limits[subject[0]] }))
-    const ownId = plan.own && counted[0]!.id
-    const turnId = plan.turn && digest(...plan.turn)
-    const stored = counted.filter(({ scope }) => scope !== 'password').map(({ id }) => id)
-    if (turnId !== undefined) stored.push(turnId)
-    if (ownId !== undefined) stored.push(hiddenOf(ownId))
-    return { ...plan, counted, ownId, turnId, stored, arrivedAt: performance.now() }
-  }
 
   /** Gives a turn to who has to wait because others fail for the same account. @param before counters when it came */
   async function giveTurn(attempt: Attempt, wait: Wait, before: CountersNow | undefined) {
@@ -95,7 +84,7 @@ export async function createFailures(settings: ThrottleSettings, deps: FailureDe
     return wait
   }
 
-  const isKnown = async (plan: Plan) => plan.known !== undefined && known.has(...plan.known)
+  const isKnown = async ({ known: here }: Pick<Plan, 'known'>) => here !== undefined && known.has(...here)
 
   async function countHidden(attempt: Attempt) {
     const hiddenId = attempt.ownId && hiddenOf(attempt.ownId)
@@ -114,13 +103,12 @@ export async function createFailures(settings: ThrottleSettings, deps: FailureDe
    * @returns the wait; without one, what was counted against it and others cannot see is forgotten
    */
   async function settle(attempt: Attempt, isHeard: boolean): Promise<Wait | undefined> {
-    const { ownId, isClearedBySuccess } = attempt
+    const { ownId, clearedIds } = attempt
     const wait = await store.judge(attempt.stored, counters => {
       const wait = rules.findWait(attempt, counters)
       if (wait !== undefined && (!isHeard || rules.waitsHidden(attempt, counters))) return { outcome: wait }
-      if (ownId === undefined) return { outcome: undefined }
-      const own = isClearedBySuccess === true ? [ownId, hiddenOf(ownId)] : [hiddenOf(ownId)]
-      return { outcome: undefined, forgotten: own.filter(id => counters.get(id) !== emptyCounter) }
+      const cleared = ownId === undefined ? clearedIds : [...clearedIds, hiddenOf(ownId)]
+      return { outcome: undefined, forgotten: cleared.filter(id => counters.get(id) !== emptyCounter) }
     })
     if (wait === undefined && ownId !== undefined) guesses.forget(hiddenOf(ownId))
     return wait
@@ -148,7 +136,7 @@ export async function createFailures(settings: ThrottleSettings, deps: FailureDe
   }
 
   return {
-    open,
+    open: (plan: Plan) => openAttempt(plan, digest, limits),
     /** What is counted now of all that an attempt is judged by. */
     read: (attempt: Attempt) => store.read(attempt.stored),
     findWait: rules.findWait,
@@ -160,8 +148,22 @@ export async function createFailures(settings: ThrottleSettings, deps: FailureDe
     settle,
     /** Whether there is nothing to judge an attempt by. */
     isUncounted: ({ stored }: Attempt, { get }: CountersNow) => stored.every(id => get(id) === emptyCounter),
-    remember({ known: here }: Plan) {
+    remember({ known: here }: Pick<Plan, 'known'>) {
       if (here !== undefined) known.remember(...here)
+    },
+    /**
+     * Whether so many failures came together that somebody is to be told, which is so once in a time.
+     *
+     * @param note what is noted of that
+     */
+    isToBeTold(of: Subject, count: number, note: readonly ['told', ...parts: string[]], seconds: number) {
+      const [id, noteId] = [digest(...of), digest(...note)]
+      const limit: Limit = { allowance: 0, forget: seconds }
+      return store.change([id, noteId], ({ get, at }) => {
+        if (failures(get(id), limits[of[0]], at) < count || failures(get(noteId), limit, at) > 0)
+          return { outcome: false }
+        return { outcome: true, counters: [{ id: noteId, emptyAt: at + seconds, readyAt: 0, limit }] }
+      })
     },
     guessOf,
     isEmpty: () => !isShared && visible.size() === 0 && hidden.size() === 0,
@@ -172,6 +174,24 @@ export async function createFailures(settings: ThrottleSettings, deps: FailureDe
       while (visible.hasChanged() || known.hasNew()) await flushBatch()
     },
   }
+}
+
+function openAttempt(
+  plan: Plan,
+  digest: (...parts: readonly string[]) => string,
+  limits: Readonly<Record<Scope, Limit>>,
+): Attempt {
+  const subjects = plan.own === undefined ? plan.others : [plan.own, ...plan.others]
+  const tally = (subject: Subject) => ({ scope: subject[0], id: digest(...subject), limit: limits[subject[0]] })
+  const counted = subjects.map(tally)
+  const notedCounters = (plan.noted ?? []).map(tally)
+  const clearedIds = (plan.cleared ?? []).map(subject => digest(...subject))
+  const ownId = plan.own && counted[0]!.id
+  const turnId = plan.turn && digest(...plan.turn)
+  const stored = [...counted, ...notedCounters].filter(({ scope }) => scope !== 'password').map(({ id }) => id)
+  if (turnId !== undefined) stored.push(turnId)
+  if (ownId !== undefined) stored.push(hiddenOf(ownId))
+  return { ...plan, counted, notedCounters, clearedIds, ownId, turnId, stored, arrivedAt: performance.now() }
 }
 
 /** Counts a failure for the password that was typed, where one was. */
@@ -204,5 +224,8 @@ function limitsOf(settings: ThrottleSettings): Record<Scope, Limit> {
     site,
     'clients of site': site,
     password: { allowance: settings.password, forget: settings.forgetNetwork },
+    factor: factorLimit,
+    'factor here': factorLimit,
+    'factors in a row': { allowance: maxUntoldFactors, forget: 86_400 },
   }
 }

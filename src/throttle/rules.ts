@@ -14,8 +14,8 @@ export function createRules(maxDelay: number, passwordCounter: (id: string) => C
 
   function findWait({ counted, turnId }: Attempt, counters: CountersNow): Wait | undefined {
     const { get, at } = counters
-    for (const { scope, id } of counted) {
-      const wait = waitOf(counterOf(scope, id, counters), at, maxDelay)
+    for (const { scope, id, limit } of counted) {
+      const wait = waitOf(counterOf(scope, id, counters), at, limit.delay ?? maxDelay)
       if (wait === 0) continue
       const hasTurns = scope === 'elsewhere' && turnId !== undefined
       const seconds = hasTurns ? waitForTurn(get(turnId), wait, at, maxDelay) : wait
@@ -47,7 +47,7 @@ export function createRules(maxDelay: number, passwordCounter: (id: string) => C
     },
     /** All that a failed attempt counts for, but for its password. */
     failures(attempt: Attempt, counters: CountersNow): ChangedCounter[] {
-      const stored = attempt.counted.filter(({ scope }) => scope !== 'password')
+      const stored = [...attempt.counted, ...attempt.notedCounters].filter(({ scope }) => scope !== 'password')
       return [...turnTaken(attempt, counters), ...stored.map(({ id, limit }) => failed(id, limit, counters))]
     },
     hiddenFailure: ({ ownId, counted }: Attempt, counters: CountersNow): ChangedCounter[] =>

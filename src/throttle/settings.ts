@@ -1,4 +1,5 @@
 /** How much is taken before anybody waits: what operators set, and what follows from it or is fixed. */
+import type { Limit } from './counter.ts'
 
 /** Allowances are failures that nobody waits for; times are seconds. */
 export type ThrottleSettings = ThrottleChoices &
@@ -45,6 +46,14 @@ export function throttleSettings(choices: ThrottleChoices): ThrottleSettings {
     entries: 100_000,
   }
 }
+
+/**
+ * Wrong codes of one kind of factor of one user: ten, then one in six minutes. There are a million codes of which two or three are right
+ * at any time, so the wait has to be longer than for a password.
+ */
+export const factorLimit: Limit = { allowance: 9, forget: 360, delay: 360 }
+/** Wrong codes of a user in a row, whatever the kind, of which nobody is told. */
+export const maxUntoldFactors = 4
 
 /** Counters that nodes share in a database: some 100 MB under attack. Beyond it those go that would be forgotten first. */
 export const maxSharedCounters = 500_000

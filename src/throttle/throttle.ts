@@ -1,5 +1,5 @@
 /**
- * Throttling of what can be guessed: passwords and client secrets. A process with a database of its own counts failures in memory and
+ * Throttling of what can be guessed: passwords, client secrets, and the codes of second factors. A process with a database of its own counts failures in memory and
  * writes them in batches, so that a restart forgets little; nodes that share one count there, so that the attempts at all of them
  * are one another's. A refused attempt costs no write.
  *
@@ -11,8 +11,10 @@
  * password signs in, and everything else is answered as if nothing had been looked at, at the same moment as everybody's.
  */
 import type { Caller } from '../audit/audit.ts'
+import type { AuditStorage } from '../audit/storage.ts'
 import { usernameFold } from '../text.ts'
 import type { Subject } from './attempt.ts'
+import { createFactorGuard, type FactorGuard } from './factor_guard.ts'
 import { createFailures, type FailureDeps } from './failures.ts'
 import { type Check, createGuard, type Guard } from './guard.ts'
 import { networksOf } from './network.ts'
@@ -38,6 +40,8 @@ export type Throttle = Readonly<{
     caller: Caller,
     check: () => Promise<T>,
   ) => Promise<T>
+  /** The same for the code of a second factor, after the right password or in a session: nobody else can make its user wait. */
+  factor: FactorGuard
   /** Writes what changed since the last call. */
   flush: () => Promise<void>
   /** How many counters there are. */
@@ -49,7 +53,10 @@ const clientPatience = 25
 const sharedClientPatience = 250
 
 /** @param deps whose `secrets` are asked each time */
-export async function createThrottle(settings: ThrottleSettings, deps: FailureDeps): Promise<Throttle> {
+export async function createThrottle(
+  settings: ThrottleSettings,
+  deps: FailureDeps & Readonly<{ storage: Pick<AuditStorage, 'addAuditEvents'> }>,
+): Promise<Throttle> {
   const failures = await createFailures(settings, deps)
   const guard: Guard = settings.enabled ? createGuard(failures) : (_plan, check) => check()
 
@@ -72,8 +79,8 @@ export async function createThrottle(settings: ThrottleSettings, deps: FailureDe
     },
     currentPassword(sessionId, check) {
       // Only who holds the session can see its counter.
-      const plan = { own: ['current', sessionId] as const, others: [], isSlow: true, isClearedBySuccess: true }
-      return guard({ ...plan, patience: 0 }, check)
+      const own = ['current', sessionId] as const
+      return guard({ own, others: [], cleared: [own], isSlow: true, patience: 0 }, check)
     },
     client({ clientId, secret }, { ip }, check) {
       const { network, site } = networksOf(ip)
@@ -83,6 +90,7 @@ export async function createThrottle(settings: ThrottleSettings, deps: FailureDe
       const known = [`client ${clientId}`, network] as const
       return guard({ own: undefined, ...guess, others, known, isSlow: false, patience }, check)
     },
+    factor: settings.enabled ? createFactorGuard(failures, guard, deps) : (_attempt, _caller, check) => check(),
     flush: failures.flush,
     size: failures.size,
   }

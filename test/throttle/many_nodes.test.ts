@@ -4,9 +4,9 @@ import fc from 'fast-check'
 import { createClock as createNodeClock } from '../../src/clock.ts'
 import { OAuthError } from '../../src/error.ts'
 import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
+import type { Storage } from '../../src/storage/storage.ts'
 import type { ThrottleSettings } from '../../src/throttle/settings.ts'
 import { throttleSettings } from '../../src/throttle/settings.ts'
-import type { ThrottleStorage } from '../../src/throttle/storage.ts'
 import { createThrottle, type Throttle } from '../../src/throttle/throttle.ts'
 import { databases } from '../_databases.ts'
 import { startFaultyProxy } from '../_faulty_proxy.ts'
@@ -44,7 +44,7 @@ async function startNodes(
   return { nodes, clock, database }
 }
 
-async function openThrottle(t: ExecutionContext, storage: ThrottleStorage, all: ThrottleSettings, clock: Clock) {
+async function openThrottle(t: ExecutionContext, storage: Storage, all: ThrottleSettings, clock: Clock) {
   const deps = { storage, secrets: createTestSecrets(), now: clock.now, randomBytes: createTestRandom(t.title) }
   return attemptsOf(await createThrottle(all, deps))
 }
@@ -68,6 +68,8 @@ function attemptsOf(throttle: Throttle) {
       decisionOf(throttle.client({ clientId, secret }, { ip }, check(isRight, 'invalid_client'))),
     currentPassword: (sessionId: string, isRight: boolean) =>
       decisionOf(throttle.currentPassword(sessionId, check(isRight, 'invalid_grant'))),
+    factor: (ip: string, userId: string, isRight: boolean, milliseconds = 0) =>
+      decisionOf(throttle.factor({ userId, kind: 'otp' }, { ip }, check(isRight, 'invalid_grant', milliseconds))),
   }
 }
 
@@ -172,6 +174,24 @@ test('the current password is guessed no faster with a stolen session on two nod
   }
 })
 
+test('codes of second factors are guessed no faster on three nodes than on one, also at once, and one of them tells of it (CWE-362)', async t => {
+  const { nodes, clock } = await startNodes(t, 3)
+  const random = createTestRandom(t.title)
+  const guesses = Array.from({ length: 60 }, (_, i) =>
+    inTurn(nodes, i).factor(`198.51.${i}.1`, 'usr_alice', false, random(1)[0]! / 8),
+  )
+  const last = nodes[0]!.factor('192.0.2.1', 'usr_alice', true, 400)
+  t.is((await Promise.all(guesses)).filter(decision => decision === 'wrong').length, 10)
+  t.is(await last, 'wait 360')
+  for (const node of nodes) t.is(await node.factor(home, 'usr_alice', true), 'wait 360')
+  t.is((await nodes[0]!.storage.listAuditEvents(10, { type: 'factor.guessed' })).length, 1)
+  clock.advance(360)
+  t.is(await nodes[1]!.factor(home, 'usr_alice', true), 'right')
+  await nodes[1]!.throttle.flush()
+  for (let i = 0; i < 10; i++) await inTurn(nodes, i).factor('198.51.100.1', 'usr_alice', false)
+  t.is(await nodes[2]!.factor(home, 'usr_alice', true), 'right')
+})
+
 test('what is heard although everybody waits has one allowance on all nodes', async t => {
   const { nodes } = await startNodes(t, 2)
   t.is(await nodes[0]!.signIn(home, 'alice', true), 'right')
@@ -194,7 +214,7 @@ test('a flood of refused attempts writes nothing on any node', async t => {
 
 const anyAttempt = fc.record({
   node: fc.nat(2),
-  who: fc.constantFrom('sign-in', 'sign-in', 'sign-in', 'client', 'current' as const),
+  who: fc.constantFrom('sign-in', 'sign-in', 'sign-in', 'client', 'current', 'factor', 'factor' as const),
   ip: fc.constantFrom(home, '203.0.113.8', '198.51.100.1', '2001:db8:1:2::1', '2001:db8:1:3::1'),
   name: fc.constantFrom('alice', 'alice', 'ALICE', 'bob', 'nobody'),
   isRight: fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
@@ -220,6 +240,7 @@ for (const patience of [0, 20_000]) {
           const attempt = (at: typeof alone) => {
             if (who === 'client') return at.client(ip, name, isRight)
             if (who === 'current') return at.currentPassword(name, isRight)
+            if (who === 'factor') return at.factor(ip, name, isRight)
             return at.signIn(ip, name, isRight, patience)
           }
           for (let i = 0; i < times; i++) {
@@ -235,7 +256,8 @@ for (const patience of [0, 20_000]) {
       }),
       { numRuns: 40 },
     )
-    for (const some of ['sign-in right', 'sign-in wrong', 'sign-in wait']) t.true(decided.has(some), some)
+    for (const who of ['sign-in', 'factor'])
+      for (const what of ['right', 'wrong', 'wait']) t.true(decided.has(`${who} ${what}`), `${who} ${what}`)
   })
 }
 

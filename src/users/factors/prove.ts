@@ -3,19 +3,14 @@ import type { Caller } from '../../audit/audit.ts'
 import { isRefusal, type Refusals } from '../../audit/refusals.ts'
 import { OAuthError } from '../../error.ts'
 import type { MasterSecrets } from '../../keys/master_secret.ts'
+import type { Throttle } from '../../throttle/throttle.ts'
 import { type Factor, type FactorKind, type FactorParam, type FactorUse, wireNames } from './factor.ts'
 import { verifyRecoveryCode } from './recovery_codes.ts'
 import { verifyTotp } from './totp.ts'
 
 export type ProveDeps = Readonly<{
   secrets: MasterSecrets
-  throttle: Readonly<{
-    factor: <T>(
-      attempt: Readonly<{ userId: string; kind: string }>,
-      caller: Caller,
-      check: () => Promise<T>,
-    ) => Promise<T>
-  }>
+  throttle: Pick<Throttle, 'factor'>
   refusals: Refusals
   now: () => number
 }>
@@ -55,7 +50,7 @@ export function givenProof(params: Readonly<Partial<Record<FactorParam, string>>
 }
 
 /**
- * Verifies a proof. Only for whom the first proof has been right: whoever tries here can make the user wait.
+ * Verifies a proof. Only for whom the first proof has been right: whoever tries codes here can make the user wait.
  *
  * @throws OAuthError `invalid_grant` in the same words for all that is wrong with it, `too_many_attempts`
  */
@@ -67,15 +62,18 @@ export async function proveFactor(
 ): Promise<FactorProof> {
   const kind = kindOf(param)
   const ofKind = factors.filter(factor => factor.kind === kind)
+  const check = async () => {
+    if (ofKind.length === 0) refuseProof(`no factor that takes ${param}`)
+    for (const factor of ofKind) {
+      const proof = verify(deps, factor, value)
+      if (proof !== undefined) return proof
+    }
+    return refuseProof(`wrong or used ${param}`)
+  }
   try {
-    return await deps.throttle.factor({ userId: about.userId, kind }, caller, async () => {
-      if (ofKind.length === 0) refuseProof(`no factor that takes ${param}`)
-      for (const factor of ofKind) {
-        const proof = verify(deps, factor, value)
-        if (proof !== undefined) return proof
-      }
-      return refuseProof(`wrong or used ${param}`)
-    })
+    // A signature is nothing to guess: who sends wrong ones must not make the owner wait.
+    if (kind === 'passkey') return await check()
+    return await deps.throttle.factor({ userId: about.userId, kind }, caller, check)
   } catch (error) {
     if (isRefusal(error)) deps.refusals.add('factor.refused', error, caller, about)
     throw error

@@ -2,12 +2,9 @@
 import test from 'ava'
 import { givenProof, proveFactor } from '../../../src/users/factors/prove.ts'
 import { addRecoveryCodes, addTotp } from '../../_factors.ts'
-import { startServerWithAlice, type TestContext, type TestServer } from '../../_server.ts'
+import { startServerWithAlice, type TestContext } from '../../_server.ts'
 
 const caller = { ip: '192.0.2.1', requestId: 'request' }
-
-const withThrottle = (deps: TestServer['deps']) => ({ ...deps, throttle: { factor: unthrottled, ...deps.throttle } })
-const unthrottled: Parameters<typeof proveFactor>[0]['throttle']['factor'] = (_attempt, _caller, check) => check()
 
 async function startWithFactors(t: TestContext) {
   const server = await startServerWithAlice(t)
@@ -15,7 +12,7 @@ async function startWithFactors(t: TestContext) {
   const { codes } = await addRecoveryCodes(server, server.aliceId)
   const prove = async (given: Parameters<typeof proveFactor>[2]) => {
     const factors = await server.deps.storage.listFactors(server.aliceId)
-    return proveFactor(withThrottle(server.deps), { userId: server.aliceId, factors, clientId: 'app' }, given, caller)
+    return proveFactor(server.deps, { userId: server.aliceId, factors, clientId: 'app' }, given, caller)
   }
   return { ...server, phone, codes, prove }
 }
@@ -67,6 +64,16 @@ test('all that is wrong is refused in the same words, and the trail says whose i
     'wrong or used otp',
     'wrong or used recovery_code',
   ])
+})
+
+test('the eleventh wrong code makes its kind wait and no other; a passkey, which nobody can guess, never waits', async t => {
+  const { prove, phone, codes, clock } = await startWithFactors(t)
+  for (let i = 0; i < 10; i++) await t.throwsAsync(prove({ param: 'otp', value: 'wrong' }), { code: 'invalid_grant' })
+  await t.throwsAsync(prove({ param: 'otp', value: phone.code() }), { code: 'too_many_attempts' })
+  t.is((await prove({ param: 'recovery_code', value: codes[0]! })).use.kind, 'recovery_codes')
+  for (let i = 0; i < 11; i++) await t.throwsAsync(prove({ param: 'passkey', value: '{}' }), { code: 'invalid_grant' })
+  clock.advance(360)
+  t.deepEqual((await prove({ param: 'otp', value: phone.code() })).amr, ['otp', 'mfa'])
 })
 
 test('a request brings one proof at most', t => {
