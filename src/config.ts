@@ -49,7 +49,7 @@ export type Config = Readonly<{
   passwordHashing: PasswordHashing
   throttle: ThrottleSettings
   /** Undefined parts of the protocol settings depend on the port that the server really got. */
-  oauth: Omit<OAuthConfig, 'issuer' | 'audience'>
+  oauth: Omit<OAuthConfig, 'issuer' | 'audience' | 'relyingParty'>
   issuer: string | undefined
   audience: string | undefined
 }>

@@ -26,6 +26,7 @@ import { lowerPoolPriority, randomBytes } from './system.ts'
 import { createThrottle } from './throttle/throttle.ts'
 import { createTracing } from './tracing.ts'
 import { learnHashKinds, startUpkeep } from './upkeep.ts'
+import { relyingPartyOf } from './users/factors/relying_party.ts'
 import { createPasswords } from './users/password.ts'
 
 /** In milliseconds. What is slower is an attack or a dead connection: it is answered with 408 and closed. */
@@ -101,7 +102,8 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     // Nothing is awaited until there is a listener: a request that comes before it would never be answered.
     const url = urlOf(server, config.host)
     const issuer = config.issuer ?? `http://localhost:${(server.address() as AddressInfo).port}`
-    const oauth = { ...config.oauth, issuer, audience: [config.audience ?? issuer] }
+    const relyingParty = relyingPartyOf(issuer)
+    const oauth = { ...config.oauth, issuer, audience: [config.audience ?? issuer], relyingParty }
     const tracing = createTracing()
     const deps = createDeps({
       config: oauth,

@@ -1,8 +1,10 @@
 /** Factors of users for tests, put into the database as an enrolment puts them. */
 import { auditEvent } from '../src/audit/audit.ts'
 import { createFactorId, type Factor } from '../src/users/factors/factor.ts'
+import { createChallenge, creationOptions, verifyRegistration } from '../src/users/factors/passkey.ts'
 import { createRecoveryCodes, digestRecoveryCodes } from '../src/users/factors/recovery_codes.ts'
 import { createTotpSecret, sealTotpSecret, stepAt, totpCode } from '../src/users/factors/totp.ts'
+import { createAuthenticator } from './_authenticator.ts'
 import type { TestServer } from './_server.ts'
 
 type Server = Pick<TestServer, 'deps' | 'clock'>
@@ -30,11 +32,26 @@ export async function addRecoveryCodes(server: Server, userId: string) {
   return { factor, codes }
 }
 
+/** @returns the authenticator that has it, and the factor */
+export async function addPasskey(
+  server: Server,
+  userId: string,
+  authenticator = createAuthenticator(new URL(server.deps.config.issuer).origin),
+) {
+  const { config, randomBytes, storage } = server.deps
+  const [user, factors] = [await storage.findUser(userId), await storage.listFactors(userId)]
+  const challenge = createChallenge(randomBytes)
+  const answer = authenticator.create(creationOptions(config.relyingParty!, user!, factors, challenge))
+  const made = await verifyRegistration(config.relyingParty!, answer, challenge)
+  const factor = await addFactor(server, { id: createFactorId(randomBytes), userId, kind: 'passkey', ...made })
+  return { factor, authenticator }
+}
+
 async function addFactor(
   { deps: { storage }, clock }: Server,
-  given: Pick<Factor, 'id' | 'userId' | 'kind' | 'data'>,
+  given: Pick<Factor, 'id' | 'userId' | 'kind' | 'data'> & Partial<Factor>,
 ): Promise<Factor> {
-  const factor = { ...given, createdAt: clock.now(), counter: 0 }
+  const factor = { counter: 0, ...given, createdAt: clock.now() }
   const { userId } = given
   await storage.changeUser(userId, user => ({
     outcome: undefined,

@@ -25,6 +25,7 @@ import type { Storage } from '../src/storage/storage.ts'
 import type { ThrottleSettings } from '../src/throttle/settings.ts'
 import { createThrottle } from '../src/throttle/throttle.ts'
 import type { Tracing } from '../src/tracing.ts'
+import { relyingPartyOf } from '../src/users/factors/relying_party.ts'
 import { createPasswords, type PasswordHashing, type Passwords } from '../src/users/password.ts'
 import { createUserId } from '../src/users/user.ts'
 import { createAnswerCheck } from './_api.ts'
@@ -44,6 +45,7 @@ export const oauthConfig: OAuthConfig = {
   accessTokenLifetime: 900,
   sessionLimit: 100,
   requireFactor: 'enrolled',
+  relyingParty: relyingPartyOf(issuer),
   refresh: { idleLifetime: 30 * 86_400, absoluteLifetime: 365 * 86_400, retryWindow: 60, lateRetryWindow: 30 * 86_400 },
 }
 
@@ -121,7 +123,7 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
   const passwords = options.passwords ?? (await createPasswords(cheapHashing, randomBytes))
   const metrics = createMetrics(false)
   const deps = createDeps({
-    config: { ...oauthConfig, ...options.oauth },
+    config: { ...oauthConfig, relyingParty: relyingPartyOf(options.oauth?.issuer ?? issuer), ...options.oauth },
     storage: options.tracing?.storage(storage) ?? storage,
     secrets: () => secrets,
     keys: [(await openSigningKey(key, secrets))!],

@@ -45,7 +45,10 @@ const rooms: readonly (readonly [room: string, packages: RegExp])[] = [
   // A client's keys are fetched from where it publishes them.
   ['clients', /^(?:node:(?:crypto|http|https)|jose|request-filtering-agent)$/],
   // A thread of its own for the password functions that nothing native computes; files that people bring.
-  ['users', /^(?:node:(?:crypto|util|os|worker_threads)|argon2|bcrypt|zod|csv-parse\/sync|@zxcvbn-ts\/.*)$/],
+  [
+    'users',
+    /^(?:node:(?:crypto|net|util|os|worker_threads)|argon2|bcrypt|zod|csv-parse\/sync|@zxcvbn-ts\/.*|@simplewebauthn\/server(?:\/helpers)?)$/,
+  ],
   ['throttle', /^(?:node:(?:crypto|net)|ipaddr\.js)$/],
   ['keys', /^(?:node:(?:crypto|util)|jose)$/],
   ['audit', /^$/],

@@ -9,6 +9,7 @@ import type { LifetimeSettings } from '../sessions/lifetimes.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Throttle } from '../throttle/throttle.ts'
 import type { FactorPolicy } from '../users/factors/owed.ts'
+import type { RelyingParty } from '../users/factors/relying_party.ts'
 import type { Passwords } from '../users/password.ts'
 
 export type OAuthConfig = LifetimeSettings &
@@ -21,6 +22,8 @@ export type OAuthConfig = LifetimeSettings &
     sessionLimit: number
     /** Of whom a second factor is asked. */
     requireFactor: FactorPolicy
+    /** Whose passkeys are; undefined where there can be none. */
+    relyingParty: RelyingParty | undefined
   }>
 
 export type Deps = Readonly<{

@@ -6,6 +6,7 @@ import type { MasterSecrets } from '../../keys/master_secret.ts'
 import type { Throttle } from '../../throttle/throttle.ts'
 import { type Factor, type FactorKind, type FactorParam, type FactorUse, wireNames } from './factor.ts'
 import { verifyRecoveryCode } from './recovery_codes.ts'
+import { refuseProof } from './refuse_proof.ts'
 import { verifyTotp } from './totp.ts'
 
 export type ProveDeps = Readonly<{
@@ -78,15 +79,6 @@ export async function proveFactor(
     if (isRefusal(error)) deps.refusals.add('factor.refused', error, caller, about)
     throw error
   }
-}
-
-/**
- * Also for a proof that was right and has been used up at this moment.
- *
- * @throws OAuthError `invalid_grant`
- */
-export function refuseProof(cause: string): never {
-  throw new OAuthError('invalid_grant', 'the code or passkey is wrong, or has been used', { cause })
 }
 
 function kindOf(param: FactorParam): FactorKind {
