@@ -40,9 +40,8 @@ export async function addPasskey(
 ) {
   const { config, randomBytes, storage } = server.deps
   const [user, factors] = [await storage.findUser(userId), await storage.listFactors(userId)]
-  const challenge = createChallenge(randomBytes)
-  const answer = authenticator.create(creationOptions(config.relyingParty!, user!, factors, challenge))
-  const made = await verifyRegistration(config.relyingParty!, answer, challenge)
+  const question = { relyingParty: config.relyingParty!, challenge: createChallenge(randomBytes) }
+  const made = await verifyRegistration(question, authenticator.create(creationOptions(question, user!, factors)))
   const factor = await addFactor(server, { id: createFactorId(randomBytes), userId, kind: 'passkey', ...made })
   return { factor, authenticator }
 }

@@ -15,13 +15,14 @@ import type { RelyingParty } from './relying_party.ts'
 const algs = [-7, -8, -257]
 /** Bytes of a public key: RSA with 4096 bits has some 530. A longer one makes every sign-in dear. */
 const maxPublicKey = 1024
-/** Bytes of a credential id: 100 random bits at least, §4, and what §7.1 takes. */
-const credentialIdLength = { min: 16, max: 1023 }
 /** Milliseconds that a person gets: an `auth_session` lasts as long, and §15.1 wants it where the user is verified. */
 const timeout = 300_000
 
 /** @returns 43 base64url characters, to count once */
 export const createChallenge = (randomBytes: (size: number) => Buffer): string => randomBytes(32).toString('base64url')
+
+/** With what a passkey was asked for, which it answers to. */
+export type PasskeyQuestion = Readonly<{ relyingParty: RelyingParty; challenge: string }>
 
 /**
  * What `PublicKeyCredential.parseCreationOptionsFromJSON` takes, for a new passkey: §5.1.9.
@@ -29,10 +30,9 @@ export const createChallenge = (randomBytes: (size: number) => Buffer): string =
  * @param factors of the user: where one of the passkeys is, no other is made
  */
 export function creationOptions(
-  rp: RelyingParty,
+  { relyingParty: rp, challenge }: PasskeyQuestion,
   user: Readonly<{ id: string; username: string; fullName?: string | undefined }>,
   factors: readonly Factor[],
-  challenge: string,
 ) {
   return {
     rp: { id: rp.id, name: rp.id },
@@ -60,7 +60,7 @@ export function creationOptions(
  *
  * @param factors of the user who is known already; of nobody, where any passkey of this server will do
  */
-export function requestOptions(rp: RelyingParty, factors: readonly Factor[], challenge: string) {
+export function requestOptions({ relyingParty: rp, challenge }: PasskeyQuestion, factors: readonly Factor[]) {
   return {
     rpId: rp.id,
     challenge,
@@ -88,15 +88,13 @@ function descriptors(rp: RelyingParty, factors: readonly Factor[]) {
 /**
  * Verifies the answer to {@link creationOptions}: §7.1.
  *
- * @param answer    JSON of `PublicKeyCredential.toJSON()`, as it came
- * @param challenge that was sent
+ * @param answer JSON of `PublicKeyCredential.toJSON()`, as it came
  * @returns what a factor is made of
  * @throws OAuthError of {@link refuseProof}
  */
 export async function verifyRegistration(
-  rp: RelyingParty,
+  { relyingParty: rp, challenge }: PasskeyQuestion,
   answer: string,
-  challenge: string,
 ): Promise<Pick<Factor, 'data' | 'handle' | 'counter'>> {
   const read = readPasskeyAnswer(answer)
   const { attestationObject, transports } = read.response
@@ -119,9 +117,6 @@ export async function verifyRegistration(
   )
   const { credential, aaguid, credentialDeviceType, credentialBackedUp } =
     registrationInfo ?? refuseProof('the registration does not verify')
-  const idLength = Buffer.from(credential.id, 'base64url').length
-  if (idLength < credentialIdLength.min || idLength > credentialIdLength.max)
-    refuseProof('the credential id is too short or too long')
   if (credential.id !== read.id) refuseProof('the credential has another id than the answer')
   if (credential.publicKey.length > maxPublicKey) refuseProof('the public key is too long')
   // A key that is none is refused now, and not at the first sign-in: any signature will do to see that it can be read.
@@ -140,9 +135,8 @@ export async function verifyRegistration(
   return { data: formatPasskeyData(data), handle: credential.id, counter: credential.counter }
 }
 
-/** What an assertion is held against. */
+/** What else an assertion is held against. */
 export type ExpectedAssertion = Readonly<{
-  challenge: string
   /** The passkey with the id of the answer, if there is one: of the known user, or of anybody where none is known. */
   factor: Factor | undefined
   /** The user who is known already; undefined where the passkey is to say who it is. */
@@ -159,9 +153,9 @@ export type ExpectedAssertion = Readonly<{
  * @throws OAuthError of {@link refuseProof}
  */
 export async function verifyAssertion(
-  rp: RelyingParty,
+  { relyingParty: rp, challenge }: PasskeyQuestion,
   answer: PasskeyAnswer,
-  { challenge, factor, userId, now }: ExpectedAssertion,
+  { factor, userId, now }: ExpectedAssertion,
 ): Promise<{ use: FactorUse; amr: readonly string[] }> {
   const { clientDataJSON, authenticatorData, signature, userHandle } = answer.response
   if (authenticatorData === undefined || signature === undefined) refuseProof('the answer is none to a sign-in')

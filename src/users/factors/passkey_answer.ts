@@ -4,6 +4,8 @@ import { refuseProof } from './refuse_proof.ts'
 
 /** Characters. A registration with an RSA key has some 2000; every attestation statement known has fewer. */
 export const maxPasskeyAnswer = 16_384
+/** Bytes of a credential id: 100 random bits at least, §4, and what §7.1 takes. */
+const [minId, maxId] = [16, 1023]
 
 /** Members with bytes are base64url without padding. */
 export type PasskeyAnswer = Readonly<{
@@ -33,8 +35,11 @@ export function readPasskeyAnswer(text: string): PasskeyAnswer {
   const clientText = readBytes(clientDataJSON) ?? refuseProof('the answer has no client data')
   const clientData = recordOf(Buffer.from(clientText, 'base64url').toString())
   if (type !== 'public-key') refuseProof('the answer is of no passkey')
+  const credentialId = readBytes(id) ?? refuseProof('the answer has no id')
+  const idLength = Buffer.byteLength(credentialId, 'base64url')
+  if (idLength < minId || idLength > maxId) refuseProof('the credential id is too short or too long')
   return {
-    id: readBytes(id) ?? refuseProof('the answer has no id'),
+    id: credentialId,
     clientData: {
       type: textOf(clientData.type),
       challenge: textOf(clientData.challenge),

@@ -5,6 +5,8 @@ import { OAuthError } from '../../error.ts'
 import type { MasterSecrets } from '../../keys/master_secret.ts'
 import type { Throttle } from '../../throttle/throttle.ts'
 import { type Factor, type FactorKind, type FactorParam, type FactorUse, wireNames } from './factor.ts'
+import { type PasskeyQuestion, verifyAssertion } from './passkey.ts'
+import { readPasskeyAnswer } from './passkey_answer.ts'
 import { verifyRecoveryCode } from './recovery_codes.ts'
 import { refuseProof } from './refuse_proof.ts'
 import { verifyTotp } from './totp.ts'
@@ -31,6 +33,8 @@ export type FactorProof = Readonly<{
 export type Prover = Readonly<{
   userId: string
   factors: readonly Factor[]
+  /** What a passkey was asked for with; absent where none was. */
+  asked?: PasskeyQuestion | undefined
   clientId?: string | undefined
   sessionId?: string | undefined
 }>
@@ -57,7 +61,7 @@ export function givenProof(params: Readonly<Partial<Record<FactorParam, string>>
  */
 export async function proveFactor(
   deps: ProveDeps,
-  { factors, ...about }: Prover,
+  { factors, asked, ...about }: Prover,
   { param, value }: GivenProof,
   caller: Caller,
 ): Promise<FactorProof> {
@@ -65,6 +69,7 @@ export async function proveFactor(
   const ofKind = factors.filter(factor => factor.kind === kind)
   const check = async () => {
     if (ofKind.length === 0) refuseProof(`no factor that takes ${param}`)
+    if (kind === 'passkey') return provePasskey(deps, ofKind, asked, about.userId, value)
     for (const factor of ofKind) {
       const proof = verify(deps, factor, value)
       if (proof !== undefined) return proof
@@ -98,4 +103,17 @@ function verify({ secrets, now }: ProveDeps, factor: Factor, value: string): Fac
     case 'passkey':
       return undefined
   }
+}
+
+async function provePasskey(
+  { now }: ProveDeps,
+  passkeys: readonly Factor[],
+  asked: PasskeyQuestion | undefined,
+  userId: string,
+  value: string,
+): Promise<FactorProof> {
+  if (asked === undefined) refuseProof('no passkey was asked for')
+  const answer = readPasskeyAnswer(value)
+  const factor = passkeys.find(({ handle }) => handle === answer.id)
+  return verifyAssertion(asked, answer, { factor, userId, now: now() })
 }

@@ -24,12 +24,13 @@ const rp = relyingPartyOf(origin)!
 const random = createTestRandom()
 const alice = { id: 'usr_aaaaaaaaaaaaaaaaaaaaaa', username: 'alice', fullName: 'Alice' }
 const now = 1_800_000_000
+const ask = () => ({ relyingParty: rp, challenge: createChallenge(random) })
 
 /** A passkey of alice as the database keeps it, and the authenticator that has it. */
 async function enrol(authenticator = createAuthenticator(origin), forged?: Forged): Promise<Factor> {
-  const challenge = createChallenge(random)
-  const answer = authenticator.create(creationOptions(rp, alice, [], challenge), forged)
-  const made = await verifyRegistration(rp, answer, challenge)
+  const question = ask()
+  const answer = authenticator.create(creationOptions(question, alice, []), forged)
+  const made = await verifyRegistration(question, answer)
   return { id: 'fac_1', userId: alice.id, kind: 'passkey', createdAt: now, ...made }
 }
 
@@ -38,11 +39,11 @@ async function assertion(
   authenticator: Authenticator,
   factor: Factor | undefined,
   forged?: Forged,
-  { userId = alice.id, relyingParty = rp }: { userId?: string | undefined; relyingParty?: typeof rp } = {},
+  { userId }: { userId: string | undefined } = { userId: alice.id },
 ) {
-  const challenge = createChallenge(random)
-  const answer = readPasskeyAnswer(authenticator.get(requestOptions(rp, [], challenge), forged))
-  return verifyAssertion(relyingParty, answer, { challenge, factor, userId, now })
+  const question = ask()
+  const answer = readPasskeyAnswer(authenticator.get(requestOptions(question, []), forged))
+  return verifyAssertion(question, answer, { factor, userId, now })
 }
 
 /** The same words for whatever is wrong; the cause is for the log. */
@@ -55,7 +56,7 @@ async function isRefused(t: ExecutionContext, attempt: Promise<unknown>, cause: 
 }
 
 test('a registration asks for a discoverable key that verifies its user, and for no attestation (WebAuthn §5.4)', t => {
-  t.deepEqual(creationOptions(rp, alice, [], 'c'), {
+  t.deepEqual(creationOptions({ relyingParty: rp, challenge: 'c' }, alice, []), {
     rp: { id: 'auth.example.com', name: 'auth.example.com' },
     user: { id: Buffer.from(alice.id).toString('base64url'), name: 'alice', displayName: 'Alice' },
     challenge: 'c',
@@ -65,7 +66,7 @@ test('a registration asks for a discoverable key that verifies its user, and for
     authenticatorSelection: { residentKey: 'required', requireResidentKey: true, userVerification: 'required' },
     attestation: 'none',
   })
-  t.is(creationOptions(rp, { id: alice.id, username: 'alice' }, [], 'c').user.displayName, 'alice')
+  t.is(creationOptions(ask(), { id: alice.id, username: 'alice' }, []).user.displayName, 'alice')
   t.regex(createChallenge(random), /^[\w-]{43}$/)
 })
 
@@ -93,15 +94,15 @@ test('a known user is asked for the passkeys of this relying party, nobody for a
   const elsewhere = { ...factor, data: formatPasskeyData({ ...parsePasskeyData(factor.data)!, rpId: 'example.com' }) }
   const totp: Factor = { id: 'fac_2', userId: alice.id, kind: 'totp', createdAt: 0, data: 'x', counter: 0 }
   const allowed = [{ type: 'public-key' as const, id: factor.handle!, transports: ['internal', 'hybrid'] }]
-  t.deepEqual(requestOptions(rp, [elsewhere, totp, factor], 'c'), {
+  t.deepEqual(requestOptions({ relyingParty: rp, challenge: 'c' }, [elsewhere, totp, factor]), {
     rpId: 'auth.example.com',
     challenge: 'c',
     timeout: 300_000,
     allowCredentials: allowed,
     userVerification: 'required',
   })
-  t.deepEqual(requestOptions(rp, [], 'c').allowCredentials, [])
-  const again = creationOptions(rp, alice, [totp, factor], 'c')
+  t.deepEqual(requestOptions(ask(), []).allowCredentials, [])
+  const again = creationOptions(ask(), alice, [totp, factor])
   t.deepEqual(again.excludeCredentials, allowed)
   t.throws(() => authenticator.create(again), { message: /InvalidStateError/ })
   t.deepEqual(
@@ -128,17 +129,14 @@ test('a passkey proves hwk, or swk where it may be copied, and that its user was
 test('a passkey says by itself whose it is, and need not where that is known (WebAuthn §7.2)', async t => {
   const authenticator = createAuthenticator(origin)
   const factor = await enrol(authenticator)
-  const challenge = createChallenge(random)
-  const options = requestOptions(rp, [], challenge)
-  const ask = (userId: string | undefined, forged?: Forged) =>
-    verifyAssertion(rp, readPasskeyAnswer(authenticator.get(options, forged)), { challenge, factor, userId, now })
-  t.is((await ask(undefined)).use.factorId, factor.id)
-  t.truthy(await ask(alice.id, { userHandle: undefined }))
+  const attempt = (userId: string | undefined, forged?: Forged) => assertion(authenticator, factor, forged, { userId })
+  t.is((await attempt(undefined)).use.factorId, factor.id)
+  t.truthy(await attempt(alice.id, { userHandle: undefined }))
   const says = 'the passkey says that it is of another user'
-  await isRefused(t, ask(undefined, { userHandle: undefined }), says)
-  await isRefused(t, ask(undefined, { userHandle: Buffer.from('usr_mallory').toString('base64url') }), says)
-  await isRefused(t, ask(alice.id, { userHandle: Buffer.from('usr_mallory').toString('base64url') }), says)
-  await isRefused(t, ask('usr_mallory'), 'the passkey of another user')
+  await isRefused(t, attempt(undefined, { userHandle: undefined }), says)
+  await isRefused(t, attempt(undefined, { userHandle: Buffer.from('usr_mallory').toString('base64url') }), says)
+  await isRefused(t, attempt(alice.id, { userHandle: Buffer.from('usr_mallory').toString('base64url') }), says)
+  await isRefused(t, attempt('usr_mallory'), 'the passkey of another user')
 })
 
 test('each answer that is not what was asked for is refused in the same words (WebAuthn §7.2)', async t => {
@@ -186,16 +184,19 @@ test('a signature count that goes back, or stays where it was above 0, is a copi
   t.like(spend(spend(uncounted, proof.use), proof.use), { counter: 0 })
 })
 
-test('any changed character of an assertion is refused', async t => {
+test('any changed character of what is signed is refused, and another signature', async t => {
   const authenticator = createAuthenticator(origin)
   const factor = await enrol(authenticator)
-  const challenge = createChallenge(random)
-  const text = authenticator.get(requestOptions(rp, [], challenge), { signCount: 2 })
-  const ask = async (answer: string) =>
-    verifyAssertion(rp, readPasskeyAnswer(answer), { challenge, factor, userId: alice.id, now })
-  t.truthy(await ask(text))
+  const question = ask()
+  const text = authenticator.get(requestOptions(question, []), { signCount: 2 })
+  const attempt = async (answer: string) =>
+    verifyAssertion(question, readPasskeyAnswer(answer), { factor, userId: alice.id, now })
+  t.truthy(await attempt(text))
   const { response } = JSON.parse(text)
-  const places = (['clientDataJSON', 'authenticatorData', 'signature'] as const).flatMap(member =>
+  const { signature } = JSON.parse(authenticator.get(requestOptions(question, []), { signCount: 3 })).response
+  const swapped = JSON.stringify({ ...JSON.parse(text), response: { ...response, signature } })
+  await isRefused(t, attempt(swapped), 'the signature is wrong')
+  const places = (['clientDataJSON', 'authenticatorData'] as const).flatMap(member =>
     Array.from({ length: response[member].length - 1 }, (_, at) => ({ member, at })),
   )
   await fc.assert(
@@ -204,7 +205,7 @@ test('any changed character of an assertion is refused', async t => {
       fc.pre(before[at] !== character)
       const changed = before.slice(0, at) + character + before.slice(at + 1)
       const answer = JSON.stringify({ ...JSON.parse(text), response: { ...response, [member]: changed } })
-      const error = await ask(answer).then(
+      const error = await attempt(answer).then(
         () => undefined,
         (error: unknown) => error,
       )
@@ -231,7 +232,7 @@ test('each registration that is not what was asked for is refused in the same wo
   await enrol(signIn)
   await isRefused(
     t,
-    verifyRegistration(rp, signIn.get(requestOptions(rp, [], 'c')), 'c'),
+    verifyRegistration(ask(), signIn.get(requestOptions(ask(), []))),
     'the answer is none to a registration',
   )
 })
@@ -265,15 +266,15 @@ test('who made an authenticator is not asked, and no certificate of a statement 
 })
 
 test('what is no answer at all is refused in the same words, and no length costs anything', async t => {
-  const challenge = createChallenge(random)
+  const question = ask()
   const authenticator = createAuthenticator(origin)
   const factor = await enrol(authenticator)
-  const good = JSON.parse(authenticator.get(requestOptions(rp, [], challenge)))
+  const good = JSON.parse(authenticator.get(requestOptions(question, [])))
   const attempts = async (text: string) => {
-    await isRefused(t, verifyRegistration(rp, text, challenge), /./)
+    await isRefused(t, verifyRegistration(question, text), /./)
     await isRefused(
       t,
-      (async () => verifyAssertion(rp, readPasskeyAnswer(text), { challenge, factor, userId: alice.id, now }))(),
+      (async () => verifyAssertion(question, readPasskeyAnswer(text), { factor, userId: alice.id, now }))(),
       /./,
     )
   }
@@ -347,14 +348,15 @@ test('what verifies passkeys is loaded with the first answer, by no start, and s
     const { readPasskeyAnswer } = await import(${module('../../../src/users/factors/passkey_answer.ts')})
     const { createAuthenticator } = await import(${module('../../_authenticator.ts')})
     const rp = { id: 'auth.example.com', origins: ['https://auth.example.com'] }
+    const question = { relyingParty: rp, challenge: 'c' }
     const user = { id: 'usr_1', username: 'alice' }
     const authenticator = createAuthenticator(rp.origins[0])
-    const text = authenticator.create(creationOptions(rp, user, [], 'c'))
+    const text = authenticator.create(creationOptions(question, user, []))
     const before = loaded
-    const made = await verifyRegistration(rp, text, 'c')
+    const made = await verifyRegistration(question, text)
     const factor = { id: 'fac_1', userId: user.id, kind: 'passkey', createdAt: 0, ...made }
-    const answer = readPasskeyAnswer(authenticator.get(requestOptions(rp, [factor], 'd')))
-    const { amr } = await verifyAssertion(rp, answer, { challenge: 'd', factor, userId: user.id, now: 0 })
+    const answer = readPasskeyAnswer(authenticator.get(requestOptions(question, [factor])))
+    const { amr } = await verifyAssertion(question, answer, { factor, userId: user.id, now: 0 })
     const hasFetch = process.moduleLoadList.some(name => name.includes('undici'))
     console.log(JSON.stringify({ before, isLoaded: loaded > 0, amr, hasFetch }))`
   const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])

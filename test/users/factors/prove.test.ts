@@ -1,7 +1,8 @@
 /** One more proof of who somebody is, with what the user's factors are in the database. */
 import test from 'ava'
+import { createChallenge, requestOptions } from '../../../src/users/factors/passkey.ts'
 import { givenProof, proveFactor } from '../../../src/users/factors/prove.ts'
-import { addRecoveryCodes, addTotp } from '../../_factors.ts'
+import { addPasskey, addRecoveryCodes, addTotp } from '../../_factors.ts'
 import { startServerWithAlice, type TestContext } from '../../_server.ts'
 
 const caller = { ip: '192.0.2.1', requestId: 'request' }
@@ -74,6 +75,27 @@ test('the eleventh wrong code makes its kind wait and no other; a passkey, which
   for (let i = 0; i < 11; i++) await t.throwsAsync(prove({ param: 'passkey', value: '{}' }), { code: 'invalid_grant' })
   clock.advance(360)
   t.deepEqual((await prove({ param: 'otp', value: phone.code() })).amr, ['otp', 'mfa'])
+})
+
+test('a passkey of the user proves it, to what it was asked with, and one of somebody else does not', async t => {
+  const { aliceId, ...server } = await startServerWithAlice(t)
+  const { authenticator, factor } = await addPasskey(server, aliceId)
+  const stranger = await addPasskey(server, await server.addUser({ username: 'bob' }))
+  const { storage, config } = server.deps
+  const factors = await storage.listFactors(aliceId)
+  const asked = { relyingParty: config.relyingParty!, challenge: createChallenge(server.deps.randomBytes) }
+  const prove = (value: string, question: typeof asked | undefined = asked) =>
+    proveFactor(server.deps, { userId: aliceId, factors, asked: question }, { param: 'passkey', value }, caller)
+
+  const answer = authenticator.get(requestOptions(asked, factors))
+  const { use, amr } = await prove(answer)
+  t.deepEqual(use, { factorId: factor.id, kind: 'passkey', at: server.clock.now(), signCount: 2 })
+  t.deepEqual(amr, ['hwk', 'user', 'mfa'])
+  const other = { ...asked, challenge: createChallenge(server.deps.randomBytes) }
+  await t.throwsAsync(prove(answer, other), { code: 'invalid_grant' })
+  await t.throwsAsync(prove(stranger.authenticator.get(requestOptions(asked, []))), { code: 'invalid_grant' })
+  const unasked = proveFactor(server.deps, { userId: aliceId, factors }, { param: 'passkey', value: answer }, caller)
+  await t.throwsAsync(unasked, { code: 'invalid_grant' })
 })
 
 test('a request brings one proof at most', t => {
