@@ -2,25 +2,25 @@
 import test from 'ava'
 import { decodeJwt } from 'jose'
 import { auditEvent } from '../../src/audit/audit.ts'
-import { maxSignInAge } from '../../src/sessions/factor_change.ts'
 import {
+  beginPasskeyEnrollment,
   beginTotpEnrollment,
   type ConfirmedFactor,
   confirmEnrollment,
   type Enroller,
-  factorError,
-  removeFactor,
-  renameFactor,
-  replaceRecoveryCodes,
-  type SignedInUser,
+  type PasskeyEnrollment,
   type TotpEnrollment,
-} from '../../src/sessions/own_factors.ts'
+} from '../../src/sessions/enrollment.ts'
+import { maxSignInAge } from '../../src/sessions/factor_change.ts'
+import { factorError } from '../../src/sessions/factor_error.ts'
+import { removeFactor, renameFactor, replaceRecoveryCodes, type SignedInUser } from '../../src/sessions/own_factors.ts'
 import { disabledUpdate } from '../../src/sessions/user_change.ts'
 import { enrollmentLifetime } from '../../src/users/factors/enrollment.ts'
 import { maxFactors } from '../../src/users/factors/factor.ts'
 import { countRecoveryCodes, verifyRecoveryCode } from '../../src/users/factors/recovery_codes.ts'
 import { openTotpSecret, stepAt, totpCode } from '../../src/users/factors/totp.ts'
-import { createTestSecrets, startServerWithAlice, type TestServer } from '../_server.ts'
+import { createAuthenticator } from '../_authenticator.ts'
+import { createTestSecrets, issuer, startServerWithAlice, type TestServer } from '../_server.ts'
 
 const caller = { ip: '192.0.2.7', userAgent: 'test', requestId: 'request-1' }
 
@@ -346,4 +346,77 @@ test('a sign-in that must have a factor sets one up before there is a session', 
   t.like((await events(server))[0], { type: 'factor.added', userId: user.id })
   // Who has one is asked for it, and adds none without.
   t.is((await beginTotpEnrollment(server.deps, { ...enroller, user: confirmed.user }, undefined)).kind, 'overtaken')
+})
+
+async function beginPasskey({ deps }: TestServer, enroller: Enroller): Promise<PasskeyEnrollment> {
+  const begun = await beginPasskeyEnrollment(deps, enroller, 'Laptop')
+  if (begun.kind !== 'begun') throw new Error(begun.kind)
+  return begun
+}
+
+const confirmPasskey = (server: TestServer, enroller: Enroller, { enrollment }: PasskeyEnrollment, passkey?: string) =>
+  confirmEnrollment(server.deps, enroller, { enrollment, passkey }, caller)
+
+for (const [backupEligible, key] of [
+  [false, 'hwk'],
+  [true, 'swk'],
+] as const)
+  test(`a passkey is a factor like any other, and the session that set it up has proved it: ${key} (RFC 8176)`, async t => {
+    const server = await startServerWithAlice(t)
+    const alice = await signedIn(server)
+    const authenticator = createAuthenticator(issuer, { backupEligible })
+    const begun = await beginPasskey(server, alice)
+    const answer = authenticator.create(begun.options)
+    const confirmed = await confirmPasskey(server, alice, begun, answer)
+    if (confirmed.kind !== 'done') return t.fail(confirmed.kind)
+    t.is(confirmed.recoveryCodes?.length, 10)
+    t.deepEqual((await reread(server, alice)).session.amr, ['pwd', key, 'user', 'mfa'])
+    const [passkey] = (await server.deps.storage.listFactors(server.aliceId)).filter(({ kind }) => kind === 'passkey')
+    t.like(passkey, { id: confirmed.factor.id, name: 'Laptop', handle: JSON.parse(answer).id })
+    // The answer was lost, and is asked for again.
+    const again = await confirmPasskey(server, await reread(server, alice), begun, answer)
+    if (again.kind !== 'done') return t.fail(again.kind)
+    t.deepEqual([again.factor.id, again.recoveryCodes], [confirmed.factor.id, confirmed.recoveryCodes])
+    // One that is there is not made twice.
+    const next = await beginPasskey(server, await reread(server, alice))
+    t.deepEqual(
+      next.options.excludeCredentials.map(({ id }) => id),
+      [passkey!.handle],
+    )
+  })
+
+test('a passkey that does not verify, and one that is known already, are refused, and nothing is there', async t => {
+  const server = await startServerWithAlice(t)
+  const alice = await signedIn(server)
+  const authenticator = createAuthenticator(issuer)
+  const begun = await beginPasskey(server, alice)
+  const wrong = [
+    authenticator.create((await beginPasskey(server, alice)).options),
+    authenticator.create(begun.options, { origin: 'https://evil.example' }),
+    authenticator.create(begun.options, { userVerified: false }),
+    'x',
+    '',
+  ]
+  for (const answer of wrong) t.is((await confirmPasskey(server, alice, begun, answer)).kind, 'wrong_passkey', answer)
+  t.is((await confirmPasskey(server, alice, begun)).kind, 'wrong_passkey')
+  t.is((await confirmEnrollment(server.deps, alice, { ...begun, otp: '123456' }, caller)).kind, 'wrong_passkey')
+  t.deepEqual(await server.deps.storage.listFactors(server.aliceId), [])
+  const answer = authenticator.create(begun.options)
+  t.is((await confirmPasskey(server, alice, begun, answer)).kind, 'done')
+
+  const bobId = await server.addUser({ username: 'bob' })
+  const bob = { user: (await server.deps.storage.findUser(bobId))!, signInId: 'sign-in' }
+  const bobs = await beginPasskey(server, bob)
+  const credentialId = Buffer.from(JSON.parse(answer).id, 'base64url')
+  const taken = createAuthenticator(issuer).create(bobs.options, { credentialId })
+  t.is((await confirmPasskey(server, bob, bobs, taken)).kind, 'passkey_known')
+  t.deepEqual(await server.deps.storage.listFactors(bobId), [])
+})
+
+test('a server that is called by an address has no passkeys', async t => {
+  const server = await startServerWithAlice(t, { oauth: { issuer: 'http://127.0.0.1:3000' } })
+  const alice = await signedIn(server)
+  const refused = await beginPasskeyEnrollment(server.deps, alice, undefined)
+  t.is(refused.kind, 'no_passkeys')
+  t.is((await beginTotpEnrollment(server.deps, alice, undefined)).kind, 'begun')
 })
