@@ -5,6 +5,7 @@ export const auditEventTypes = [
   'client.refused',
   'password_change.refused',
   'factor.guessed',
+  'code.issued',
   'session.created',
   'session.revoked',
   'session.late_retried',

@@ -54,6 +54,7 @@ export type RevokedReason =
   | 'password_changed'
   | 'user_disabled'
   | 'refresh_token_reuse'
+  | 'code_reuse'
   | 'session_limit'
 
 /** Seconds. */
@@ -99,6 +100,23 @@ export function createSession(
   }
 }
 
+/** Seconds from an authorization code to its exchange (RFC 6749 §4.1.2 allows ten minutes; nobody has to type this one). */
+export const codeLifetime = 60
+
+/** Of a row whose authorization code nobody has exchanged yet. No token or cookie is of it. */
+export const pendingGeneration = firstGeneration - 2
+
+/** @returns the row of a session that begins when its authorization code is exchanged, and never does after {@link codeLifetime} */
+export function createPendingSession(signIn: Parameters<typeof createSession>[0], now: number): Session {
+  const lifetimes = { idleLifetime: codeLifetime, absoluteLifetime: codeLifetime }
+  const session = createSession(signIn, now, lifetimes)
+  return { ...session, generation: pendingGeneration, parentGeneration: pendingGeneration - 1 }
+}
+
+export function isPending({ generation }: Session): boolean {
+  return generation === pendingGeneration
+}
+
 /**
  * Whether a session may begin: if the credentials that were verified are still the user's.
  *
@@ -123,9 +141,14 @@ export function expiryOf(session: Session, lifetimes?: Lifetimes): number {
   return Math.min(own, session.lastSeenAt + idleLifetime, session.createdAt + absoluteLifetime)
 }
 
-/** @param lifetimes as for {@link expiryOf} */
-export function isLive(session: Session, now: number, lifetimes?: Lifetimes): boolean {
+/** Whether it goes on or may still begin: what ends the sessions of a user or client ends it. @param lifetimes as for {@link expiryOf} */
+export function isOpen(session: Session, now: number, lifetimes?: Lifetimes): boolean {
   return session.revokedAt === undefined && now < expiryOf(session, lifetimes)
+}
+
+/** Whether somebody is signed in by it. @param lifetimes as for {@link expiryOf} */
+export function isLive(session: Session, now: number, lifetimes?: Lifetimes): boolean {
+  return !isPending(session) && isOpen(session, now, lifetimes)
 }
 
 /** Whether a token or cookie of that generation died with a change of the password. */

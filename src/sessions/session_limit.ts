@@ -2,7 +2,7 @@
  * How many sessions a user has. At a sign-in beyond the limit of live sessions of one user and client the one seen longest ago ends; of
  * sessions that ended some are kept, and no more. Databases that hold more come below it in bounded steps.
  */
-import { isLive, type Session } from './session.ts'
+import { isLive, isPending, type Session } from './session.ts'
 
 /** Ended sessions of one user that are kept: as many as anybody asks about. The others of a busy user go before their week is over. */
 const maxEnded = 100
@@ -31,7 +31,8 @@ export function crowdedOut(sessions: readonly Session[], limit: number, now: num
   // What has expired counts after what is live, and not as ended: a clock set forward must remove nobody who is within the limit.
   const open = Map.groupBy(
     sessions.filter(({ revokedAt }) => revokedAt === undefined),
-    ({ clientId }) => clientId,
+    // Those that have not begun take no place of one that has, and are as many at most.
+    session => `${session.clientId} ${isPending(session)}`,
   )
   const tooMany = [...open.values()].flatMap(ofClient =>
     ofClient

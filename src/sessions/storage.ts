@@ -44,7 +44,7 @@ export type SessionStorage = Readonly<{
     decide: (user: User | undefined, session: Session | undefined, factors: readonly Factor[]) => UserChange<Outcome>,
     sessionId?: string,
   ): Promise<Outcome>
-  /** A session that is live at `now`, with its user. */
+  /** A session that is live at `now`, with its user. One that is pending is not live, here and in all that follows. */
   findLiveSession(id: string, now: number): Promise<{ session: Session; user: User } | undefined>
   /** Sessions that are live at `now`, last seen first. @param after the last one of the page before */
   listLiveSessions(

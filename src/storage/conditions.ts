@@ -1,6 +1,6 @@
 /** What rows are asked for, for the tables of every dialect. */
 import type { AuditFilter } from '../audit/audit.ts'
-import type { Session } from '../sessions/session.ts'
+import { pendingGeneration, type Session } from '../sessions/session.ts'
 import type { SessionFilter } from '../sessions/storage.ts'
 import { and, type Column, eq, gt, gte, isNull, lt, lte, ne, or, type SQL, type sql } from './drizzle.ts'
 
@@ -9,9 +9,17 @@ type Columns<Name extends string> = Readonly<Record<Name, Column>>
 /** Instants of a statement that is prepared are placeholders. */
 type Instant = number | ReturnType<typeof sql.placeholder>
 
-/** `isLive` of `sessions/session.ts`, by the row alone. */
-export function liveAt(sessions: Columns<'revokedAt' | 'idleExpiresAt' | 'expiresAt'>, now: Instant): SQL | undefined {
+/** `isOpen` of `sessions/session.ts`, by the row alone. */
+export function openAt(sessions: Columns<'revokedAt' | 'idleExpiresAt' | 'expiresAt'>, now: Instant): SQL | undefined {
   return and(isNull(sessions.revokedAt), gt(sessions.idleExpiresAt, now), gt(sessions.expiresAt, now))
+}
+
+/** `isLive`. */
+export function liveAt(
+  sessions: Columns<'revokedAt' | 'idleExpiresAt' | 'expiresAt' | 'generation'>,
+  now: Instant,
+): SQL | undefined {
+  return and(ne(sessions.generation, pendingGeneration), openAt(sessions, now))
 }
 
 export function endedBefore(

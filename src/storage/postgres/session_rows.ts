@@ -4,7 +4,7 @@
  */
 import type { RevokedReason, Session } from '../../sessions/session.ts'
 import type { User } from '../../users/user.ts'
-import { endedBefore, liveAt } from '../conditions.ts'
+import { endedBefore, openAt } from '../conditions.ts'
 import { and, asc, desc, eq, getTableColumns, gt, inArray, isNull, or, type SQL, sql } from '../drizzle.ts'
 import { optional, sessionFromRow, sessionRow, userFromRow } from '../rows.ts'
 import { type Db, pruneBatch } from './connection.ts'
@@ -184,9 +184,9 @@ export const sessionRows = {
   insert: (tx: Db, session: Session) => statements.insert.run(tx, sessionRow(session)),
   /** What of a session may change. */
   update: (tx: Db, session: Session) => statements.update.run(tx, sessionRow(session)),
-  /** Of live sessions. @returns how many were ended */
+  /** Of sessions that nobody has ended. @returns how many were ended */
   async revoke(tx: Db, which: SQL | undefined, reason: RevokedReason, at: number): Promise<number> {
-    const { get } = prepareSelect(revoke(and(liveAt(sessions, at), which), reason, at))
+    const { get } = prepareSelect(revoke(and(openAt(sessions, at), which), reason, at))
     let ended = 0
     for (let after: string | null = ''; after !== null; ) {
       const step: { count: number; last: string | null } = (await get(tx, { after }))!

@@ -1,7 +1,15 @@
 /** Sessions, and what a change of a user does to them. */
 import type { AuditEvent } from '../../audit/audit.ts'
 import { countedEvent } from '../../sessions/end.ts'
-import { isLive, mayOpenSession, type RevokedReason, type Session, type SessionChange } from '../../sessions/session.ts'
+import {
+  isLive,
+  isOpen,
+  mayOpenSession,
+  pendingGeneration,
+  type RevokedReason,
+  type Session,
+  type SessionChange,
+} from '../../sessions/session.ts'
 import { makeRoomFor, sessionsToLookAt } from '../../sessions/session_limit.ts'
 import type { SessionFilter, SessionStorage } from '../../sessions/storage.ts'
 import { spendAll } from '../../users/factors/factor.ts'
@@ -24,8 +32,8 @@ const countBatch = 10_000
 
 /** Row by row in the order of ids: the planner would rather sort all. */
 const countLive = `SELECT count(*) AS looked, max(id) AS last,
-    count(*) FILTER (WHERE revoked_at IS NULL AND idle_expires_at > $2 AND expires_at > $2) AS live
-  FROM (SELECT id, revoked_at, idle_expires_at, expires_at FROM sessions WHERE id > $1 ORDER BY id LIMIT $3) AS step`
+    count(*) FILTER (WHERE generation <> ${pendingGeneration} AND revoked_at IS NULL AND idle_expires_at > $2 AND expires_at > $2) AS live
+  FROM (SELECT id, generation, revoked_at, idle_expires_at, expires_at FROM sessions WHERE id > $1 ORDER BY id LIMIT $3) AS step`
 
 export function createSessionStorage(connection: Connection): SessionStorage {
   return { ...createChanges(connection), ...createQueries(connection) }
@@ -109,7 +117,7 @@ function endedBy(
   reason: RevokedReason,
   event: AuditEvent,
 ): SessionChange<number> {
-  if (session === undefined || !isLive(session, event.at) || session.id === exceptId) return { outcome: 0 }
+  if (session === undefined || !isOpen(session, event.at) || session.id === exceptId) return { outcome: 0 }
   if ((userId ?? session.userId) !== session.userId || (clientId ?? session.clientId) !== session.clientId)
     return { outcome: 0 }
   const ofUser = { ...event, userId: event.userId ?? session.userId }

@@ -1,7 +1,7 @@
 /** Rows of sessions, for whoever reads or writes them within a transaction. A refresh comes by here. */
 import type { Session } from '../../sessions/session.ts'
 import type { SessionFilter } from '../../sessions/storage.ts'
-import { fits, liveAt } from '../conditions.ts'
+import { fits, openAt } from '../conditions.ts'
 import { and, asc, desc, eq, gt, lt, ne, sql } from '../drizzle.ts'
 import { optional, sessionFromRow, sessionRow } from '../rows.ts'
 import { type Orm, pruneBatch } from './connection.ts'
@@ -33,14 +33,14 @@ export function createSessionRows(db: Orm) {
     },
     /** Unless it was seen meanwhile. @returns how many were removed */
     remove: (session: Pick<Session, 'id' | 'lastSeenAt'>) => writes.remove.run(session).changes,
-    /** Of live sessions. @returns how many were ended */
+    /** Of sessions that nobody has ended. @returns how many were ended */
     revoke(which: SessionFilter, reason: string, at: number): number {
       const { id, userId = null, clientId = null, exceptId = null } = which
       if (id !== undefined) return writes.revoke.run({ id, userId, clientId, exceptId, reason, at }).changes
       return db
         .update(sessions)
         .set({ revokedAt: at, revokedReason: reason })
-        .where(and(liveAt(sessions, at), fits(sessions, which)))
+        .where(and(openAt(sessions, at), fits(sessions, which)))
         .run().changes
     },
     /** The newest sign-in first. @param after the id of the last one of the page before. @returns undefined when that is no session of the user */
@@ -155,7 +155,7 @@ function prepareWrites(db: Orm) {
         .where(
           and(
             isIt,
-            liveAt(sessions, value('at')),
+            openAt(sessions, value('at')),
             eq(sessions.userId, sql`coalesce(${value('userId')}, ${sessions.userId})`),
             eq(sessions.clientId, sql`coalesce(${value('clientId')}, ${sessions.clientId})`),
             ne(sessions.id, sql`coalesce(${value('exceptId')}, '')`),

@@ -1,7 +1,7 @@
 /** Sessions, and what a change of a user does to them. */
 import type { AuditEvent } from '../../audit/audit.ts'
 import { countedEvent } from '../../sessions/end.ts'
-import { isLive, mayOpenSession, type Session } from '../../sessions/session.ts'
+import { isLive, mayOpenSession, pendingGeneration, type Session } from '../../sessions/session.ts'
 import { makeRoomFor, sessionsToLookAt } from '../../sessions/session_limit.ts'
 import type { SessionStorage } from '../../sessions/storage.ts'
 import { spendAll } from '../../users/factors/factor.ts'
@@ -107,8 +107,8 @@ function createQueries({ db }: Connection, rows: Rows): Omit<SessionStorage, Cha
     { looked: number; last: number; live: number }
   >(
     `SELECT count(*) AS looked, max(rowid) AS last,
-       coalesce(sum(revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ?), 0) AS live
-     FROM (SELECT rowid, revoked_at, idle_expires_at, expires_at FROM sessions WHERE rowid > ? ORDER BY rowid LIMIT ?)`,
+       coalesce(sum(generation <> ${pendingGeneration} AND revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ?), 0) AS live
+     FROM (SELECT rowid, generation, revoked_at, idle_expires_at, expires_at FROM sessions WHERE rowid > ? ORDER BY rowid LIMIT ?)`,
   )
   return {
     countLiveSessions: (after, now) =>
