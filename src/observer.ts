@@ -18,6 +18,7 @@ export const refreshOutcomes = [
   'outdated',
   'scope_exceeded',
   'target_exceeded',
+  'step_up_needed',
   /** It is no refresh token of this server. */
   'unreadable',
   /** The database could not be asked, or has not answered. */

@@ -185,7 +185,9 @@ test('one place begins a session, whatever the way in was, and one place ends se
   t.deepEqual(filesWith(/\bstorage\.createSession\(/), ['src/sessions/begin.ts'])
   t.deepEqual(filesWith(/\bstorage\.revokeSessions\(/), ['src/sessions/end.ts'])
   const worded = filesWith(/auditEvent\(\s*'session\./)
-  t.deepEqual(worded, ['src/sessions/begin.ts', 'src/sessions/end.ts'])
+  // A step-up neither begins nor ends one.
+  t.deepEqual(worded, ['src/sessions/begin.ts', 'src/sessions/end.ts', 'src/sessions/raise.ts'])
+  t.deepEqual(filesWith(/auditEvent\(\s*'session\.raised'/), ['src/sessions/raise.ts'])
 })
 
 test('only the settings read the environment; the command line looks whether to show stack traces', t => {

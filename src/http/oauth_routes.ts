@@ -54,6 +54,8 @@ function tokenEndpoints(deps: Deps): readonly Endpoint[] {
             'this grant type is not supported; there are password, refresh_token, client_credentials',
           invalid_scope: 'the scope asks for more than can be granted: admin',
           invalid_target: 'the resource is malformed, given twice or not one that can be granted',
+          insufficient_authorization: 'the sign-in is too long ago, or of another kind',
+          unmet_authentication_requirements: 'the user has set up nothing that proves as much',
         },
       }),
     },

@@ -6,7 +6,6 @@
 import { z } from 'zod'
 import { clientAuthenticationMethods } from '../clients/client.ts'
 import { clientAssertionAlgs } from '../clients/client_assertion.ts'
-import type { ErrorCode } from '../error.ts'
 import { signingAlgs } from '../keys/signing_key.ts'
 import type { AccessTokenClaims } from '../oauth/access_token.ts'
 import {
@@ -18,9 +17,9 @@ import {
 } from '../oauth/request_params.ts'
 import type { userInfoClaims } from '../oauth/user_info.ts'
 import { acrValues } from '../sessions/assurance.ts'
-import { errorAnswers } from './error_answers.ts'
 
 export * from './admin/schemas.ts'
+export * from './error_schema.ts'
 
 const accessToken =
   'eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6IlJIVFpxQk5Mem5Fc1dqYUpyaXlPV2JiQ2poTEVEdkhaT2tmczFzVjRQVm8ifQ.eyJpc3MiOiJodHRwczovL2F1dGguZXhhbXBsZS5jb20ifQ.c2lnbmF0dXJl'
@@ -94,24 +93,6 @@ export const styleSheetPath = z.object({ file: z.string() })
 export const assetPath = z.object({ hash: z.string(), file: z.string() })
 
 // Answers
-
-const detail = z.string().meta({ description: 'The same for who knows FastAPI.' })
-const hasDetail = (code: ErrorCode) => errorAnswers[code].detail !== undefined
-
-/**
- * The answer to a request that was refused: RFC 6749 §5.2.
- *
- * @param codes those that an endpoint answers with one status
- */
-export function errorResponse(codes: readonly ErrorCode[]) {
-  return z.strictObject({
-    error: z.enum([...new Set(codes.map(code => errorAnswers[code].error))]),
-    error_description: z.string().meta({ description: 'Says to a developer what is wrong. The words may change.' }),
-    ...(codes.some(hasDetail) && {
-      detail: codes.every(hasDetail) ? detail : detail.optional(),
-    }),
-  })
-}
 
 const grantedScope = z
   .string()

@@ -8,6 +8,7 @@ import type { MasterSecrets } from '../keys/master_secret.ts'
 import { secretNameOf } from '../keys/sealed_token.ts'
 import { insistThatNoOtherHas } from '../keys/secret_use.ts'
 import type { KeyStorage, OnceStorage } from '../keys/storage.ts'
+import type { Acr } from '../sessions/assurance.ts'
 import type { UserStorage } from '../users/storage.ts'
 import type { User } from '../users/user.ts'
 
@@ -47,6 +48,8 @@ export type AuthorizationRequest = Readonly<{
   /** RFC 7636, S256: 43 base64url characters. */
   codeChallenge?: string | undefined
   nonce?: string | undefined
+  /** Classes of which one is to be reached; absent where each will do. */
+  acrValues?: readonly Acr[] | undefined
 }>
 
 /** The longest is that of a request with as many parameters as a body has room for. */

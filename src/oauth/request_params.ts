@@ -32,12 +32,32 @@ export const passwordParams = z.object({
     }),
 })
 
+/** RFC 9470 §4, OpenID Connect Core §3.1.2.1. */
+export const requirementParams = {
+  acr_values: z
+    .string()
+    .optional()
+    .meta({
+      description:
+        'Classes of `acr` of which one will do, space-separated. A sign-in of none of them is `insufficient_authorization`.',
+      examples: ['urn:latchkey:2fa'],
+    }),
+  max_age: z
+    .string()
+    .optional()
+    .meta({
+      description: 'Seconds that the last proof of who the user is may be old. Older is `insufficient_authorization`.',
+      examples: ['300'],
+    }),
+}
+
 export const refreshTokenParams = z.object({
   grant_type: z.literal('refresh_token'),
   refresh_token: required.meta({
     description: 'The newest one that has been stored. If no answer came, the same one again.',
   }),
   scope,
+  ...requirementParams,
 })
 
 export const clientCredentialsParams = z.object({

@@ -1,4 +1,5 @@
 /** How sure it is who is signed in: authentication context classes, made of what was proved (RFC 9470, OpenID Connect Core §2). */
+import { type Factor, type FactorKind, factorKinds, isSecondFactor } from '../users/factors/factor.ts'
 
 /** From the weakest to the strongest. `phr` is phishing-resistant: OpenID Connect Extended Authentication Profile ACR Values 1.0 §4. */
 export const acrValues = ['urn:latchkey:1fa', 'urn:latchkey:2fa', 'phr'] as const
@@ -31,4 +32,50 @@ export function acrOf(amr: readonly string[]): Acr {
 export function addAmr(before: readonly string[], now: readonly string[]): readonly string[] {
   const order = ['pwd', 'otp', 'hwk', 'swk', 'user', 'mfa']
   return order.filter(value => before.includes(value) || now.includes(value))
+}
+
+/**
+ * What of a session is proved when its user has proved something anew: that, and the password if it began with one. Another factor of
+ * before counts no more, for it was not proved when `auth_time` will say.
+ */
+export function raisedAmr(before: readonly string[], now: readonly string[]): readonly string[] {
+  return addAmr(
+    before.filter(value => value === 'pwd'),
+    now,
+  )
+}
+
+/** What is asked of how and when a user has proved who it is: `acr_values` and `max_age` of OpenID Connect Core §3.1.2.1. */
+export type AuthenticationRequirements = Readonly<{
+  /** Classes of which one will do; absent where each does. */
+  acrValues?: readonly Acr[] | undefined
+  /** Seconds since the last proof. */
+  maxAge?: number | undefined
+}>
+
+/** @param proved RFC 8176, and when, in seconds since the epoch */
+export function meetsRequirements(
+  { acrValues, maxAge }: AuthenticationRequirements,
+  { amr, authTime }: Readonly<{ amr: readonly string[]; authTime: number }>,
+  now: number,
+): boolean {
+  if (maxAge !== undefined && now - authTime > maxAge) return false
+  return acrValues === undefined || acrValues.some(acr => satisfiesAcr(amr, acr))
+}
+
+/** What a proof of each kind says, RFC 8176; of a passkey the weaker of two. */
+const provedBy: Readonly<Record<FactorKind, readonly string[]>> = {
+  totp: ['otp', 'mfa'],
+  recovery_codes: ['mfa'],
+  passkey: ['swk', 'user', 'mfa'],
+}
+
+/** The kinds among a user's factors with which one of the classes is reached; recovery codes stand in for a factor that is there. */
+export function kindsReaching(acrValues: readonly Acr[] | undefined, factors: readonly Factor[]): FactorKind[] {
+  if (!factors.some(isSecondFactor)) return []
+  return factorKinds.filter(
+    kind =>
+      factors.some(factor => factor.kind === kind) &&
+      (acrValues === undefined || acrValues.some(acr => satisfiesAcr(provedBy[kind], acr))),
+  )
 }

@@ -27,6 +27,7 @@ export type RefreshDecision =
   | { kind: 'rotated' | 'healed' | 'reused'; session: Session }
   | { kind: 'retried' | 'late_retried'; session: Session; repeats?: Pick<Session, 'ip' | 'userAgent'> }
   | { kind: 'scope_exceeded'; allowed: string }
+  | { kind: 'step_up_needed'; of: Session }
   | { kind: 'unknown' | 'revoked' | 'expired' | 'foreign' | 'outdated' | 'target_exceeded' }
 
 /**

@@ -9,24 +9,30 @@ import { secretNameOf } from '../../keys/sealed_token.ts'
 import { insistThatNoOtherHas } from '../../keys/secret_use.ts'
 import type { KeyStorage } from '../../keys/storage.ts'
 import type { Observer } from '../../observer.ts'
+import { meetsRequirements } from '../../sessions/assurance.ts'
 import { refreshPolicy } from '../../sessions/lifetimes.ts'
 import { decideRefresh, type RefreshDecision, refreshChange } from '../../sessions/refresh.ts'
 import { parseRefreshToken } from '../../sessions/refresh_token.ts'
 import type { Session } from '../../sessions/session.ts'
 import type { SessionStorage } from '../../sessions/storage.ts'
+import type { FactorStorage } from '../../users/factors/storage.ts'
+import type { UserStorage } from '../../users/storage.ts'
 import type { Deps } from '../deps.ts'
 import { readParams, refreshTokenParams } from '../request_params.ts'
 import { narrowAudience, remainingAudience } from '../resource.ts'
 import { narrowScope, refuseScope, remainingScope } from '../scope.ts'
+import { askForStepUp, readRequirements } from '../step_up.ts'
 import type { Granted } from './grant.ts'
 
 export async function refreshTokenGrant(
-  deps: Pick<Deps, 'config' | 'secrets' | 'now' | 'observer'> & Readonly<{ storage: SessionStorage & KeyStorage }>,
+  deps: Pick<Deps, 'config' | 'secrets' | 'now' | 'randomBytes' | 'observer'> &
+    Readonly<{ storage: SessionStorage & KeyStorage & UserStorage & FactorStorage }>,
   client: Client,
   { params, resources }: TokenParams,
   caller: Caller,
 ): Promise<Granted> {
-  const { refresh_token, scope } = readParams(refreshTokenParams, params)
+  const { refresh_token, scope, ...given } = readParams(refreshTokenParams, params)
+  const requirements = readRequirements(given)
   const refreshToken = parseRefreshToken(refresh_token, deps.secrets)
   if (refreshToken === undefined) {
     await counted(deps.observer, insistThatNoOtherHas(deps, secretNameOf(refresh_token)))
@@ -41,7 +47,7 @@ export async function refreshTokenGrant(
   const decide = (session: Session | undefined): RefreshDecision => {
     const decided = decideRefresh(session, presented, now, policy)
     if (!('session' in decided) || decided.kind === 'reused') return decided
-    // Before anything is written: a scope or resource that is refused must not use the token up.
+    // Before anything is written: what is refused must not use the token up.
     const allowed = decided.session.scope
     const narrowed = narrowScope(scope, allowed)
     const remaining = narrowed && remainingScope(narrowed, client)
@@ -49,6 +55,8 @@ export async function refreshTokenGrant(
     const audience = narrowAudience(resources, remainingAudience(decided.session.audience, deps.config, client))
     if (audience === undefined || audience.length === 0) return { kind: 'target_exceeded' }
     granted = { scope: remaining, audience }
+    if (requirements !== undefined && !meetsRequirements(requirements, decided.session, now))
+      return { kind: 'step_up_needed', of: decided.session }
     return decided
   }
   const change = deps.storage.changeSession(refreshToken.sessionId, session =>
@@ -69,6 +77,8 @@ export async function refreshTokenGrant(
         'invalid_target',
         'the resource is malformed, given twice, not one of the sign-in or no longer one of the client',
       )
+    case 'step_up_needed':
+      return askForStepUp(deps, client, decision.of, requirements!, { scope, resources })
     case 'reused':
     case 'unknown':
     case 'revoked':
