@@ -25,6 +25,7 @@ import { type DatabaseSetting, databaseProblem, folderOf, parseDatabase } from '
 import { type ThrottleSettings, throttleSettings } from './throttle/settings.ts'
 import { factorPolicies } from './users/factors/owed.ts'
 import type { PasswordHashing } from './users/password.ts'
+import { minPassword, minSolePassword } from './users/password_rules.ts'
 
 export type Config = Readonly<{
   host: string
@@ -183,6 +184,12 @@ export const settings = {
     takes: 'a number of sessions, 1 to 10000',
     parse: text => parseInteger(text, 1, 10_000),
   }),
+  // Everybody is to be able to choose as many as NIST wants to be allowed, SP 800-63B-4 §3.1.1.2.
+  LATCHKEY_PASSWORD_MIN: defineSetting({
+    default: String(minSolePassword),
+    takes: `a number of characters, ${minPassword} to 64`,
+    parse: text => parseInteger(text, minPassword, 64),
+  }),
   LATCHKEY_REQUIRE_FACTOR: defineSetting({
     default: 'enrolled',
     takes: factorPolicies.join(', '),
@@ -327,6 +334,7 @@ export function readConfig(env: Environment): Config {
     oauth: {
       accessTokenLifetime: read('LATCHKEY_ACCESS_TOKEN_TTL'),
       sessionLimit: read('LATCHKEY_SESSION_LIMIT'),
+      minSolePassword: read('LATCHKEY_PASSWORD_MIN'),
       requireFactor: read('LATCHKEY_REQUIRE_FACTOR'),
       refresh: {
         idleLifetime: read('LATCHKEY_REFRESH_IDLE_TTL'),

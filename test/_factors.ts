@@ -46,6 +46,15 @@ export async function addPasskey(
   return { factor, authenticator }
 }
 
+export async function removeFactor({ deps: { storage }, clock }: Server, { id, userId }: Factor): Promise<void> {
+  await storage.changeUser(userId, user => ({
+    outcome: undefined,
+    user: { ...user!, credentialVersion: user!.credentialVersion + 1 },
+    factors: { remove: [id] },
+    event: auditEvent('factor.removed', clock.now(), {}, { userId }),
+  }))
+}
+
 async function addFactor(
   { deps: { storage }, clock }: Server,
   given: Pick<Factor, 'id' | 'userId' | 'kind' | 'data'> & Partial<Factor>,

@@ -44,6 +44,7 @@ export const oauthConfig: OAuthConfig = {
   audience: [issuer],
   accessTokenLifetime: 900,
   sessionLimit: 100,
+  minSolePassword: 15,
   requireFactor: 'enrolled',
   relyingParty: relyingPartyOf(issuer),
   refresh: { idleLifetime: 30 * 86_400, absoluteLifetime: 365 * 86_400, retryWindow: 60, lateRetryWindow: 30 * 86_400 },

@@ -50,6 +50,7 @@ test('an empty environment gives the defaults', t => {
     oauth: {
       accessTokenLifetime: 900,
       sessionLimit: 100,
+      minSolePassword: 15,
       requireFactor: 'enrolled',
       refresh: {
         idleLifetime: 30 * 86_400,
@@ -232,6 +233,7 @@ test('each lifetime has its own setting', t => {
   t.deepEqual(oauth, {
     accessTokenLifetime: 300,
     sessionLimit: 100,
+    minSolePassword: 15,
     requireFactor: 'enrolled',
     refresh: { idleLifetime: 86_400, absoluteLifetime: 172_800, retryWindow: 0, lateRetryWindow: 3600 },
   })
@@ -336,6 +338,16 @@ test('every problem is told at once, one a line, each naming its variable', t =>
   for (const name of ['PORT', 'ISSUER', 'COLOUR', 'SECRET', 'REFRESH_IDLE_TTL']) {
     t.is(lines.filter(line => line.startsWith(`LATCHKEY_${name} `)).length, 1, name)
   }
+})
+
+test('a new password has 15 characters at least, or from 8 to 64 as is set (NIST SP 800-63B-4 §3.1.1.2)', t => {
+  t.is(readConfig({}).oauth.minSolePassword, 15)
+  for (const min of ['8', '64']) t.is(readConfig({ LATCHKEY_PASSWORD_MIN: min }).oauth.minSolePassword, Number(min))
+  for (const min of ['7', '65', '15 characters'])
+    t.regex(
+      problem({ LATCHKEY_PASSWORD_MIN: min }),
+      /^LATCHKEY_PASSWORD_MIN is .* it takes a number of characters, 8 to 64/,
+    )
 })
 
 test('argon2 needs 8 KiB for each lane (RFC 9106 §3.1)', t => {

@@ -95,7 +95,7 @@ test('the first start creates nothing when bootstrap is off or a user exists', a
   await startProcess(t, deployment(off, { LATCHKEY_BOOTSTRAP: 'off' }))
   t.is((await runCommand(['user', 'list', '--json'], deployment(off))).stdout, '[]\n')
 
-  await runCommand(['user', 'add', 'alice', '--password-stdin'], migratedDeployment(used), 'long enough')
+  await runCommand(['user', 'add', 'alice', '--password-stdin'], migratedDeployment(used), 'long enough by itself')
   const serve = async () => {
     const { stop } = await startProcess(t, deployment(used))
     await stop()
@@ -410,14 +410,14 @@ test('a stored hash that this machine has not the memory for stops no start; oth
   // No larger than it must be: one that takes longer than any refusal waits is not computed at all.
   const hashed_password = `$argon2id$v=19$m=393216,t=1,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
   await runCommand(['client', 'add', 'app', '--public', '--grant', 'password'], environment)
-  await runCommand(['user', 'add', 'alice', '--password-stdin'], environment, 'long enough')
+  await runCommand(['user', 'add', 'alice', '--password-stdin'], environment, 'long enough by itself')
   await storeUsers(folder, [{ username: 'johndoe', passwordHash: hashed_password }])
   const message = 'how long some stored password hashes take is not known'
 
   const start = async () => {
     const command = `ulimit -v 1650000 && exec "${process.execPath}" "${launcher}" serve`
     const server = await startProcess(t, environment, ['sh', '-c', command])
-    t.is((await signInAs(server.url, 'alice', 'long enough')).status, 200)
+    t.is((await signInAs(server.url, 'alice', 'long enough by itself')).status, 200)
     await server.stop()
     return server.log.some(({ msg }) => msg === message)
   }

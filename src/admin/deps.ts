@@ -3,12 +3,14 @@ import { type AuditEvent, type AuditEventType, auditEvent, type Caller } from '.
 import type { MasterSecrets } from '../keys/master_secret.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Passwords } from '../users/password.ts'
+import type { PasswordSettings } from '../users/password_rules.ts'
 
 export type AdminDeps = Readonly<{
   storage: Storage
   /** Asked only where something is made under one: a command reads, or makes, their file then. */
   secrets: () => Promise<MasterSecrets>
   passwords: Pick<Passwords, 'hash'>
+  passwordSettings: PasswordSettings
   /** Seconds since the epoch, an integer. */
   now: () => number
   randomBytes: (size: number) => Buffer

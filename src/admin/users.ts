@@ -2,7 +2,8 @@
 import { printableBrief } from '../printable.ts'
 import { disabledUpdate, passwordUpdate, type UserChange } from '../sessions/user_change.ts'
 import { type Reading, readEmail, readFullName, readUsername } from '../text.ts'
-import { passwordProblem, passwordProblemTexts } from '../users/password_rules.ts'
+import type { Factor } from '../users/factors/factor.ts'
+import { minPasswordOf, passwordProblem } from '../users/password_rules.ts'
 import { readRoles, rolesFromText } from '../users/roles.ts'
 import { createUserId, type User, type UserUpdate } from '../users/user.ts'
 import { type Actor, actorEvent, type Insist, type Needs } from './deps.ts'
@@ -47,7 +48,7 @@ function insistOn(member: string, { text, problem }: Reading): string {
 
 /** @throws InvalidMember for the password, Conflict for the name */
 export async function createUser(
-  { storage, passwords, now, randomBytes }: Needs<'storage' | 'passwords' | 'now' | 'randomBytes'>,
+  { storage, now, randomBytes, ...deps }: Needs<'storage' | 'passwords' | 'passwordSettings' | 'now' | 'randomBytes'>,
   given: NewUser,
   password: string,
   actor: Actor,
@@ -55,7 +56,8 @@ export async function createUser(
   const user: User = {
     id: createUserId(randomBytes),
     ...given,
-    passwordHash: await hashNewPassword(passwords, password),
+    // Who is new has no second factor.
+    passwordHash: await hashNewPassword(deps, password, []),
     credentialVersion: 1,
     createdAt: now(),
   }
@@ -99,7 +101,7 @@ export async function showUser({ storage }: Needs<'storage'>, who: Who): Promise
 
 /** Sets another password, which ends all sessions. @throws NotFound, InvalidMember, Stale */
 export async function setPassword(
-  { storage, passwords, now }: Needs<'storage' | 'passwords' | 'now'>,
+  { storage, now, ...deps }: Needs<'storage' | 'passwords' | 'passwordSettings' | 'now'>,
   who: Who,
   password: string,
   actor: Actor,
@@ -107,7 +109,7 @@ export async function setPassword(
 ): Promise<UserDocument> {
   const user = await getUser({ storage }, who)
   insist(describeUser(user))
-  const passwordHash = await hashNewPassword(passwords, password)
+  const passwordHash = await hashNewPassword(deps, password, await storage.listFactors(user.id))
   const event = actorEvent(actor, 'user.password_changed', now(), { userId: user.id })
   await storage.changeUser(user.id, insisting(insist, passwordUpdate(passwordHash, event)))
   return showUser({ storage }, { id: user.id })
@@ -162,9 +164,13 @@ function insisting<Outcome>(
   }
 }
 
-async function hashNewPassword(passwords: Needs<'passwords'>['passwords'], password: string): Promise<string> {
-  const problem = await passwordProblem(password)
-  if (problem !== undefined) throw new InvalidMember('password', passwordProblemTexts[problem])
+async function hashNewPassword(
+  { passwords, passwordSettings }: Needs<'passwords' | 'passwordSettings'>,
+  password: string,
+  factors: readonly Factor[],
+): Promise<string> {
+  const wrong = await passwordProblem(password, minPasswordOf(passwordSettings, factors))
+  if (wrong !== undefined) throw new InvalidMember('password', wrong.text)
   return passwords.hash(password)
 }
 

@@ -47,6 +47,7 @@ export async function withAdmin(run: (deps: AdminDeps, config: Config) => Promis
       // Made with its first hash: few commands need one.
       hash: async password => (await createPasswords(config.passwordHashing, randomBytes)).hash(password),
     },
+    passwordSettings: config.oauth,
     now,
     randomBytes,
   }

@@ -14,6 +14,7 @@ import {
   type UserSettings,
   updateUser,
 } from '../admin/users.ts'
+import { minPassword, minSolePassword } from '../users/password_rules.ts'
 import { collect } from './client_options.ts'
 import { outputPages } from './pages.ts'
 import {
@@ -34,6 +35,9 @@ type SettingOptions = { email?: string; name?: string; role?: string[] }
 
 const optionNames = { username: 'the username', email: '--email', full_name: '--name', roles: '--role', password: '' }
 
+const passwordHelp = `
+A password has at least ${minSolePassword} characters (LATCHKEY_PASSWORD_MIN), or ${minPassword} where the user has a second factor.`
+
 export function userCommand(): Command {
   const user = new Command('user').description('add, change and remove users')
 
@@ -45,6 +49,7 @@ export function userCommand(): Command {
     .option('--role <role>', 'what APIs let the user do, by a name they know; repeat for several', collect)
     .option('--password-stdin', 'read the password from stdin')
     .option('--json', 'print one JSON document')
+    .addHelpText('after', passwordHelp)
     .action(addUser)
   user
     .command('update <username>')
@@ -95,6 +100,7 @@ export function userCommand(): Command {
     .description('set another password; ends all sessions of the user')
     .option('--password-stdin', 'read the password from stdin')
     .option('--json', 'print one JSON document')
+    .addHelpText('after', passwordHelp)
     .action(changePassword)
   user
     .command('disable <username>')

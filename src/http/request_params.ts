@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { maxOwnSessions } from '../sessions/own_sessions.ts'
 import { maxUsername } from '../text.ts'
-import { maxPassword, minPassword } from '../users/password_rules.ts'
+import { maxPassword, minPassword, minSolePassword } from '../users/password_rules.ts'
 
 export const logoutQuery = z.object({
   scope: z.enum(['others', 'all']).optional().meta({
@@ -60,7 +60,7 @@ export const passwordChangeParams = z
       .string()
       .min(1)
       .meta({
-        description: `${minPassword} to ${maxPassword} characters of any kind, and none of the commonest passwords.`,
+        description: `At least ${minSolePassword} characters, or as many as the server is told, and ${minPassword} where the user has a second factor; at most ${maxPassword}; of any kind, and none of the commonest passwords.`,
         examples: ['seven lamps over the harbour'],
       }),
   })

@@ -9,7 +9,7 @@ import { issueTokens } from '../oauth/token.ts'
 import { userInfo } from '../oauth/user_info.ts'
 import { endSessions } from '../sessions/end.ts'
 import { changePassword } from '../sessions/password_change.ts'
-import { passwordProblemTexts } from '../users/password_rules.ts'
+import { minSolePassword } from '../users/password_rules.ts'
 import { callerOf } from './caller.ts'
 import type { Context } from './context.ts'
 import { guessing, ok } from './description.ts'
@@ -60,7 +60,7 @@ function accountEndpoints(deps: Deps): readonly Endpoint[] {
         answers: ok('Changed.', { [jsonType]: tokenResponse }, 'Cache-Control'),
         errors: {
           ...guessing,
-          invalid_request: 'the password must have at least 8 characters',
+          invalid_request: `the password must have at least ${minSolePassword} characters`,
           invalid_grant: 'the current password is wrong',
         },
       }),
@@ -171,7 +171,7 @@ async function changePasswordByToken(deps: Deps, ctx: Context): Promise<void> {
   const changed = await changePassword(deps, signedIn, change, callerOf(ctx))
   if (changed === 'overtaken') throw new OAuthError('invalid_token', 'the session has ended at this moment')
   if (changed === 'wrong_password') throw new OAuthError('invalid_grant', 'the current password is wrong')
-  if (typeof changed === 'string') throw new OAuthError('invalid_request', passwordProblemTexts[changed])
+  if ('problem' in changed) throw new OAuthError('invalid_request', changed.text)
   sendJson(ctx, await issueTokens(deps, client, { session: changed, scope, audience }))
 }
 

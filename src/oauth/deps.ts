@@ -8,11 +8,12 @@ import type { Observer } from '../observer.ts'
 import type { LifetimeSettings } from '../sessions/lifetimes.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Throttle } from '../throttle/throttle.ts'
-import type { FactorPolicy } from '../users/factors/owed.ts'
 import type { RelyingParty } from '../users/factors/relying_party.ts'
 import type { Passwords } from '../users/password.ts'
+import type { PasswordSettings } from '../users/password_rules.ts'
 
 export type OAuthConfig = LifetimeSettings &
+  PasswordSettings &
   Readonly<{
     /** Without a final slash; the endpoints are below it. */
     issuer: string
@@ -20,8 +21,6 @@ export type OAuthConfig = LifetimeSettings &
     audience: readonly string[]
     /** The most live sessions of one user and client. */
     sessionLimit: number
-    /** Of whom a second factor is asked. */
-    requireFactor: FactorPolicy
     /** Whose passkeys are; undefined where there can be none. */
     relyingParty: RelyingParty | undefined
   }>

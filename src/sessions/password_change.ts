@@ -7,8 +7,15 @@ import { isRefusal, type Refusals } from '../audit/refusals.ts'
 import type { ClientStorage } from '../clients/storage.ts'
 import { cutFarTooLong, isFarTooLong } from '../normal_form.ts'
 import type { Throttle } from '../throttle/throttle.ts'
+import type { FactorStorage } from '../users/factors/storage.ts'
 import type { Passwords } from '../users/password.ts'
-import { maxPassword, type PasswordProblem, passwordProblem } from '../users/password_rules.ts'
+import {
+  maxPassword,
+  minPasswordOf,
+  type PasswordProblem,
+  type PasswordSettings,
+  passwordProblem,
+} from '../users/password_rules.ts'
 import { refuseSignIn, type User } from '../users/user.ts'
 import { type LifetimeSettings, refreshPolicy } from './lifetimes.ts'
 import { renewSession } from './refresh.ts'
@@ -17,8 +24,8 @@ import type { SessionStorage } from './storage.ts'
 import { ownPasswordUpdate } from './user_change.ts'
 
 export type PasswordChangeDeps = Readonly<{
-  config: LifetimeSettings
-  storage: SessionStorage & ClientStorage
+  config: LifetimeSettings & PasswordSettings
+  storage: SessionStorage & ClientStorage & Pick<FactorStorage, 'listFactors'>
   passwords: Passwords
   throttle: Throttle
   refusals: Refusals
@@ -38,8 +45,9 @@ export async function changePassword(
   { currentPassword: typed, newPassword }: PasswordChange,
   caller: Caller,
 ): Promise<Session | 'wrong_password' | 'overtaken' | PasswordProblem> {
-  // The rules first: they cost nothing.
-  const problem = await passwordProblem(newPassword)
+  // The rules first: they cost no hash.
+  const min = minPasswordOf(deps.config, await deps.storage.listFactors(user.id))
+  const problem = await passwordProblem(newPassword, min)
   if (problem !== undefined) return problem
   const about = { userId: user.id, sessionId: session.id }
   const currentPassword = cutFarTooLong(typed, maxPassword)

@@ -1,32 +1,57 @@
 /**
- * The rules for a new password: 8 to 1,024 characters of any kind, none of the commonest ones, nothing about what it is made
- * of. NIST SP 800-63B §3.1.1.2.
+ * The rules for a new password: at least 15 characters where it is all that a user has, 8 where a second factor is asked for beside it,
+ * at most 1,024; of any kind, none of the commonest ones, nothing about what it is made of. NIST SP 800-63B-4 §3.1.1.2, as of July
+ * 2025. What was chosen before goes on as it is.
+ *
+ * https://pages.nist.gov/800-63-4/sp800-63b.html
  */
 import { isFarTooLong, toNfc } from '../normal_form.ts'
 import { isTypeable } from '../text.ts'
+import { type Factor, isSecondFactor } from './factors/factor.ts'
+import type { FactorPolicy } from './factors/owed.ts'
 
+/** Characters. "SHALL require passwords that are used as a single-factor authentication mechanism to be a minimum of 15 characters". */
+export const minSolePassword = 15
+/** "MAY allow passwords that are only used as part of multi-factor authentication processes to be shorter but SHALL require [...] eight". */
 export const minPassword = 8
 export const maxPassword = 1024
 
-export type PasswordProblem = 'too_short' | 'too_long' | 'too_common' | 'not_typeable'
+export type PasswordSettings = Readonly<{
+  /** Characters of a password that is all that a user has. */
+  minSolePassword: number
+  /** Of whom a second factor is asked. */
+  requireFactor: FactorPolicy
+}>
 
-/** For the person who chose it. */
-export const passwordProblemTexts: Readonly<Record<PasswordProblem, string>> = {
-  too_short: `the password must have at least ${minPassword} characters`,
-  too_long: `the password must have at most ${maxPassword} characters`,
-  too_common: 'the password is one of the commonest ones, which are tried first',
-  not_typeable: 'the password has a character that cannot be typed',
+/** `text` is for the person who chose it. */
+export type PasswordProblem = Readonly<{
+  problem: 'too_short' | 'too_long' | 'too_common' | 'not_typeable'
+  text: string
+}>
+
+/** @returns how many characters a new password of the user who has these factors must have */
+export function minPasswordOf(settings: PasswordSettings, factors: readonly Factor[]): number {
+  // Where no sign-in asks for it, a factor is none.
+  const isSole = settings.requireFactor === 'off' || !factors.some(isSecondFactor)
+  return isSole ? settings.minSolePassword : minPassword
 }
 
-/** @returns what is wrong with a new password, or undefined */
-export async function passwordProblem(password: string): Promise<PasswordProblem | undefined> {
-  if (isFarTooLong(password, maxPassword)) return 'too_long'
+/** @param min of characters, {@link minPasswordOf} @returns what is wrong with a new password, or undefined */
+export async function passwordProblem(password: string, min: number): Promise<PasswordProblem | undefined> {
+  if (isFarTooLong(password, maxPassword)) return tooLong
   const length = [...toNfc(password)].length
-  if (length < minPassword) return 'too_short'
-  if (length > maxPassword) return 'too_long'
+  if (length < min) return { problem: 'too_short', text: `the password must have at least ${min} characters` }
+  if (length > maxPassword) return tooLong
   // It could be set and never used.
-  if (!isTypeable(password)) return 'not_typeable'
-  return (await commonPasswords()).has(password.toLowerCase()) ? 'too_common' : undefined
+  if (!isTypeable(password))
+    return { problem: 'not_typeable', text: 'the password has a character that cannot be typed' }
+  if (!(await commonPasswords()).has(password.toLowerCase())) return undefined
+  return { problem: 'too_common', text: 'the password is one of the commonest ones, which are tried first' }
+}
+
+const tooLong: PasswordProblem = {
+  problem: 'too_long',
+  text: `the password must have at most ${maxPassword} characters`,
 }
 
 let common: Promise<ReadonlySet<string>> | undefined

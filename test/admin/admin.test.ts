@@ -25,6 +25,7 @@ import { exportUsers, importUsers } from '../../src/admin/user_files.ts'
 import { createUser, listUsers, readNewUser, removeUser, setPassword, setUserDisabled } from '../../src/admin/users.ts'
 import { parseMasterSecrets } from '../../src/keys/master_secret.ts'
 import { randomBytes } from '../../src/system.ts'
+import { createFactorId, type Factor } from '../../src/users/factors/factor.ts'
 import { storages } from '../_storages.ts'
 
 const { publicKey } = generateKeyPairSync('ed25519')
@@ -40,6 +41,7 @@ async function createDeps(t: ExecutionContext): Promise<AdminDeps> {
     secrets: async () => secrets,
     // The real ones are tested elsewhere, and slow.
     passwords: { hash: async text => `$argon2id$of ${text}` },
+    passwordSettings: { minSolePassword: 15, requireFactor: 'enrolled' },
     now: () => start,
     randomBytes,
   }
@@ -150,6 +152,25 @@ test('what is not there, and what is there already, are told apart, and change n
   t.is((await setPassword(deps, 'alice', 'a better password', actor)).username, 'alice')
   t.is((await updateClient(deps, 'web', { scope: 'read' }, server, actor)).scope, 'read')
   t.is(await events(), before + 2)
+})
+
+test('an operator chooses passwords by the same rules: of 15 characters, or 8 for who has a second factor (NIST SP 800-63B-4 §3.1.1.2)', async t => {
+  const deps = await createDeps(t)
+  const short = await t.throwsAsync(createUser(deps, readNewUser({ username: 'alice' }), 'fourteen chars', actor))
+  t.is(short?.message, 'password: the password must have at least 15 characters')
+  const { id } = await addUser(deps, 'alice')
+  await t.throwsAsync(setPassword(deps, 'alice', 'qzjxkvbw', actor), { message: /at least 15 / })
+  const factor: Factor = {
+    id: createFactorId(randomBytes),
+    userId: id,
+    kind: 'totp',
+    createdAt: start,
+    data: 'sealed',
+    counter: 0,
+  }
+  await deps.storage.changeUser(id, user => ({ outcome: undefined, user: user!, factors: { put: [factor] } }))
+  await t.throwsAsync(setPassword(deps, 'alice', 'qzjxkvb', actor), { message: /at least 8 / })
+  t.is((await setPassword(deps, 'alice', 'qzjxkvbw', actor)).username, 'alice')
 })
 
 test('the audit trail says who did it and from where, for what ends sessions as well', async t => {

@@ -38,7 +38,7 @@ async function walk(page: Page, server: Site, look: (name: string) => Promise<vo
   await page.goto('/profile/password')
   await look('password')
   await page.locator('[name=current_password]').fill('wrong')
-  await page.locator('[name=new_password]').fill('Password123')
+  await page.locator('[name=new_password]').fill('PasswordPassword')
   await page.locator('[name=new_password_repeat]').fill('Password1234')
   await page.locator('main form button').click()
   await page.waitForSelector('[aria-invalid=true]')

@@ -113,12 +113,13 @@ test('a command that has to be given differently is exit code 2', async t => {
   const { cli } = startCli(t, runCli)
   t.is((await cli(['user', 'add', 'alice', '--password-stdin'], 'short')).code, 2)
   t.is((await cli(['user', 'ad'])).code, 2)
-  t.is((await cli(['user', 'add', 'alice', '--password-stdin'], 'long enough')).code, 0)
+  t.is((await cli(['user', 'add', 'alice', '--password-stdin'], 'long enough by itself')).code, 0)
 })
 
 for (const [args, stdin, expected] of [
   [['user', 'add', 'alice'], '', /give it with --password-stdin, or run this at a terminal/],
-  [['user', 'add', 'alice', '--password-stdin'], 'short', /at least 8 characters/],
+  [['user', 'add', 'alice', '--password-stdin'], 'short', /at least 15 characters/],
+  [['user', 'add', 'alice', '--password-stdin'], 'fourteen chars', /at least 15 characters/],
   [['user', 'add', 'alice', '--password-stdin'], '', /nothing came on stdin/],
   [['user', 'add', ' alice', '--password-stdin'], 'a good password', /the username begins or ends with white space/],
   [['user', 'add'], '', /missing required argument 'username'/],

@@ -288,7 +288,7 @@ const changes = [
   [
     'POST',
     '/profile/password',
-    { current_password: password, new_password: 'seven lamps', new_password_repeat: 'seven lamps' },
+    { current_password: password, new_password: 'seven lamps over', new_password_repeat: 'seven lamps over' },
   ],
 ] as const
 

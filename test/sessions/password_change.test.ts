@@ -1,4 +1,4 @@
-/** Changing the password, by token and by the form of the account page. NIST SP 800-63B §3.1.1.2. */
+/** Changing the password, by token and by the form of the account page. NIST SP 800-63B-4 §3.1.1.2. */
 import test from 'ava'
 import { decodeJwt } from 'jose'
 import type { MasterSecret } from '../../src/keys/master_secret.ts'
@@ -15,6 +15,7 @@ import {
   stateOf,
   withCookie,
 } from '../_cookies.ts'
+import { addRecoveryCodes, addTotp, removeFactor } from '../_factors.ts'
 import { password, refusal, refused, startServerWithAlice, type TestServer } from '../_server.ts'
 
 const newPassword = 'seven lamps over the harbour'
@@ -149,14 +150,19 @@ for (const [what, params, error, description] of [
   ['a wrong current password', { current_password: 'wrong', new_password: newPassword }, 'invalid_grant', /current/],
   ['no current password', { new_password: newPassword }, 'invalid_request', /current_password is missing/],
   ['no new password', { current_password: password }, 'invalid_request', /new_password is missing/],
-  ['7 characters', { current_password: password, new_password: 'sevench' }, 'invalid_request', /at least 8/],
+  ['14 characters', { current_password: password, new_password: 'fourteen chars' }, 'invalid_request', /at least 15 /],
   [
     '1,025 characters',
     { current_password: password, new_password: 'é'.repeat(1025) },
     'invalid_request',
     /at most 1024/,
   ],
-  ['one of the commonest', { current_password: password, new_password: 'Password1' }, 'invalid_request', /commonest/],
+  [
+    'one of the commonest',
+    { current_password: password, new_password: 'PasswordPassword' },
+    'invalid_request',
+    /commonest/,
+  ],
 ] as const) {
   test(`PUT /users/me/password with ${what} is 400 ${error} and changes nothing`, async t => {
     const server = await startServerWithAlice(t)
@@ -170,15 +176,53 @@ for (const [what, params, error, description] of [
   })
 }
 
-test('a password of 8 letters alone, of spaces, of emoji or of 1,024 characters is as good as any', async t => {
+test('a password of 15 letters alone, of spaces, of emoji or of 1,024 characters is as good as any', async t => {
   const server = await startServerWithAlice(t)
   const { access_token } = await server.signIn()
   let current = password
-  for (const next of ['qzjxkvbw', '          ', '😀😁😂🤣😃😄😅😆', 'ß'.repeat(1024)]) {
+  for (const next of ['qzjxkvbwqzjxkvb', ' '.repeat(15), '😀😁😂🤣😃'.repeat(3), 'ß'.repeat(1024)]) {
     const params = { current_password: current, new_password: next }
     t.is((await change(server, access_token, params)).status, 200, next)
     t.truthy((await server.signIn({ password: next })).access_token)
     current = next
+  }
+})
+
+test('with a second factor 8 characters are enough; without one again the password goes on, and the next needs 15 (NIST SP 800-63B-4 §3.1.1.2)', async t => {
+  const server = await startServerWithAlice(t)
+  let { access_token } = await server.signIn()
+  const choose = async (current_password: string, new_password: string) => {
+    const { status, body } = await change(server, access_token, { current_password, new_password })
+    access_token = body.access_token ?? access_token
+    return body.error_description ?? status
+  }
+  await addRecoveryCodes(server, server.aliceId)
+  t.is(await choose(password, 'qzjxkvbw'), 'the password must have at least 15 characters')
+  const { factor } = await addTotp(server, server.aliceId)
+  t.is(await choose(password, 'qzjxkvb'), 'the password must have at least 8 characters')
+  t.is(await choose(password, 'qzjxkvbw'), 200)
+
+  await removeFactor(server, factor)
+  t.truthy((await server.signIn({ password: 'qzjxkvbw' })).access_token)
+  t.is(await choose('qzjxkvbw', 'wbvkxjzq'), 'the password must have at least 15 characters')
+  t.is(await choose('qzjxkvbw', newPassword), 200)
+})
+
+test('where no factor is asked for, a user who has one needs 15 characters; LATCHKEY_PASSWORD_MIN chooses another number', async t => {
+  for (const [oauth, least] of [
+    [{ requireFactor: 'off' }, 15],
+    [{ minSolePassword: 20, requireFactor: 'off' }, 20],
+    [{ minSolePassword: 20 }, 8],
+  ] as const) {
+    const server = await startServerWithAlice({ ...t, title: `${t.title} ${JSON.stringify(oauth)}` }, { oauth })
+    const { access_token } = await server.signIn()
+    await addTotp(server, server.aliceId)
+    const choose = (length: number) => {
+      const params = { current_password: password, new_password: 'qzjxkvbw'.repeat(3).slice(0, length) }
+      return change(server, access_token, params)
+    }
+    t.is((await choose(least - 1)).body.error_description, `the password must have at least ${least} characters`)
+    t.is((await choose(least)).status, 200)
   }
 })
 
@@ -269,6 +313,21 @@ for (const kind of ['of today', 'of an older version']) {
     }
   })
 }
+
+test('the form says how many characters the password of this user must have, in the hint, to the browser and when it is refused', async t => {
+  const server = await startServerWithAlice(t)
+  const cookie = await signInByCookie(server)
+  const form = { current_password: password, new_password: 'qzjxkvb', new_password_repeat: 'qzjxkvb' }
+  const read = (page: string) => [/minlength="\d+"/.exec(page)?.[0], /At least \d+ char/.exec(page)?.[0]]
+  for (const least of [15, 8]) {
+    if (least === 8) await addTotp(server, server.aliceId)
+    const { body } = await getByCookie(server, '/profile/password', cookie, ofPage)
+    t.deepEqual(read(body), [`minlength="${least}"`, `At least ${least} char`])
+    const refused = await postFromPage(server, '/profile/password', form, cookie)
+    t.is(refused.status, 400)
+    t.regex(refused.body, new RegExp(`Use at least ${least} characters`))
+  }
+})
 
 for (const [what, form, field] of [
   ['a wrong current password', { current_password: 'wrong pass' }, 'current_password'],

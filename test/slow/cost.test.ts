@@ -430,7 +430,7 @@ const readers: Readonly<Record<string, (text: string) => unknown>> = {
   usernameFold,
   readLabel: text => readLabel(text, 64),
   readUsername,
-  passwordProblem,
+  passwordProblem: text => passwordProblem(text, 15),
   parseForm,
   readQuery: querystring => readQuery({ querystring } as Context),
   pickLanguage,

@@ -25,7 +25,14 @@ export type AdminSettings = Readonly<{
 export function adminEndpointsOf(deps: Deps, settings: AdminSettings): readonly Endpoint[] {
   const { privateJwksUris, signingAlg, isStopping } = settings
   const { storage, passwords, now, randomBytes, config } = deps
-  const adminDeps: AdminDeps = { storage, passwords, now, randomBytes, secrets: async () => deps.secrets }
+  const adminDeps: AdminDeps = {
+    storage,
+    passwords,
+    passwordSettings: config,
+    now,
+    randomBytes,
+    secrets: async () => deps.secrets,
+  }
   const surroundings: AdminSurroundings = {
     deps: adminDeps,
     server: { audience: config.audience, privateJwksUris },

@@ -14,6 +14,7 @@ import {
   type UserDocument,
   updateUser,
 } from '../../admin/users.ts'
+import { minSolePassword } from '../../users/password_rules.ts'
 import { ok } from '../description.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { jsonType } from '../media_types.ts'
@@ -157,7 +158,7 @@ function recordEndpoints({ deps, endpoint }: AdminSurroundings): readonly Endpoi
         answers: ok('The user.', { [jsonType]: adminUser }, 'ETag'),
         errors: {
           ...notFound,
-          invalid_request: 'password: the password must have at least 8 characters',
+          invalid_request: `password: the password must have at least ${minSolePassword} characters`,
         },
       }),
     }),

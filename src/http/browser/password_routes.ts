@@ -4,7 +4,7 @@ import type { Deps } from '../../oauth/deps.ts'
 import { type ChangePasswordView, changePasswordPage } from '../../pages/change_password.ts'
 import { paths } from '../../pages/paths.ts'
 import { changePassword } from '../../sessions/password_change.ts'
-import { maxPassword, minPassword, passwordProblemTexts } from '../../users/password_rules.ts'
+import { maxPassword, minPasswordOf } from '../../users/password_rules.ts'
 import { callerOf } from '../caller.ts'
 import type { Context } from '../context.ts'
 import { crossSite, goOn, guessing, ok } from '../description.ts'
@@ -30,7 +30,7 @@ export function passwordEndpoints(deps: Deps, site: Site): readonly Endpoint[] {
       async handle(ctx) {
         const signedIn = await readSessionCookie(deps, ctx)
         if (signedIn === undefined) return askToSignIn(ctx, site)
-        sendPage(ctx, changePasswordPage(passwordView(signedIn), site.frame(ctx)))
+        sendPage(ctx, changePasswordPage(await passwordView(deps, signedIn), site.frame(ctx)))
       },
       describe: ({ htmlPage }) => ({
         tag: 'Browser',
@@ -79,9 +79,14 @@ async function changePasswordByForm(deps: Deps, site: Site, ctx: Context): Promi
   insistOnSameSite(ctx, deps.config.issuer)
   const signedIn = await readSessionCookie(deps, ctx)
   if (signedIn === undefined) return askToSignIn(ctx, site)
-  const refuse = (failure: OAuthError, view: Pick<ChangePasswordView, 'problems' | 'retryAfter'>): RefusedByPage => ({
+  const refuse = async (
+    failure: OAuthError,
+    view: Pick<ChangePasswordView, 'problems' | 'retryAfter'>,
+  ): Promise<RefusedByPage> => ({
     failure,
-    page: wantsPage(ctx) ? changePasswordPage({ ...passwordView(signedIn), ...view }, site.frame(ctx)) : undefined,
+    page: wantsPage(ctx)
+      ? changePasswordPage({ ...(await passwordView(deps, signedIn)), ...view }, site.frame(ctx))
+      : undefined,
   })
   const invalid = (problems: ChangePasswordView['problems'], description: string) =>
     refuse(new OAuthError('invalid_request', description), { problems })
@@ -104,7 +109,7 @@ async function changePasswordByForm(deps: Deps, site: Site, ctx: Context): Promi
     const changed = await changePassword(deps, signedIn, { currentPassword, newPassword }, callerOf(ctx))
     if (changed === 'overtaken') return askToSignIn(ctx, site)
     if (changed === 'wrong_password') return invalid({ currentPassword: 'wrong' }, 'the current password is wrong')
-    if (typeof changed === 'string') return invalid({ newPassword: changed }, passwordProblemTexts[changed])
+    if ('problem' in changed) return invalid({ newPassword: changed.problem }, changed.text)
     // A copy of the old one is dead.
     setSessionCookie(deps, ctx, changed)
   } catch (error) {
@@ -115,6 +120,7 @@ async function changePasswordByForm(deps: Deps, site: Site, ctx: Context): Promi
   return undefined
 }
 
-function passwordView({ user }: SignedIn): ChangePasswordView {
-  return { username: user.username, shortest: minPassword, longest: maxPassword }
+async function passwordView({ config, storage }: Deps, { user }: SignedIn): Promise<ChangePasswordView> {
+  const shortest = minPasswordOf(config, await storage.listFactors(user.id))
+  return { username: user.username, shortest, longest: maxPassword }
 }

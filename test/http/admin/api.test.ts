@@ -162,7 +162,7 @@ test('what is wrong with a body is invalid_request that names the member, and ch
   t.deepEqual(await problem({ ...good, email: 7 }), refused('email: invalid input: expected string, received number'))
   t.deepEqual(
     await problem({ ...good, password: 'short' }),
-    refused('password: the password must have at least 8 characters'),
+    refused('password: the password must have at least 15 characters'),
   )
   t.deepEqual(await problem('{"username":"bob"'), refused('the body is not JSON'))
   for (const bad of ['[]', 'null', '"x"', '1']) t.is((await problem(bad))[0], 400, bad)
