@@ -17,21 +17,6 @@ const scope = z
     examples: ['read'],
   })
 
-export const passwordParams = z.object({
-  grant_type: z.literal('password'),
-  username: required.meta({ description: 'In any case; white space around it is ignored.', examples: ['alice'] }),
-  password: required.meta({ examples: ['correct horse battery staple'] }),
-  scope,
-  device: z
-    .string()
-    .optional()
-    .meta({
-      description:
-        "Names the device in the user's list of sessions: one line, without what cannot be seen, cut after 64 characters.",
-      examples: ["Alice's phone"],
-    }),
-})
-
 /** RFC 9470 §4, OpenID Connect Core §3.1.2.1. */
 export const requirementParams = {
   acr_values: z
@@ -50,6 +35,22 @@ export const requirementParams = {
       examples: ['300'],
     }),
 }
+
+export const passwordParams = z.object({
+  grant_type: z.literal('password'),
+  username: required.meta({ description: 'In any case; white space around it is ignored.', examples: ['alice'] }),
+  password: required.meta({ examples: ['correct horse battery staple'] }),
+  scope,
+  device: z
+    .string()
+    .optional()
+    .meta({
+      description:
+        "Names the device in the user's list of sessions: one line, without what cannot be seen, cut after 64 characters.",
+      examples: ["Alice's phone"],
+    }),
+  ...requirementParams,
+})
 
 export const refreshTokenParams = z.object({
   grant_type: z.literal('refresh_token'),

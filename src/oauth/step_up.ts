@@ -5,7 +5,13 @@
 import type { Client } from '../clients/client.ts'
 import { OAuthError, quoted } from '../error.ts'
 import type { MasterSecrets } from '../keys/master_secret.ts'
-import { type AuthenticationRequirements, acrValues, kindsReaching, satisfiesAcr } from '../sessions/assurance.ts'
+import {
+  type AuthenticationRequirements,
+  acrValues,
+  isOfClass,
+  kindsReaching,
+  refuseUnmet,
+} from '../sessions/assurance.ts'
 import type { Session } from '../sessions/session.ts'
 import { wireNames } from '../users/factors/factor.ts'
 import type { FactorStorage } from '../users/factors/storage.ts'
@@ -34,11 +40,6 @@ export function readRequirements(
   const known = acrValues.filter(acr => named.has(acr))
   if (known.length === 0) refuseUnmet(`there is none of acr_values here${quoted(acrText)}`)
   return { acrValues: known, ...(maxAge !== undefined && { maxAge: Number(maxAge) }) }
-}
-
-/** @param why for developers. @throws OAuthError `unmet_authentication_requirements` (RFC 9470 §5) */
-export function refuseUnmet(why: string): never {
-  throw new OAuthError('unmet_authentication_requirements', why)
 }
 
 type StepUpDeps = Readonly<{
@@ -70,7 +71,7 @@ export async function askForStepUp(
   const isByPassword =
     user.passwordHash !== undefined &&
     kindsReaching(undefined, factors).length === 0 &&
-    (wanted === undefined || wanted.some(acr => satisfiesAcr(['pwd'], acr)))
+    (wanted === undefined || isOfClass(['pwd'], wanted))
   if (kinds.length === 0 && !isByPassword) refuseUnmet('the user has set up nothing that proves as much')
   const authSession = createAuthSession(deps, {
     clientId: client.id,

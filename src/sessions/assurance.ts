@@ -1,4 +1,5 @@
 /** How sure it is who is signed in: authentication context classes, made of what was proved (RFC 9470, OpenID Connect Core §2). */
+import { OAuthError } from '../error.ts'
 import { type Factor, type FactorKind, factorKinds, isSecondFactor } from '../users/factors/factor.ts'
 
 /** From the weakest to the strongest. `phr` is phishing-resistant: OpenID Connect Extended Authentication Profile ACR Values 1.0 §4. */
@@ -60,7 +61,17 @@ export function meetsRequirements(
   now: number,
 ): boolean {
   if (maxAge !== undefined && now - authTime > maxAge) return false
-  return acrValues === undefined || acrValues.some(acr => satisfiesAcr(amr, acr))
+  return acrValues === undefined || isOfClass(amr, acrValues)
+}
+
+/** Whether what was proved is of one of several classes. */
+export function isOfClass(amr: readonly string[], acrValues: readonly Acr[]): boolean {
+  return acrValues.some(acr => satisfiesAcr(amr, acr))
+}
+
+/** @param why for developers. @throws OAuthError `unmet_authentication_requirements` (RFC 9470 §5) */
+export function refuseUnmet(why: string): never {
+  throw new OAuthError('unmet_authentication_requirements', why)
 }
 
 /** What a proof of each kind says, RFC 8176; of a passkey the weaker of two. */
@@ -75,7 +86,6 @@ export function kindsReaching(acrValues: readonly Acr[] | undefined, factors: re
   if (!factors.some(isSecondFactor)) return []
   return factorKinds.filter(
     kind =>
-      factors.some(factor => factor.kind === kind) &&
-      (acrValues === undefined || acrValues.some(acr => satisfiesAcr(provedBy[kind], acr))),
+      factors.some(factor => factor.kind === kind) && (acrValues === undefined || isOfClass(provedBy[kind], acrValues)),
   )
 }

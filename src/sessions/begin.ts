@@ -5,11 +5,13 @@ import { auditEvent, type Caller } from '../audit/audit.ts'
 import { isRefusal, type Refusals } from '../audit/refusals.ts'
 import type { Client } from '../clients/client.ts'
 import { maxDevice, readLabel } from '../text.ts'
-import { type FactorPolicy, owedFactors } from '../users/factors/owed.ts'
+import type { Factor } from '../users/factors/factor.ts'
+import { type FactorPolicy, type OwedFactors, owedFactors } from '../users/factors/owed.ts'
 import { refuseProof } from '../users/factors/refuse_proof.ts'
 import type { FactorStorage } from '../users/factors/storage.ts'
 import type { Authentication } from '../users/sign_in.ts'
 import { refuseSignIn } from '../users/user.ts'
+import { type Acr, isOfClass, kindsReaching, refuseUnmet } from './assurance.ts'
 import { FactorsOwed } from './factors_owed.ts'
 import { createSession, type Lifetimes, type Session } from './session.ts'
 import type { SessionStorage } from './storage.ts'
@@ -29,24 +31,28 @@ export type NewSession = Readonly<{
   /** What the app calls the device it runs on, as it came. */
   device?: string | undefined
   lifetimes: Lifetimes
+  /** Classes of which one has to be reached; absent where each will do. */
+  acrValues?: readonly Acr[] | undefined
 }>
 
 /**
  * Begins a session for who has been authenticated.
  *
- * @throws FactorsOwed when the user, the client or the server asks for more than has been proved
+ * @throws FactorsOwed when the user, the client, the server or the request asks for more than has been proved
  * @throws OAuthError `invalid_grant` when the user has been disabled, removed or given other credentials meanwhile, or when a code that
- *         counts once has been used
+ *         counts once has been used; `unmet_authentication_requirements` when the user has nothing that would do for the request
  */
 export async function beginSession(
   deps: BeginDeps,
   authentication: Authentication,
-  { client, scope, audience, device, lifetimes }: NewSession,
+  { client, scope, audience, device, lifetimes, acrValues }: NewSession,
   caller: Caller,
 ): Promise<Session> {
   const { user, amr, at, uses, passwordHash } = authentication
-  const factors = amr.includes('mfa') ? [] : await deps.storage.listFactors(user.id)
+  const isReached = acrValues === undefined || isOfClass(amr, acrValues)
+  const factors = isReached && amr.includes('mfa') ? [] : await deps.storage.listFactors(user.id)
   const owed = owedFactors(deps.config.requireFactor, client.requireFactor === true, factors, amr)
+  if (!isReached && !owed?.mustEnroll) throw new FactorsOwed(authentication, owedForClass(acrValues, factors))
   if (owed !== undefined) throw new FactorsOwed(authentication, owed)
   const clientId = client.id
   const session = createSession(
@@ -76,6 +82,13 @@ export async function beginSession(
     throw error
   }
   return session
+}
+
+function owedForClass(acrValues: readonly Acr[], factors: readonly Factor[]): OwedFactors {
+  const kinds = kindsReaching(acrValues, factors)
+  return kinds.length > 0
+    ? { kinds, mustEnroll: false }
+    : refuseUnmet('the user has set up nothing that proves as much')
 }
 
 /** In the words of who was refused at once: which of two was first with a code is nobody's business. */

@@ -7,7 +7,7 @@ import { refreshPolicy } from '../../src/sessions/lifetimes.ts'
 import { raiseSession } from '../../src/sessions/raise.ts'
 import type { FactorKind } from '../../src/users/factors/factor.ts'
 import { addRecoveryCodes, addTotp } from '../_factors.ts'
-import { type Answer, refusal, refused, startServerWithAlice, type TestServer } from '../_server.ts'
+import { type Answer, password, refusal, refused, startServerWithAlice, type TestServer } from '../_server.ts'
 
 const twoFactors = 'urn:latchkey:2fa'
 const members = 'error,error_description,auth_session,auth_session_expires_in,factors'
@@ -30,7 +30,8 @@ function addPasskey({ deps: { storage }, clock, aliceId: userId }: Server) {
   return storage.changeUser(userId, () => ({ outcome: undefined, factors: { put: [{ ...passkey, handle: 'x' }] } }))
 }
 
-const rowOf = async ({ deps, clock }: TestServer) => (await deps.storage.listLiveSessions({}, clock.now(), 10))[0]!
+const liveSessions = ({ deps, clock }: TestServer) => deps.storage.listLiveSessions({}, clock.now(), 10)
+const rowOf = async (server: TestServer) => (await liveSessions(server))[0]!
 const trailOf = ({ deps }: TestServer) => deps.storage.listAuditEvents(100)
 const offer = ({ status, body }: Answer) => ({ status, error: body.error, factors: body.factors })
 const owed = (...factors: string[]) => ({ status: 403, error: 'insufficient_authorization', factors })
@@ -147,7 +148,7 @@ test('a retry is asked as its refresh was, and a token that was used up before e
   t.is((await server.refresh(second.refresh_token)).status, 200, 'which has moved nothing')
   const reused = await server.refresh(tokens.refresh_token, { acr_values: twoFactors })
   t.deepEqual(refusal(reused), refused(400, 'invalid_grant'))
-  t.deepEqual(await server.deps.storage.listLiveSessions({}, server.clock.now(), 10), [])
+  t.deepEqual(await liveSessions(server), [])
 })
 
 test('a scope that is refused is refused before anything is asked for', async t => {
@@ -181,4 +182,31 @@ test('the refresh of a session whose user has just been removed is invalid_grant
   await server.deps.storage.removeUser(server.aliceId, auditEvent('user.removed', server.clock.now(), {}))
   const answer = await server.refresh(tokens.refresh_token, { acr_values: twoFactors })
   t.deepEqual(refusal(answer), refused(400, 'invalid_grant'))
+})
+
+const signIn = (server: TestServer, params: Record<string, string>) =>
+  server.token({ grant_type: 'password', client_id: 'app', username: 'alice', password: 'x', ...params })
+
+test('a sign-in that asks for a class is asked for a factor that reaches it, whatever the server asks of everybody (RFC 9470 §4)', async t => {
+  const server = await startServerWithAlice(t, { oauth: { requireFactor: 'off' } })
+  await addTotp(server, server.aliceId)
+  await addPasskey(server)
+  const asked = async (acr_values: string) => offer(await signIn(server, { password, acr_values }))
+
+  t.deepEqual(await asked(twoFactors), owed('otp', 'passkey'))
+  t.deepEqual(await asked('phr urn:example:gold'), owed('passkey'))
+  t.deepEqual(await liveSessions(server), [])
+  t.is((await asked('urn:latchkey:1fa')).status, 200)
+  t.is((await signIn(server, { password, max_age: '0' })).status, 200, 'nothing is fresher than a sign-in')
+})
+
+test('a sign-in that asks for what its user cannot reach is 400 unmet_authentication_requirements, after the right password only', async t => {
+  const server = await startServerWithAlice(t)
+  const unmet = refused(400, 'unmet_authentication_requirements')
+  for (const acr_values of [twoFactors, 'phr']) {
+    t.deepEqual(refusal(await signIn(server, { password, acr_values })), unmet)
+    t.deepEqual(refusal(await signIn(server, { acr_values })), refused(400, 'invalid_grant'), 'the wrong password')
+  }
+  t.deepEqual(refusal(await signIn(server, { acr_values: 'urn:example:gold' })), unmet, 'which nobody could reach')
+  t.deepEqual(await liveSessions(server), [])
 })

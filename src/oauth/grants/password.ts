@@ -9,6 +9,7 @@ import type { Deps } from '../deps.ts'
 import { passwordParams, readParams } from '../request_params.ts'
 import { audienceOf, grantAudience } from '../resource.ts'
 import { grantScope, scopeOfClient } from '../scope.ts'
+import { readRequirements } from '../step_up.ts'
 import type { Granted } from './grant.ts'
 
 export async function passwordGrant(
@@ -17,7 +18,9 @@ export async function passwordGrant(
   { params, resources }: TokenParams,
   caller: Caller,
 ): Promise<Granted> {
-  const { username, password, device, scope: requestedScope } = readParams(passwordParams, params)
+  const { username, password, device, scope: requestedScope, ...given } = readParams(passwordParams, params)
+  // Nothing is fresher than a sign-in.
+  const { acrValues } = readRequirements(given) ?? {}
   const scope =
     requestedScope === undefined ? grantableScope(client) : grantScope(requestedScope, scopeOfClient(client))
   const audience = grantAudience(resources, audienceOf(deps.config, client))
@@ -29,6 +32,7 @@ export async function passwordGrant(
     audience: isServersOwn ? [] : audience,
     device,
     lifetimes: sessionLifetimes(deps.config, client),
+    acrValues,
   }
   const session = await beginSession(deps, authentication, wanted, caller)
   return { session, scope, audience }
