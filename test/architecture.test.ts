@@ -189,7 +189,7 @@ test('one place begins a session, whatever the way in was, and one place ends se
   const [begin, end, exchange, raise] = ['begin', 'end', 'code_exchange', 'raise'].map(
     name => `src/sessions/${name}.ts`,
   )
-  t.deepEqual(new Set(worded), new Set([begin, end, exchange, raise]))
+  t.deepEqual(worded.toSorted(), [begin, exchange, end, raise])
   t.deepEqual(filesWith(/auditEvent\(\s*'session\.raised'/), [raise])
 })
 
