@@ -113,6 +113,36 @@ for (const [name, [command, file]] of resourceServers) {
     t.deepEqual([withoutClaim, withoutRole], [403, 403])
   })
 
+  test(`the ${name} example wants two factors, or a passkey, of the last five minutes for a route (RFC 9470 §3)`, async t => {
+    if (command === python && !(await hasPythonPackages(t))) return t.pass()
+    const { issuer, accessToken, current } = await startLatchkeyWithKeys(t)
+    const example = await startExample(t, command, file, { ISSUER: issuer })
+    const token = await accessToken('read')
+    const claims = decodeJwt(token)
+    const pay = (more: object = {}) => ask(`${example}/payments`, current.sign({ ...claims, ...more }), 'POST')
+    const now = Math.floor(Date.now() / 1000)
+
+    for (const acr of ['urn:latchkey:2fa', 'phr'])
+      t.deepEqual(await pay({ acr, auth_time: now }), { status: 201, challenge: null, body: { payer: claims.sub } })
+    t.is((await pay({ acr: 'phr', auth_time: now - 270 })).status, 201)
+    t.is(claims.acr, 'urn:latchkey:1fa')
+    for (const more of [
+      {},
+      { acr: undefined },
+      { acr: 'phr', auth_time: now - 330 },
+      { acr: 'phr', auth_time: undefined },
+    ]) {
+      const { status, challenge } = await pay(more)
+      t.is(status, 401, JSON.stringify(more))
+      t.regex(
+        challenge ?? '',
+        /^Bearer error="insufficient_user_authentication", acr_values="urn:latchkey:2fa phr", max_age=300$/,
+      )
+    }
+    t.is((await ask(`${example}/hello`, token)).status, 200)
+    t.is((await ask(`${example}/payments`, undefined, 'POST')).status, 401)
+  })
+
   test(`the ${name} example blames no token when the keys cannot be had`, async t => {
     if (command === python && !(await hasPythonPackages(t))) return t.pass()
     const issuer = 'http://127.0.0.1:1'

@@ -32,6 +32,20 @@ const requireRole = (role: string): RequestHandler => {
   }
 }
 
+/**
+ * For what can do harm: who it is has to be proved surely and lately. Its client starts a step-up with what the challenge says (RFC 9470 §3).
+ *
+ * @param maxAge seconds
+ */
+const requireProof = (acrValues: readonly string[], maxAge: number): RequestHandler => {
+  const challenge = `Bearer error="insufficient_user_authentication", acr_values="${acrValues.join(' ')}", max_age=${maxAge}`
+  return (request, response, next) => {
+    const { acr, auth_time: authTime = 0 } = (request.auth?.payload ?? {}) as { acr?: string; auth_time?: number }
+    if (acrValues.includes(acr ?? '') && Date.now() / 1000 - authTime <= maxAge) next()
+    else response.set('WWW-Authenticate', challenge).sendStatus(401)
+  }
+}
+
 app.get('/hello', (request, response) => {
   response.json({ sub: request.auth?.payload.sub })
 })
@@ -42,6 +56,10 @@ app.post('/notes', requiredScopes('write'), (request, response) => {
 
 app.get('/statistics', requireRole('admin'), (_request, response) => {
   response.json({ notes: 0 })
+})
+
+app.post('/payments', requireProof(['urn:latchkey:2fa', 'phr'], 300), (request, response) => {
+  response.status(201).json({ payer: request.auth?.payload.sub })
 })
 
 const answerErrors: ErrorRequestHandler = (error, _request, response, next) => {

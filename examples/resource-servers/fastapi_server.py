@@ -5,6 +5,7 @@ PyJWT checks signature, issuer, audience, algorithm and expiry; the type and the
 
 import os
 import socket
+import time
 from urllib.error import URLError
 
 import jwt
@@ -61,6 +62,19 @@ def require_role(role: str):
     return check
 
 
+# For what can do harm: who it is has to be proved surely and lately (`max_age` in seconds). Its client starts a step-up with what the
+# challenge says: RFC 9470 §3.
+def require_proof(acr_values: list[str], max_age: int):
+    challenge = f'Bearer error="insufficient_user_authentication", acr_values="{" ".join(acr_values)}", max_age={max_age}'
+
+    def check(claims: dict = Depends(authenticate)) -> dict:
+        if claims.get("acr") not in acr_values or time.time() - claims.get("auth_time", 0) > max_age:
+            raise refuse(401, challenge)
+        return claims
+
+    return check
+
+
 @app.get("/hello")
 def hello(claims: dict = Depends(authenticate)):
     return {"sub": claims["sub"]}
@@ -74,6 +88,11 @@ def add_note(claims: dict = Depends(require_scope("write"))):
 @app.get("/statistics", dependencies=[Depends(require_role("admin"))])
 def show_statistics():
     return {"notes": 0}
+
+
+@app.post("/payments", status_code=201)
+def pay(claims: dict = Depends(require_proof(["urn:latchkey:2fa", "phr"], 300))):
+    return {"payer": claims["sub"]}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import buildGetJwks from 'get-jwks'
 
 declare module '@fastify/jwt' {
   interface FastifyJWT {
-    user: { sub: string; scope?: string; roles?: string[] }
+    user: { sub: string; scope?: string; roles?: string[]; acr?: string; auth_time?: number }
   }
 }
 
@@ -63,6 +63,19 @@ const requireRole = (role: string): onRequestAsyncHookHandler => {
   }
 }
 
+/**
+ * For what can do harm: who it is has to be proved surely and lately. Its client starts a step-up with what the challenge says (RFC 9470 §3).
+ *
+ * @param maxAge seconds
+ */
+const requireProof = (acrValues: readonly string[], maxAge: number): onRequestAsyncHookHandler => {
+  const challenge = `Bearer error="insufficient_user_authentication", acr_values="${acrValues.join(' ')}", max_age=${maxAge}`
+  return async ({ user: { acr = '', auth_time: authTime = 0 } }, reply) => {
+    if (acrValues.includes(acr) && Date.now() / 1000 - authTime <= maxAge) return
+    return reply.code(401).header('WWW-Authenticate', challenge).send()
+  }
+}
+
 app.get('/hello', async request => ({ sub: request.user.sub }))
 
 app.post('/notes', { onRequest: requireScope('write') }, async (request, reply) => {
@@ -70,5 +83,10 @@ app.post('/notes', { onRequest: requireScope('write') }, async (request, reply) 
 })
 
 app.get('/statistics', { onRequest: requireRole('admin') }, async () => ({ notes: 0 }))
+
+const proof = requireProof(['urn:latchkey:2fa', 'phr'], 300)
+app.post('/payments', { onRequest: proof }, async (request, reply) => {
+  return reply.code(201).send({ payer: request.user.sub })
+})
 
 console.log(await app.listen({ port, host: '127.0.0.1' }))

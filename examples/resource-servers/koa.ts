@@ -50,6 +50,21 @@ const requireRole = (role: string): Middleware => {
   return (ctx, next) => (ctx.state.user.roles?.includes(role) ? next() : ctx.throw(403))
 }
 
+/**
+ * For what can do harm: who it is has to be proved surely and lately. Its client starts a step-up with what the challenge says (RFC 9470 §3).
+ *
+ * @param maxAge seconds
+ */
+const requireProof = (acrValues: readonly string[], maxAge: number): Middleware => {
+  const challenge = `Bearer error="insufficient_user_authentication", acr_values="${acrValues.join(' ')}", max_age=${maxAge}`
+  return (ctx, next) => {
+    const { acr, auth_time: authTime = 0 } = ctx.state.user
+    if (acrValues.includes(acr) && Date.now() / 1000 - authTime <= maxAge) return next()
+    ctx.status = 401
+    ctx.set('WWW-Authenticate', challenge)
+  }
+}
+
 const router = new Router()
 router.get('/hello', ctx => {
   ctx.body = { sub: ctx.state.user.sub }
@@ -60,6 +75,10 @@ router.post('/notes', requireScope('write'), ctx => {
 })
 router.get('/statistics', requireRole('admin'), ctx => {
   ctx.body = { notes: 0 }
+})
+router.post('/payments', requireProof(['urn:latchkey:2fa', 'phr'], 300), ctx => {
+  ctx.status = 201
+  ctx.body = { payer: ctx.state.user.sub }
 })
 
 const server = new Koa()
