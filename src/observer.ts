@@ -26,8 +26,16 @@ export const refreshOutcomes = [
 ] as const
 export type RefreshOutcome = (typeof refreshOutcomes)[number]
 
-/** What becomes of a username and a password. */
-export const signInOutcomes = ['signed_in', 'refused', 'throttled', 'unavailable'] as const
+/** What becomes of each step of a sign-in, whatever was given. */
+export const signInOutcomes = [
+  'signed_in',
+  'refused',
+  'throttled',
+  /** What was given is right, and a second factor is asked for. */
+  'factor_owed',
+  'factor_refused',
+  'unavailable',
+] as const
 export type SignInOutcome = (typeof signInOutcomes)[number]
 
 /** @param seconds from the first look at the request to its answer */

@@ -76,7 +76,12 @@ function createObserver(registry: Registry): Omit<Observer, 'checked'> {
       'latchkey_refresh_total',
       'Presented refresh tokens by what became of them.',
     ),
-    signedIn: counterOf('outcome', signInOutcomes, 'latchkey_sign_in_total', 'Passwords by what became of them.'),
+    signedIn: counterOf(
+      'outcome',
+      signInOutcomes,
+      'latchkey_sign_in_total',
+      'Steps of sign-ins by what became of them.',
+    ),
     committed(seconds, writes) {
       commitDuration(seconds)
       commitWrites(writes)

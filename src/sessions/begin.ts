@@ -4,6 +4,7 @@
 import { auditEvent, type Caller } from '../audit/audit.ts'
 import { isRefusal, type Refusals } from '../audit/refusals.ts'
 import type { Client } from '../clients/client.ts'
+import type { Observer } from '../observer.ts'
 import { maxDevice, readLabel } from '../text.ts'
 import type { Factor } from '../users/factors/factor.ts'
 import { type FactorPolicy, type OwedFactors, owedFactors } from '../users/factors/owed.ts'
@@ -20,6 +21,7 @@ export type BeginDeps = Readonly<{
   config: Readonly<{ sessionLimit: number; requireFactor: FactorPolicy }>
   storage: SessionStorage & FactorStorage
   refusals: Refusals
+  observer: Observer
   randomBytes: (size: number) => Buffer
 }>
 
@@ -52,8 +54,11 @@ export async function beginSession(
   const isReached = acrValues === undefined || isOfClass(amr, acrValues)
   const factors = isReached && amr.includes('mfa') ? [] : await deps.storage.listFactors(user.id)
   const owed = owedFactors(deps.config.requireFactor, client.requireFactor === true, factors, amr)
-  if (!isReached && !owed?.mustEnroll) throw new FactorsOwed(authentication, owedForClass(acrValues, factors))
-  if (owed !== undefined) throw new FactorsOwed(authentication, owed)
+  const asked = isReached || owed?.mustEnroll ? owed : owedForClass(acrValues, factors)
+  if (asked !== undefined) {
+    deps.observer.signedIn('factor_owed')
+    throw new FactorsOwed(authentication, asked)
+  }
   const clientId = client.id
   const session = createSession(
     {
@@ -77,10 +82,13 @@ export async function beginSession(
   try {
     if (!(await deps.storage.createSession(session, credentials, event, deps.config.sessionLimit))) refuseLate(uses)
   } catch (error) {
-    if (isRefusal(error))
+    if (isRefusal(error)) {
+      deps.observer.signedIn(uses === undefined ? 'refused' : 'factor_refused')
       deps.refusals.add(uses === undefined ? 'sign_in.refused' : 'factor.refused', error, caller, about)
+    } else deps.observer.signedIn('unavailable')
     throw error
   }
+  deps.observer.signedIn('signed_in')
   return session
 }
 

@@ -54,7 +54,6 @@ export async function signInByPassword(
       verifyCredentials(deps, username, password, isLate),
     )
     const passwordHash = await betterHash(deps, user, password)
-    deps.observer.signedIn('signed_in')
     return { user, amr: ['pwd'], at: deps.now(), passwordHash }
   } catch (error) {
     deps.observer.signedIn(outcomeOf(error))

@@ -3,6 +3,9 @@ import test from 'ava'
 import fc from 'fast-check'
 import { createMetrics } from '../../src/metrics/metrics.ts'
 import { noObserver } from '../../src/observer.ts'
+import { beginSession } from '../../src/sessions/begin.ts'
+import { type FactorProof, proveFactor } from '../../src/users/factors/prove.ts'
+import { addTotp } from '../_factors.ts'
 import { password, startServerWithAlice, type TestContext, type TestServer } from '../_server.ts'
 import { growth, parseMetrics } from './_scrape.ts'
 
@@ -55,7 +58,7 @@ test('each refresh is counted once, by what becomes of its token', async t => {
   await is('expired', late)
 })
 
-test('each password is counted once, by what becomes of it', async t => {
+test('each step of a sign-in is counted once, by what becomes of it', async t => {
   const server = await startServerWithAlice(t, { throttle: { account: 1 } })
   const signIn = (given: string) =>
     server.token({ grant_type: 'password', client_id: 'app', username: 'alice', password: given })
@@ -69,6 +72,31 @@ test('each password is counted once, by what becomes of it', async t => {
   )
   for (let tries = 0; tries < 5; tries++) await signIn('wrong')
   await is('throttled', () => signIn('wrong'))
+})
+
+test('a second factor that is owed, a wrong one, a used one, a throttled one and a right one are counted once each', async t => {
+  const server = await startServerWithAlice(t)
+  const { deps, aliceId: userId } = server
+  const phone = await addTotp(server, userId)
+  const client = (await deps.storage.findClient('app'))!
+  const user = (await deps.storage.findUser(userId))!
+  const lifetimes = { idleLifetime: 900, absoluteLifetime: 900 }
+  const begin = (proof?: FactorProof) => {
+    const authentication = { user, amr: ['pwd', ...(proof?.amr ?? [])], at: deps.now(), uses: proof && [proof.use] }
+    return beginSession(deps, authentication, { client, scope: '', audience: [], lifetimes }, {}).catch(() => {})
+  }
+  const prove = async (value: string) =>
+    proveFactor(deps, { userId, factors: [phone.factor] }, { param: 'otp', value }, {}).catch(() => undefined)
+  const is = async (outcome: string, run: () => Promise<unknown>) =>
+    t.deepEqual(await counted(server, 'latchkey_sign_in_total', run), signIns(outcome), outcome)
+
+  await is('factor_owed', () => begin())
+  await is('factor_refused', () => prove('wrong'))
+  const proof = await prove(phone.code())
+  await is('signed_in', () => begin(proof))
+  await is('factor_refused', () => begin(proof))
+  for (let tries = 0; tries < 10; tries++) await prove('wrong')
+  await is('throttled', () => prove(phone.code()))
 })
 
 test('a request is counted by its route and status, and a refusal by its code', async t => {

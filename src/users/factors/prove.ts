@@ -3,6 +3,7 @@ import type { Caller } from '../../audit/audit.ts'
 import { isRefusal, type Refusals } from '../../audit/refusals.ts'
 import { OAuthError } from '../../error.ts'
 import type { MasterSecrets } from '../../keys/master_secret.ts'
+import type { Observer } from '../../observer.ts'
 import type { Throttle } from '../../throttle/throttle.ts'
 import { type Factor, type FactorKind, type FactorParam, type FactorUse, wireNames } from './factor.ts'
 import { type PasskeyQuestion, verifyAssertion } from './passkey.ts'
@@ -15,6 +16,7 @@ export type ProveDeps = Readonly<{
   secrets: MasterSecrets
   throttle: Pick<Throttle, 'factor'>
   refusals: Refusals
+  observer: Observer
   now: () => number
 }>
 
@@ -81,7 +83,10 @@ export async function proveFactor(
     if (kind === 'passkey') return await check()
     return await deps.throttle.factor({ userId: about.userId, kind }, caller, check)
   } catch (error) {
-    if (isRefusal(error)) deps.refusals.add('factor.refused', error, caller, about)
+    if (isRefusal(error)) {
+      deps.observer.signedIn(error.code === 'too_many_attempts' ? 'throttled' : 'factor_refused')
+      deps.refusals.add('factor.refused', error, caller, about)
+    }
     throw error
   }
 }
