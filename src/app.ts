@@ -12,6 +12,7 @@ import type { Endpoint } from './http/endpoint.ts'
 import { answerErrors } from './http/errors.ts'
 import { healthEndpoints } from './http/health_routes.ts'
 import { oauthEndpoints } from './http/oauth_routes.ts'
+import { passkeyEndpoints } from './http/passkey_routes.ts'
 import { routeRequests } from './http/router.ts'
 import { userEndpoints } from './http/user_routes.ts'
 import type { Deps } from './oauth/deps.ts'
@@ -34,6 +35,7 @@ export function endpointsOf(deps: Deps, docs: boolean, isStopping?: () => boolea
     ...oauthEndpoints(deps),
     ...userEndpoints(deps),
     ...browserEndpoints(deps, createSite(deps.config.issuer), docs),
+    ...passkeyEndpoints(deps.config.relyingParty),
     ...healthEndpoints(deps.storage, isStopping),
   ]
   return [...endpoints, ...docsEndpoints(deps, docs, endpoints)]

@@ -10,7 +10,9 @@ import { originProblem, parseOrigin } from './clients/origin.ts'
 import { maxAccessTokenLifetime, type SigningAlg, signingAlgs } from './keys/signing_key.ts'
 import type { OAuthConfig } from './oauth/deps.ts'
 import { isAudience } from './oauth/resource.ts'
+import { passkeySettings } from './passkey_settings.ts'
 import { printableBrief } from './printable.ts'
+import { unknownSetting } from './setting_names.ts'
 import {
   parseDuration,
   parseHost,
@@ -24,6 +26,7 @@ import { readSmallFile } from './small_file.ts'
 import { type DatabaseSetting, databaseProblem, folderOf, parseDatabase } from './storage/setting.ts'
 import { type ThrottleSettings, throttleSettings } from './throttle/settings.ts'
 import { factorPolicies } from './users/factors/owed.ts'
+import type { PasskeySettings } from './users/factors/relying_party.ts'
 import type { PasswordHashing } from './users/password.ts'
 import { minPassword, minSolePassword } from './users/password_rules.ts'
 
@@ -48,6 +51,7 @@ export type Config = Readonly<{
   keyRotation: number
   logLevel: string
   passwordHashing: PasswordHashing
+  passkeys: PasskeySettings
   throttle: ThrottleSettings
   /** Undefined parts of the protocol settings depend on the port that the server really got. */
   oauth: Omit<OAuthConfig, 'issuer' | 'audience' | 'relyingParty'>
@@ -195,6 +199,7 @@ export const settings = {
     takes: factorPolicies.join(', '),
     parse: text => factorPolicies.find(policy => policy === text),
   }),
+  ...passkeySettings,
   LATCHKEY_TRUST_PROXY: defineSetting({
     default: '',
     takes: 'addresses or networks separated by commas, such as 10.0.0.0/8,::1',
@@ -247,17 +252,6 @@ function allowance(fallback: string): Setting<number> {
   }
 }
 
-/** Settings of before, and what each is now whatever anybody wants. */
-const fixed = {
-  LATCHKEY_THROTTLE_ELSEWHERE: 'three times LATCHKEY_THROTTLE_ACCOUNT',
-  LATCHKEY_THROTTLE_SITE: 'ten times LATCHKEY_THROTTLE_NETWORK',
-  LATCHKEY_THROTTLE_PASSWORD: '50 failures',
-  LATCHKEY_THROTTLE_FORGET_ACCOUNT: '10 minutes',
-  LATCHKEY_THROTTLE_FORGET_NETWORK: 'one minute',
-  LATCHKEY_THROTTLE_KNOWN_NETWORK: '90 days',
-  LATCHKEY_THROTTLE_ENTRIES: '100,000 counters',
-}
-
 type SettingName = keyof typeof settings
 type SettingValue<N extends SettingName> = (typeof settings)[N] extends Setting<infer T> ? T : never
 
@@ -270,11 +264,7 @@ type SettingValue<N extends SettingName> = (typeof settings)[N] extends Setting<
 export function readConfig(env: Environment): Config {
   const problems = Object.keys(env)
     .filter(name => name.startsWith('LATCHKEY_') && !Object.hasOwn(settings, name))
-    .map(name =>
-      isFixed(name)
-        ? `${name} cannot be set any more: it is always ${fixed[name]}; take it out`
-        : `${printableBrief(name)} is not a setting of latchkey${suggestion(name)}`,
-    )
+    .map(name => unknownSetting(name, Object.keys(settings)))
 
   // An empty variable counts as unset: that is how compose files and unit files leave one out.
   function read<N extends SettingName>(name: N): SettingValue<N> {
@@ -324,6 +314,12 @@ export function readConfig(env: Environment): Config {
       concurrency: 2 * availableParallelism(),
       // At some 20 hashes a second and core, the last in the queue waits under two seconds.
       queue: 32 * availableParallelism(),
+    },
+    passkeys: {
+      rpId: optional('LATCHKEY_PASSKEY_RP_ID'),
+      relatedOrigins: optional('LATCHKEY_PASSKEY_ORIGINS') ?? [],
+      appleApps: optional('LATCHKEY_APPLE_APPS') ?? [],
+      androidApps: optional('LATCHKEY_ANDROID_APPS') ?? [],
     },
     throttle: throttleSettings({
       enabled: read('LATCHKEY_THROTTLE') === 'on',
@@ -386,14 +382,4 @@ function secretSource(
   if (value !== undefined) return { kind: 'value', text: value }
   if (file !== undefined) return { kind: 'file', path: file }
   return { kind: 'beside_database', path: join(database === undefined ? '.' : folderOf(database), 'secret') }
-}
-
-function isFixed(name: string): name is keyof typeof fixed {
-  return Object.hasOwn(fixed, name)
-}
-
-function suggestion(name: string): string {
-  const words = name.split('_').slice(1)
-  const near = Object.keys(settings).filter(known => words.length > 0 && words.every(word => known.includes(word)))
-  return near.length > 0 ? `; did you mean ${near.join(' or ')}?` : ''
 }

@@ -102,7 +102,7 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     // Nothing is awaited until there is a listener: a request that comes before it would never be answered.
     const url = urlOf(server, config.host)
     const issuer = config.issuer ?? `http://localhost:${(server.address() as AddressInfo).port}`
-    const relyingParty = relyingPartyOf(issuer)
+    const relyingParty = relyingPartyOf(issuer, config.passkeys)
     const oauth = { ...config.oauth, issuer, audience: [config.audience ?? issuer], relyingParty }
     const tracing = createTracing()
     const deps = createDeps({
@@ -148,6 +148,8 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     }
     // After it: a start that was interrupted before makes it up.
     await noteIssuer(storage, config, issuer, lastIssuer, log)
+    if (relyingParty === undefined)
+      log.info({ issuer }, 'there are no passkeys: the host of the issuer is an IP address')
     const adminUrl = admin && urlOf(admin.server, admin.host)
     log.info({ url, issuer, adminUrl, database: formatDatabase(config.database) }, 'listening')
 

@@ -30,6 +30,7 @@ test('an empty environment gives the defaults', t => {
     trustProxy: undefined,
     privateJwksUris: false,
     docs: true,
+    passkeys: { rpId: undefined, relatedOrigins: [], appleApps: [], androidApps: [] },
     drain: undefined,
     keyRotation: 90 * 86_400,
     auditLifetime: 365 * 86_400,
@@ -171,6 +172,13 @@ const bad: [keyof typeof settings, string][] = [
   ['LATCHKEY_ARGON2_PASSES', '100'],
   ['LATCHKEY_ARGON2_LANES', '0'],
   ['LATCHKEY_ARGON2_LANES', '17'],
+  ['LATCHKEY_APPLE_APPS', 'com.example.app'],
+  ['LATCHKEY_APPLE_APPS', 'a1b2c3d4e5.com.example.app'],
+  ['LATCHKEY_APPLE_APPS', 'A1B2C3D4E5.com.example.*'],
+  ['LATCHKEY_ANDROID_APPS', 'com.example.app'],
+  ['LATCHKEY_ANDROID_APPS', 'com.example.app=14:6D'],
+  ['LATCHKEY_ANDROID_APPS', `app=${'00'.repeat(32)}`],
+  ['LATCHKEY_ANDROID_APPS', `com.example.app=${'00'.repeat(32)}=`],
   ['LATCHKEY_THROTTLE', 'yes'],
   ['LATCHKEY_THROTTLE_ACCOUNT', '0'],
   ['LATCHKEY_THROTTLE_ACCOUNT', '1000001'],
@@ -206,6 +214,65 @@ for (const [value, why] of [
     const text = problem({ LATCHKEY_CORS_ORIGINS: value })
     t.true(text?.startsWith(expected))
     t.regex(text ?? '', why)
+  })
+}
+
+const fingerprint = Array.from({ length: 32 }, (_, at) => (at + 160).toString(16).toUpperCase()).join(':')
+
+test('passkeys have a domain, related sites, and apps of both systems', t => {
+  const env = {
+    LATCHKEY_ISSUER: 'https://auth.example.com/tenant',
+    LATCHKEY_PASSKEY_RP_ID: 'example.com',
+    LATCHKEY_PASSKEY_ORIGINS: 'https://app.example.com, http://localhost:5173',
+    LATCHKEY_APPLE_APPS: 'A1B2C3D4E5.com.example.app, A1B2C3D4E5.com.example.app-beta',
+    LATCHKEY_ANDROID_APPS: `com.example.app=${fingerprint}, com.example.app=${fingerprint.replaceAll(':', '').toLowerCase()}`,
+  }
+  t.deepEqual(readConfig(env).passkeys, {
+    rpId: 'example.com',
+    relatedOrigins: ['https://app.example.com', 'http://localhost:5173'],
+    appleApps: ['A1B2C3D4E5.com.example.app', 'A1B2C3D4E5.com.example.app-beta'],
+    androidApps: Array.from({ length: 2 }, () => ({ packageName: 'com.example.app', fingerprint })),
+  })
+})
+
+for (const [issuer, rpId, why] of [
+  ['https://auth.example.com', 'auth.example.com', undefined],
+  ['https://auth.example.com', 'example.com', undefined],
+  ['', 'localhost', undefined],
+  ['https://auth.example.com', 'example.org', /it has to be auth\.example\.com or a domain which that is in$/],
+  ['https://auth.example.com', 'ple.com', /it has to be auth\.example\.com or/],
+  ['https://example.com', 'auth.example.com', /it has to be example\.com or/],
+  ['https://auth.example.com', 'com', /has owners of all sorts in it$/],
+  ['https://auth.example.com', 'https://example.com', /no domain in lower case, without scheme, port and path$/],
+  ['https://auth.example.com', 'Example.com', /no domain in lower case/],
+  ['https://auth.example.com', 'example.com:443', /no domain in lower case/],
+  ['https://auth.example.com', '.example.com', /no domain in lower case/],
+  ['https://192.0.2.1', 'example.com', /the IP address 192\.0\.2\.1, for which there are no passkeys$/],
+  ['http://[::1]:3000', 'localhost', /the IP address \[::1\], for which there are no passkeys$/],
+  ['http://localhost:3000', 'example.com', /it has to be localhost or/],
+] as const) {
+  const verdict = why === undefined ? 'taken' : 'refused with the reason'
+  test(`LATCHKEY_PASSKEY_RP_ID=${rpId} at the issuer ${issuer || 'of no setting'} is ${verdict}`, t => {
+    const text = problem({ LATCHKEY_ISSUER: issuer, LATCHKEY_PASSKEY_RP_ID: rpId })
+    if (why === undefined) t.is(text, '')
+    else t.regex(text, why)
+  })
+}
+
+test('of a bad issuer nothing is said of the domain of passkeys', t => {
+  const text = problem({ LATCHKEY_ISSUER: 'auth.example.com', LATCHKEY_PASSKEY_RP_ID: 'localhost' })
+  t.regex(text, /^LATCHKEY_ISSUER is [^\n]+$/)
+})
+
+for (const [value, why] of [
+  ['http://app.example.com', /a page that is not https has no passkeys$/],
+  ['http://localhost.example.com', /a page that is not https has no passkeys$/],
+  ['capacitor://localhost', /a page that is not https has no passkeys$/],
+  ['android:apk-key-hash:x', /that of an app follows from LATCHKEY_ANDROID_APPS$/],
+  ['https://app.example.com/', /browsers send it as https:\/\/app\.example\.com$/],
+] as const) {
+  test(`LATCHKEY_PASSKEY_ORIGINS=${value} is refused with the reason`, t => {
+    t.regex(problem({ LATCHKEY_PASSKEY_ORIGINS: value }), why)
   })
 }
 

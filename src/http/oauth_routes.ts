@@ -2,13 +2,13 @@
 import type { Client, Params } from '../clients/client.ts'
 import { authenticateClient } from '../clients/client_authentication.ts'
 import { OAuthError } from '../error.ts'
-import { jwksMaxAge, type SigningAlg } from '../keys/signing_key.ts'
+import type { SigningAlg } from '../keys/signing_key.ts'
 import type { Deps } from '../oauth/deps.ts'
 import { introspectionRequest, signIntrospection } from '../oauth/introspection.ts'
 import { metadata } from '../oauth/metadata.ts'
 import { revocationRequest } from '../oauth/revocation.ts'
 import { tokenRequest } from '../oauth/token.ts'
-import { answersUnmodified, contentHash } from './cache.ts'
+import { cacheable } from './cache.ts'
 import { callerOf } from './caller.ts'
 import type { Context } from './context.ts'
 import { notModified, ok } from './description.ts'
@@ -205,19 +205,4 @@ async function authenticate(deps: Deps, ctx: Context, params: Params): Promise<C
   const client = await authenticateClient(deps, credentials, callerOf(ctx))
   ctx.state.clientId = client.id
   return client
-}
-
-const hashes = new Map<string, string>()
-
-/** A document of this moment, from memory. */
-function cacheable(ctx: Context, text: string, type: string): void {
-  let hash = hashes.get(text)
-  if (hash === undefined) {
-    hash = contentHash(text)
-    if (hashes.size > 100) hashes.clear()
-    hashes.set(text, hash)
-  }
-  ctx.set('Cache-Control', `public, max-age=${jwksMaxAge}`)
-  ctx.type = type
-  if (!answersUnmodified(ctx, `"${hash}"`)) ctx.body = text
 }

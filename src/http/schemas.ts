@@ -20,6 +20,7 @@ import { acrValues } from '../sessions/assurance.ts'
 
 export * from './admin/schemas.ts'
 export * from './error_schema.ts'
+export * from './passkey_schemas.ts'
 
 const accessToken =
   'eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6IlJIVFpxQk5Mem5Fc1dqYUpyaXlPV2JiQ2poTEVEdkhaT2tmczFzVjRQVm8ifQ.eyJpc3MiOiJodHRwczovL2F1dGguZXhhbXBsZS5jb20ifQ.c2lnbmF0dXJl'

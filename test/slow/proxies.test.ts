@@ -77,6 +77,16 @@ for (const { program, file, host, path } of samples) {
     t.deepEqual([change.status, change.headers.location], [303, `${path}/profile/password`])
   })
 
+  testProxy(`${file}: what phones and browsers ask about passkeys is at the root of the host (RFC 8615)`, async t => {
+    const { send } = await startBehind(t, { program, file, host, path })
+    const apple = await send('/.well-known/apple-app-site-association')
+    t.deepEqual([apple.status, JSON.parse(apple.body)], [200, { webcredentials: { apps: [appleApp] } }])
+    for (const place of ['/.well-known/webauthn', '/.well-known/assetlinks.json']) {
+      const { status, body } = await send(place)
+      t.deepEqual([status, JSON.parse(body).error], [404, 'not_found'], place)
+    }
+  })
+
   testProxy(`${file}: the pages find their style and their forms, and the cookie comes back`, async t => {
     const { send } = await startBehind(t, { program, file, host, path })
     const page = await send(`${path}/login`, { headers: { accept: 'text/html' } })
@@ -111,6 +121,8 @@ for (const { program, file, host, path } of samples) {
     })
 }
 
+const appleApp = 'A1B2C3D4E5.com.example.app'
+
 type Sent = Readonly<{ method?: string; headers?: Record<string, string>; body?: string }>
 
 /** The server with an account and the client `app`, behind the proxy of the sample. */
@@ -119,6 +131,7 @@ async function startBehind(t: ExecutionContext, { program, file, host, path }: S
   const environment = deployment(folder, {
     LATCHKEY_ISSUER: `https://${host}${path}`,
     LATCHKEY_TRUST_PROXY: '127.0.0.1,::1',
+    LATCHKEY_APPLE_APPS: appleApp,
   })
   const server = await startProcess(t, environment)
   t.is((await runCommand(['user', 'add', account.username, '--password-stdin'], environment, account.password)).code, 0)

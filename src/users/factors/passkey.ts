@@ -22,7 +22,7 @@ const timeout = 300_000
 export const createChallenge = (randomBytes: (size: number) => Buffer): string => randomBytes(32).toString('base64url')
 
 /** With what a passkey was asked for, which it answers to. */
-export type PasskeyQuestion = Readonly<{ relyingParty: RelyingParty; challenge: string }>
+export type PasskeyQuestion = Readonly<{ relyingParty: Pick<RelyingParty, 'id' | 'origins'>; challenge: string }>
 
 /**
  * What `PublicKeyCredential.parseCreationOptionsFromJSON` takes, for a new passkey: §5.1.9.
@@ -71,11 +71,11 @@ export function requestOptions({ relyingParty: rp, challenge }: PasskeyQuestion,
 }
 
 /** Whether a factor is a passkey that this relying party can ask for: one made for another never answers. */
-export function isUsablePasskey(rp: RelyingParty | undefined, factor: Factor): boolean {
+export function isUsablePasskey(rp: Pick<RelyingParty, 'id'> | undefined, factor: Factor): boolean {
   return factor.kind === 'passkey' && rp !== undefined && parsePasskeyData(factor.data)?.rpId === rp.id
 }
 
-function descriptors(rp: RelyingParty, factors: readonly Factor[]) {
+function descriptors(rp: PasskeyQuestion['relyingParty'], factors: readonly Factor[]) {
   return factors
     .filter(factor => isUsablePasskey(rp, factor))
     .map(({ handle, data }) => ({
@@ -196,7 +196,12 @@ function identityOf({ id }: PasskeyAnswer) {
 }
 
 /** What the library checks too, for the words of the log, and that no page of another site was around. */
-function insistOnClientData(rp: RelyingParty, { clientData }: PasskeyAnswer, type: string, challenge: string): void {
+function insistOnClientData(
+  rp: PasskeyQuestion['relyingParty'],
+  { clientData }: PasskeyAnswer,
+  type: string,
+  challenge: string,
+): void {
   if (clientData.type !== type) refuseProof('the answer is of another kind')
   if (clientData.challenge !== challenge) refuseProof('the answer is to another challenge')
   if (!rp.origins.includes(clientData.origin)) refuseProof(`the answer is of ${describeOrigin(clientData.origin)}`)
@@ -206,7 +211,9 @@ function insistOnClientData(rp: RelyingParty, { clientData }: PasskeyAnswer, typ
 /** An operator who left one out wants to read which. */
 function describeOrigin(origin: string): string {
   const isPlain = /^(?:https?:\/\/[a-z0-9.:[\]-]{1,200}|android:apk-key-hash:[\w-]{43})$/.test(origin)
-  return isPlain ? `the origin ${origin}, which is not one of LATCHKEY_PASSKEY_ORIGINS` : 'another origin'
+  if (!isPlain) return 'another origin'
+  const setting = origin.startsWith('android') ? 'LATCHKEY_ANDROID_APPS' : 'LATCHKEY_PASSKEY_ORIGINS'
+  return `the origin ${origin}, which ${setting} does not name`
 }
 
 /** What the library says, and what is written of it: its own words repeat what a stranger sent. */

@@ -147,7 +147,7 @@ test('each answer that is not what was asked for is refused in the same words (W
   const refuse = (cause: RegExp | string, forged: Forged) =>
     isRefused(t, assertion(authenticator, factor, forged), cause)
   await refuse('the answer is to another challenge', { challenge: createChallenge(random) })
-  await refuse(/the origin https:\/\/evil\.example, which is not/, { origin: 'https://evil.example' })
+  await refuse(/the origin https:\/\/evil\.example, which LATCHKEY_PASSKEY_ORIGINS/, { origin: 'https://evil.example' })
   await refuse(/the origin http:\/\/auth\.example\.com, which/, { origin: 'http://auth.example.com' })
   await refuse('the answer is of another origin', { origin: 'https://auth.example.com/"\n' })
   await refuse('the answer is for another relying party', { rpId: 'example.com' })
@@ -328,13 +328,34 @@ test('what is stored of a passkey is read as it was written, and nothing else is
 })
 
 test('passkeys belong to a domain: a server whose issuer is an IP address has none (WebAuthn §4)', t => {
-  t.deepEqual(relyingPartyOf('https://auth.example.com:8443/tenant'), {
+  t.like(relyingPartyOf('https://auth.example.com:8443/tenant'), {
     id: 'auth.example.com',
     origins: ['https://auth.example.com:8443'],
   })
   t.like(relyingPartyOf('http://localhost:3000'), { id: 'localhost' })
   for (const issuer of ['http://127.0.0.1:3000', 'http://[::1]:3000', 'https://192.0.2.1'])
     t.is(relyingPartyOf(issuer), undefined)
+})
+
+test("answers count of related sites, of Android apps by their certificates, and of Apple's, which name the domain", async t => {
+  const fingerprint = Array.from({ length: 32 }, () => 'FB').join(':')
+  const relyingParty = relyingPartyOf(origin, {
+    rpId: 'example.com',
+    relatedOrigins: ['https://app.example.com'],
+    appleApps: ['A1B2C3D4E5.com.example.app'],
+    androidApps: [{ packageName: 'com.example.app', fingerprint }],
+  })!
+  t.is(relyingParty.id, 'example.com')
+  const android = `android:apk-key-hash:${Buffer.alloc(32, 0xfb).toString('base64url')}`
+  const origins = [origin, 'https://app.example.com', 'https://example.com', android]
+  t.deepEqual(relyingParty.origins, origins)
+  const question = { relyingParty, challenge: createChallenge(random) }
+  const register = (from: string) =>
+    verifyRegistration(question, createAuthenticator(from).create(creationOptions(question, alice, [])))
+  for (const from of origins) t.is(parsePasskeyData((await register(from)).data)?.rpId, 'example.com')
+  await isRefused(t, register('https://other.example.com'), /, which LATCHKEY_PASSKEY_ORIGINS does not name$/)
+  await isRefused(t, register(`${android.slice(0, -1)}A`), /, which LATCHKEY_ANDROID_APPS does not name$/)
+  t.deepEqual(relyingPartyOf(origin)?.origins, [origin])
 })
 
 test('what verifies passkeys is loaded with the first answer, by no start, and says nothing on stderr', async t => {
