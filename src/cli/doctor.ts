@@ -12,6 +12,7 @@ import { openStorage } from '../storage/open.ts'
 import { type DatabaseSetting, folderOf } from '../storage/setting.ts'
 import type { Storage } from '../storage/storage.ts'
 import { now } from '../system.ts'
+import { examinePasskeys } from './doctor_passkeys.ts'
 import { type Finding, failed, ok, warning } from './findings.ts'
 import { formatTime, output, table } from './run.ts'
 
@@ -42,7 +43,13 @@ async function examine(config: Config): Promise<Finding[]> {
   if (database.some(({ state }) => state !== 'ok')) return [...database, ...files]
   const { storage } = await openStorage(config.database, { migrates: false })
   try {
-    return [...database, ...(await examineSecrets(config, storage)), ...files, await examineClock(storage)]
+    return [
+      ...database,
+      ...(await examineSecrets(config, storage)),
+      ...(await examinePasskeys(config, storage)),
+      ...files,
+      await examineClock(storage),
+    ]
   } finally {
     await storage.close()
   }

@@ -17,6 +17,7 @@ import Database from 'better-sqlite3'
 import { createMasterSecret, parseMasterSecrets } from '../../src/keys/master_secret.ts'
 import { backupSqlite } from '../../src/storage/sqlite/file.ts'
 import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
+import { formatPasskeyData } from '../../src/users/factors/passkey_data.ts'
 import {
   createFolder,
   deployment,
@@ -316,6 +317,28 @@ const illnesses: Record<
     /ES256/,
     /restart the server/,
     ({ environment }) => ({ ...environment, LATCHKEY_SIGNING_ALG: 'RS256' }),
+  ],
+  'passkeys of a domain that is not set any more': [
+    'passkeys',
+    'warning',
+    /^1 of auth\.example\.com, and the domain is localhost: they do not work$/,
+    /LATCHKEY_PASSKEY_RP_ID/,
+    ({ database }) => {
+      const data = formatPasskeyData({
+        rpId: 'auth.example.com',
+        publicKey: 'x',
+        alg: -7,
+        transports: [],
+        backupEligible: true,
+        backedUp: true,
+        aaguid: '',
+      })
+      const db = new Database(database)
+      db.prepare(
+        "INSERT INTO factors (id, user_id, kind, created_at, data, counter, handle) SELECT 'fac_1', id, 'passkey', 0, ?, 0, 'x' FROM users",
+      ).run(data)
+      db.close()
+    },
   ],
   'a clock that was set back': [
     'clock',
