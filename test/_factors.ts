@@ -55,7 +55,8 @@ export async function removeFactor({ deps: { storage }, clock }: Server, { id, u
   }))
 }
 
-async function addFactor(
+/** With another credential version, as from every change of factors. */
+export async function addFactor(
   { deps: { storage }, clock }: Server,
   given: Pick<Factor, 'id' | 'userId' | 'kind' | 'data'> & Partial<Factor>,
 ): Promise<Factor> {

@@ -104,9 +104,13 @@ function watch(context: BrowserContext, origins: readonly string[], refusals: re
 
 export type Site = Discoverable
 
-/** A server for browsers: the user `alice`, and the public client `app` that her phone signs in with. */
-export async function startSite(t: ExecutionContext): Promise<Site> {
-  const server = await startDiscoverable(t)
+/**
+ * A server for browsers: the user `alice`, and the public client `app` that her phone signs in with.
+ *
+ * @param host `localhost` where passkeys are needed: an address has none
+ */
+export async function startSite(t: ExecutionContext, host?: string): Promise<Site> {
+  const server = await startDiscoverable(t, {}, host)
   await server.addClient()
   return server
 }

@@ -11,11 +11,15 @@ export const audience = 'https://api.example.com'
 
 export type Discoverable = TestServer & { issuer: string }
 
-/** A server that clients can discover, with the user `alice`. */
-export async function startDiscoverable(t: ExecutionContext, options: ServerOptions = {}): Promise<Discoverable> {
+/** A server that clients can discover, with the user `alice`. @param host of its issuer, a name or an address of this machine */
+export async function startDiscoverable(
+  t: ExecutionContext,
+  options: ServerOptions = {},
+  host = '127.0.0.1',
+): Promise<Discoverable> {
   // The issuer has to be known before the application is made, so a second listener passes every byte on.
   const place = createServer()
-  const issuer = await listen(t, place)
+  const issuer = (await listen(t, place)).replace('127.0.0.1', host)
   const server = await startServer(t, { ...options, oauth: { issuer, audience: [audience], ...options.oauth } })
   const port = Number(new URL(server.url).port)
   place.on('connection', socket => pipeline(socket, connect(port, '127.0.0.1'), socket, () => {}))
