@@ -10,6 +10,7 @@ import { allowOrigins } from './http/cors.ts'
 import { docsEndpoints } from './http/docs/docs_routes.ts'
 import type { Endpoint } from './http/endpoint.ts'
 import { answerErrors } from './http/errors.ts'
+import { factorEndpoints } from './http/factor_routes.ts'
 import { healthEndpoints } from './http/health_routes.ts'
 import { oauthEndpoints } from './http/oauth_routes.ts'
 import { passkeyEndpoints } from './http/passkey_routes.ts'
@@ -34,6 +35,7 @@ export function endpointsOf(deps: Deps, docs: boolean, isStopping?: () => boolea
   const endpoints = [
     ...oauthEndpoints(deps),
     ...userEndpoints(deps),
+    ...factorEndpoints(deps),
     ...browserEndpoints(deps, createSite(deps.config.issuer), docs),
     ...passkeyEndpoints(deps.config.relyingParty),
     ...healthEndpoints(deps.storage, isStopping),

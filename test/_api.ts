@@ -30,7 +30,11 @@ export function createAnswerCheck(endpoints: readonly Endpoint[]): (seen: Seen) 
   return seen => {
     const wanted = seen.method === 'HEAD' ? 'get' : seen.method.toLowerCase()
     const [pathname = ''] = seen.path.split('?')
-    const found = patterns.find(({ endpoint, pattern }) => endpoint.method === wanted && pattern.test(pathname))
+    // A path without variable parts is meant before one with (OpenAPI 3.1 §4.8.8.2).
+    const exact = patterns.filter(({ endpoint }) => endpoint.path === pathname)
+    const found = (exact.length > 0 ? exact : patterns).find(
+      ({ endpoint, pattern }) => endpoint.method === wanted && pattern.test(pathname),
+    )
     const problem = problemOf(seen, found?.endpoint)
     if (problem === undefined) return
     throw new Error(`${seen.method} ${seen.path} answered ${seen.status}, ${problem}: ${seen.text.slice(0, 500)}`)

@@ -43,6 +43,7 @@ export type Errors = Readonly<Partial<Record<ErrorCode, string>>>
 export const tags = {
   Tokens: 'For apps. Each request says which client it comes from.',
   User: 'Who is behind an access token.',
+  Factors: 'What a user proves to have beside the password.',
   Sessions: "A session is one sign-in on one device. Ended is ended: its tokens don't work here any more.",
   Browser:
     'For people, and for sites that keep who is signed in by a cookie. The same paths answer JSON to a program and pages to a browser, by `Accept`. Another site can change nothing here.',

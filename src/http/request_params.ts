@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { maxOwnSessions } from '../sessions/own_sessions.ts'
 import { maxUsername } from '../text.ts'
+import { factorKinds } from '../users/factors/factor.ts'
 import { maxPassword, minPassword, minSolePassword } from '../users/password_rules.ts'
 
 export const logoutQuery = z.object({
@@ -67,6 +68,39 @@ export const passwordChangeParams = z
   .meta({
     examples: [{ current_password: 'correct horse battery staple', new_password: 'seven lamps over the harbour' }],
   })
+
+/** For `POST /users/me/factors`, as a form or as JSON. */
+export const newFactorParams = z
+  .object({
+    kind: z.enum(factorKinds),
+    name: z
+      .string()
+      .optional()
+      .meta({ description: 'What its user calls it: one line, cut after 64 characters.', examples: ["Alice's phone"] }),
+  })
+  .meta({ examples: [{ kind: 'totp', name: "Alice's phone" }] })
+
+/** For `PATCH /users/me/factors/{id}`: without a name it has none. */
+export const renameFactorParams = newFactorParams.pick({ name: true }).meta({ examples: [{ name: "Alice's phone" }] })
+
+/** For `POST /users/me/factors/confirm`: the one of both that is of the kind. */
+export const confirmFactorParams = z
+  .object({
+    enrollment: z.string().min(1),
+    otp: z
+      .string()
+      .optional()
+      .meta({ examples: ['123456'] }),
+    passkey: z
+      .string()
+      .optional()
+      .meta({ description: 'JSON text of `PublicKeyCredential.toJSON()` (WebAuthn §5.1).' }),
+  })
+  .meta({ examples: [{ enrollment: 'lke_AZAFiWpAOIQv8XIkUK8O', otp: '123456' }] })
+
+export const factorPath = z.object({
+  id: z.string().meta({ description: 'As in the list of factors.', examples: ['fac_8mJXkfY2Qn6vB1r0aTzLhA'] }),
+})
 
 /** For the form of `/profile/password`. */
 export const passwordForm = passwordChangeParams.extend({ new_password_repeat: z.string().min(1) }).meta({

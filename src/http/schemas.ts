@@ -20,6 +20,7 @@ import { acrValues } from '../sessions/assurance.ts'
 
 export * from './admin/schemas.ts'
 export * from './error_schema.ts'
+export * from './factor_schemas.ts'
 export * from './passkey_schemas.ts'
 
 const accessToken =

@@ -1,6 +1,5 @@
 /** What a signed-in user asks for, by bearer token (RFC 6750): who am I, where am I signed in, sign me out. */
 import { OAuthError } from '../error.ts'
-import { authenticateAccessToken } from '../oauth/access_token.ts'
 import type { Deps } from '../oauth/deps.ts'
 import { readParams } from '../oauth/request_params.ts'
 import { remainingAudience } from '../oauth/resource.ts'
@@ -8,8 +7,10 @@ import { hasScope, remainingScope } from '../oauth/scope.ts'
 import { issueTokens } from '../oauth/token.ts'
 import { userInfo } from '../oauth/user_info.ts'
 import { endSessions } from '../sessions/end.ts'
+import { proofNeeded } from '../sessions/factor_error.ts'
 import { changePassword } from '../sessions/password_change.ts'
 import { minSolePassword } from '../users/password_rules.ts'
+import { authenticateUser } from './bearer.ts'
 import { callerOf } from './caller.ts'
 import type { Context } from './context.ts'
 import { guessing, ok } from './description.ts'
@@ -34,7 +35,7 @@ function accountEndpoints(deps: Deps): readonly Endpoint[] {
       caller: 'user',
       cors: 'app',
       async handle(ctx) {
-        const { user } = await authenticate(deps, ctx)
+        const { user } = await authenticateUser(deps, ctx)
         sendJson(ctx, { username: user.username, email: user.email ?? null, full_name: user.fullName ?? null })
       },
       describe: ({ userResponse }) => ({
@@ -62,6 +63,7 @@ function accountEndpoints(deps: Deps): readonly Endpoint[] {
           ...guessing,
           invalid_request: `the password must have at least ${minSolePassword} characters`,
           invalid_grant: 'the current password is wrong',
+          insufficient_user_authentication: 'a sign-in with the second factor is needed',
         },
       }),
     },
@@ -72,7 +74,7 @@ function accountEndpoints(deps: Deps): readonly Endpoint[] {
 function userInfoEndpoints(deps: Deps): readonly Endpoint[] {
   const scope = 'openid'
   async function answer(ctx: Context, tokenOfForm?: string): Promise<void> {
-    const { user, scope: granted } = await authenticate(deps, ctx, tokenOfForm)
+    const { user, scope: granted } = await authenticateUser(deps, ctx, tokenOfForm)
     if (!hasScope(granted, scope)) {
       throw new OAuthError('insufficient_scope', `the access token has not the scope ${scope}`)
     }
@@ -109,7 +111,7 @@ function sessionEndpoints(deps: Deps): readonly Endpoint[] {
       caller: 'user',
       cors: 'app',
       async handle(ctx) {
-        const { session } = await authenticate(deps, ctx)
+        const { session } = await authenticateUser(deps, ctx)
         sendJson(ctx, { sessions: (await pageOfSessions(deps, ctx, session)).map(describeSession) })
       },
       describe: ({ sessionsResponse }) => ({
@@ -135,7 +137,7 @@ function sessionEndpoints(deps: Deps): readonly Endpoint[] {
       caller: 'user',
       cors: 'app',
       async handle(ctx, { id = '' }) {
-        const { user } = await authenticate(deps, ctx)
+        const { user } = await authenticateUser(deps, ctx)
         const ended = await endSessions(deps, { userId: user.id, id }, 'revoked_by_user', callerOf(ctx))
         if (ended === 0) throw new OAuthError('not_found', 'you have no such session')
         ctx.status = 204
@@ -153,14 +155,14 @@ function sessionEndpoints(deps: Deps): readonly Endpoint[] {
 
 /** For `POST /logout`, which takes the cookie of a browser as well. */
 export async function logoutByToken(deps: Deps, ctx: Context): Promise<void> {
-  const { session, user } = await authenticate(deps, ctx)
+  const { session, user } = await authenticateUser(deps, ctx)
   const which = { userId: user.id, ...sessionsToEnd(readQuery(ctx).scope, session) }
   await endSessions(deps, which, 'logout', callerOf(ctx))
   sendJson(ctx, { message: 'Logout successful' })
 }
 
 async function changePasswordByToken(deps: Deps, ctx: Context): Promise<void> {
-  const signedIn = await authenticate(deps, ctx)
+  const signedIn = await authenticateUser(deps, ctx)
   const params = readParams(passwordChangeParams, bodyParams(ctx).params)
   const change = { currentPassword: params.current_password, newPassword: params.new_password }
   const { client } = signedIn
@@ -169,28 +171,9 @@ async function changePasswordByToken(deps: Deps, ctx: Context): Promise<void> {
   const audience = remainingAudience(signedIn.session.audience, deps.config, client)
   if (audience.length === 0) throw new OAuthError('invalid_token', 'nothing of what was granted is left to the client')
   const changed = await changePassword(deps, signedIn, change, callerOf(ctx))
+  if (changed === 'proof_needed') throw proofNeeded(true)
   if (changed === 'overtaken') throw new OAuthError('invalid_token', 'the session has ended at this moment')
   if (changed === 'wrong_password') throw new OAuthError('invalid_grant', 'the current password is wrong')
   if ('problem' in changed) throw new OAuthError('invalid_request', changed.text)
   sendJson(ctx, await issueTokens(deps, client, { session: changed, scope, audience }))
-}
-
-/**
- * From the header (RFC 6750 §2.1) or, where a form was read, from the form (§2.2).
- *
- * @throws OAuthError `token_missing`, `invalid_token` or `invalid_request`
- */
-async function authenticate(deps: Deps, ctx: Context, tokenOfForm?: string) {
-  if ('access_token' in readQuery(ctx)) {
-    throw new OAuthError('invalid_request', 'the access token belongs in the Authorization header')
-  }
-  const { authorization } = ctx.headers
-  if (tokenOfForm !== undefined && authorization !== undefined) {
-    throw new OAuthError('invalid_request', 'the access token is given in two ways')
-  }
-  const accessToken = /^Bearer +([\w.~+/-]+=*) *$/i.exec(authorization ?? '')?.[1] ?? tokenOfForm
-  if (accessToken === undefined) throw new OAuthError('token_missing', 'an access token is needed')
-  const authenticated = await authenticateAccessToken(deps, accessToken)
-  ctx.state.clientId = authenticated.session.clientId
-  return authenticated
 }

@@ -87,11 +87,11 @@ export const introspectionParams = z.object({
  * Reads parameters.
  *
  * @returns those that the schema names
- * @throws OAuthError `invalid_request` that names the first one that is missing
+ * @throws OAuthError `invalid_request` that names the first one that is missing, or is none of those that there are
  */
 export function readParams<T>(schema: z.ZodType<T>, params: Params): T {
   const parsed = schema.safeParse(params)
   if (parsed.success) return parsed.data
-  // A parameter that is there is a text that is not empty: nothing else can be wrong with it.
-  throw new OAuthError('invalid_request', `${String(parsed.error.issues[0]?.path[0])} is missing`)
+  const name = String(parsed.error.issues[0]?.path[0])
+  throw new OAuthError('invalid_request', `${name} is ${name in params ? 'not one that there is' : 'missing'}`)
 }

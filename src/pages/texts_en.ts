@@ -45,6 +45,8 @@ export const en = {
       different: 'This is not the same as the new password.',
     },
     wrong_credentials: 'The username or password is wrong.',
+    proof_needed:
+      'You have a second factor, and this sign-in did not use it. Sign out and in again to change your password.',
     try_later: (wait: string | undefined) =>
       wait === undefined
         ? 'We cannot check your password right now. Try again in a moment.'

@@ -45,6 +45,7 @@ export const ko: Texts = {
       different: '새 비밀번호와 일치하지 않아요.',
     },
     wrong_credentials: '아이디 또는 비밀번호가 맞지 않아요.',
+    proof_needed: '2단계 인증 없이 로그인된 상태예요. 비밀번호를 바꾸려면 로그아웃한 뒤 다시 로그인해 주세요.',
     try_later: wait =>
       wait === undefined
         ? '지금은 비밀번호를 확인할 수 없어요. 잠시 후 다시 시도해 주세요.'

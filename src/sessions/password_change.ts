@@ -7,6 +7,7 @@ import { isRefusal, type Refusals } from '../audit/refusals.ts'
 import type { ClientStorage } from '../clients/storage.ts'
 import { cutFarTooLong, isFarTooLong } from '../normal_form.ts'
 import type { Throttle } from '../throttle/throttle.ts'
+import { isSecondFactor } from '../users/factors/factor.ts'
 import type { FactorStorage } from '../users/factors/storage.ts'
 import type { Passwords } from '../users/password.ts'
 import {
@@ -35,8 +36,9 @@ export type PasswordChangeDeps = Readonly<{
 export type PasswordChange = Readonly<{ currentPassword: string; newPassword: string }>
 
 /**
- * @returns the session as it is from now on; or what is wrong with what was typed, or `overtaken` when the session has ended at this
- *          moment, as by a change of the password elsewhere; nothing has changed then
+ * @returns the session as it is from now on; or what is wrong with what was typed, `proof_needed` when the user has a second factor and
+ *          the session has not proved it, or `overtaken` when the session has ended at this moment, as by a change of the password
+ *          elsewhere; nothing has changed then
  * @throws OAuthError `too_many_attempts`, or `temporarily_unavailable` when too many hashes wait
  */
 export async function changePassword(
@@ -44,10 +46,13 @@ export async function changePassword(
   { user, session }: { user: User; session: Session },
   { currentPassword: typed, newPassword }: PasswordChange,
   caller: Caller,
-): Promise<Session | 'wrong_password' | 'overtaken' | PasswordProblem> {
+): Promise<Session | 'wrong_password' | 'proof_needed' | 'overtaken' | PasswordProblem> {
+  const factors = await deps.storage.listFactors(user.id)
+  // Whoever comes with a factor later raises the credential version, and this comes too late.
+  const owesFactor = deps.config.requireFactor !== 'off' && factors.some(isSecondFactor)
+  if (owesFactor && !session.amr.includes('mfa')) return 'proof_needed'
   // The rules first: they cost no hash.
-  const min = minPasswordOf(deps.config, await deps.storage.listFactors(user.id))
-  const problem = await passwordProblem(newPassword, min)
+  const problem = await passwordProblem(newPassword, minPasswordOf(deps.config, factors))
   if (problem !== undefined) return problem
   const about = { userId: user.id, sessionId: session.id }
   const currentPassword = cutFarTooLong(typed, maxPassword)

@@ -15,7 +15,7 @@ import {
   stateOf,
   withCookie,
 } from '../_cookies.ts'
-import { addRecoveryCodes, addTotp, removeFactor } from '../_factors.ts'
+import { addRecoveryCodes, addTotp, proveInSessions, removeFactor } from '../_factors.ts'
 import { password, refusal, refused, startServerWithAlice, type TestServer } from '../_server.ts'
 
 const newPassword = 'seven lamps over the harbour'
@@ -199,6 +199,7 @@ test('with a second factor 8 characters are enough; without one again the passwo
   await addRecoveryCodes(server, server.aliceId)
   t.is(await choose(password, 'qzjxkvbw'), 'the password must have at least 15 characters')
   const { factor } = await addTotp(server, server.aliceId)
+  await proveInSessions(server)
   t.is(await choose(password, 'qzjxkvb'), 'the password must have at least 8 characters')
   t.is(await choose(password, 'qzjxkvbw'), 200)
 
@@ -217,6 +218,7 @@ test('where no factor is asked for, a user who has one needs 15 characters; LATC
     const server = await startServerWithAlice({ ...t, title: `${t.title} ${JSON.stringify(oauth)}` }, { oauth })
     const { access_token } = await server.signIn()
     await addTotp(server, server.aliceId)
+    if (least === 8) await proveInSessions(server)
     const choose = (length: number) => {
       const params = { current_password: password, new_password: 'qzjxkvbw'.repeat(3).slice(0, length) }
       return change(server, access_token, params)
@@ -321,6 +323,7 @@ test('the form says how many characters the password of this user must have, in 
   const read = (page: string) => [/minlength="\d+"/.exec(page)?.[0], /At least \d+ char/.exec(page)?.[0]]
   for (const least of [15, 8]) {
     if (least === 8) await addTotp(server, server.aliceId)
+    if (least === 8) await proveInSessions(server)
     const { body } = await getByCookie(server, '/profile/password', cookie, ofPage)
     t.deepEqual(read(body), [`minlength="${least}"`, `At least ${least} char`])
     const refused = await postFromPage(server, '/profile/password', form, cookie)
@@ -349,3 +352,42 @@ for (const [what, form, field] of [
     t.is((await postFromPage(server, '/profile/password', good, cookie)).status, 303)
   })
 }
+
+test('who has a second factor changes the password in a session that has proved it: else 401 (RFC 9470 §3)', async t => {
+  const server = await startServerWithAlice(t)
+  const [here, there] = [await server.signIn(), await server.signIn()]
+  const cookie = await signInByCookie(server)
+  await addTotp(server, server.aliceId)
+  const params = { current_password: password, new_password: newPassword }
+  const before = await stateOf(server)
+  const refusedChange = await change(server, here.access_token, params)
+  t.deepEqual(refusal(refusedChange), refused(401, 'insufficient_user_authentication'))
+  t.regex(refusedChange.headers.get('www-authenticate')!, /, acr_values="urn:latchkey:2fa"$/)
+  // Nor is there anything to be learnt of the password.
+  const wrong = await change(server, here.access_token, { ...params, current_password: 'wrong' })
+  t.deepEqual(refusal(wrong), refusal(refusedChange))
+  const form = { ...params, new_password_repeat: newPassword }
+  const page = await postFromPage(server, '/profile/password', form, cookie)
+  t.is(page.status, 401)
+  t.regex(page.body, /Sign out and in again/)
+  t.deepEqual(await stateOf(server), before)
+
+  await proveInSessions(server)
+  t.is((await change(server, there.access_token, params)).status, 200)
+})
+
+test('a factor that comes while a password is being changed stops the change', async t => {
+  const server = await startServerWithAlice(t)
+  const { access_token } = await server.signIn()
+  const { storage, passwords } = server.deps
+  const { sid } = decodeJwt(access_token)
+  const signedIn = (await storage.findLiveSession(sid as string, server.clock.now()))!
+  const hash = async (text: string) => {
+    await addTotp(server, server.aliceId)
+    return passwords.hash(text)
+  }
+  const deps = { ...server.deps, passwords: { ...passwords, hash } }
+  const outcome = await changePassword(deps, signedIn, { currentPassword: password, newPassword }, {})
+  t.is(outcome, 'overtaken')
+  t.true(await passwords.verify(password, (await storage.findUser(server.aliceId))!.passwordHash))
+})

@@ -3,6 +3,7 @@ import { OAuthError } from '../../error.ts'
 import type { Deps } from '../../oauth/deps.ts'
 import { type ChangePasswordView, changePasswordPage } from '../../pages/change_password.ts'
 import { paths } from '../../pages/paths.ts'
+import { proofNeeded } from '../../sessions/factor_error.ts'
 import { changePassword } from '../../sessions/password_change.ts'
 import { maxPassword, minPasswordOf } from '../../users/password_rules.ts'
 import { callerOf } from '../caller.ts'
@@ -52,7 +53,12 @@ export function passwordEndpoints(deps: Deps, site: Site): readonly Endpoint[] {
         summary: 'The form that changes the password',
         body: passwordForm,
         answers: goOn,
-        errors: { ...crossSite, ...guessing, invalid_request: 'the current password is wrong' },
+        errors: {
+          ...crossSite,
+          ...guessing,
+          invalid_request: 'the current password is wrong',
+          insufficient_user_authentication: 'a sign-in with the second factor is needed',
+        },
       }),
     },
     {
@@ -107,6 +113,7 @@ async function changePasswordByForm(deps: Deps, site: Site, ctx: Context): Promi
   }
   try {
     const changed = await changePassword(deps, signedIn, { currentPassword, newPassword }, callerOf(ctx))
+    if (changed === 'proof_needed') return refuse(proofNeeded(true), { problems: { form: 'proof_needed' } })
     if (changed === 'overtaken') return askToSignIn(ctx, site)
     if (changed === 'wrong_password') return invalid({ currentPassword: 'wrong' }, 'the current password is wrong')
     if ('problem' in changed) return invalid({ newPassword: changed.problem }, changed.text)
