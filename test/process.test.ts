@@ -153,6 +153,27 @@ test('a start warns of another issuer than the last one, and of a listener that 
   t.regex(String(open?.msg), /in the clear/)
 })
 
+test('a start says that there are no passkeys where the issuer is an IP address, and serves what is set for a domain', async t => {
+  const environment = deployment(createFolder(t), { LATCHKEY_APPLE_APPS: 'A1B2C3D4E5.com.example.app' })
+  const place = '/.well-known/apple-app-site-association'
+  const told = 'there are no passkeys: the host of the issuer is an IP address'
+
+  const atAddress = await startProcess(t, { ...environment, LATCHKEY_ISSUER: 'http://127.0.0.1:3000' })
+  t.like(
+    atAddress.log.find(({ msg }) => msg === told),
+    { issuer: 'http://127.0.0.1:3000' },
+  )
+  t.is((await fetch(atAddress.url + place)).status, 404)
+  await atAddress.stop()
+
+  const atDomain = await startProcess(t, environment)
+  t.false(atDomain.log.some(({ msg }) => msg === told))
+  t.deepEqual(await (await fetch(atDomain.url + place)).json(), {
+    webcredentials: { apps: ['A1B2C3D4E5.com.example.app'] },
+  })
+  await atDomain.stop()
+})
+
 test('promise 4 and 5: what was answered holds after kill -9: a logout stays, a sign-in and a rotation live', async t => {
   const folder = createFolder(t)
   const before = await startProcess(t, deployment(folder))
