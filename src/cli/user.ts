@@ -36,7 +36,7 @@ type SettingOptions = { email?: string; name?: string; role?: string[] }
 const optionNames = { username: 'the username', email: '--email', full_name: '--name', roles: '--role', password: '' }
 
 const passwordHelp = `
-A password has at least ${minSolePassword} characters (LATCHKEY_PASSWORD_MIN), or ${minPassword} where the user has a second factor.`
+A password has at least ${minSolePassword} characters (LATCHKEY_PASSWORD_MIN), ${minPassword} beside a second factor.`
 
 export function userCommand(): Command {
   const user = new Command('user').description('add, change and remove users')
