@@ -79,3 +79,11 @@ export async function proveInSessions({ deps: { storage }, clock }: Server): Pro
       session: { ...session!, amr: ['pwd', 'otp', 'mfa'] },
     }))
 }
+
+const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+
+/** @param secret in base32, as an enrolment shows it. @param at seconds since the epoch. @returns what an app shows then */
+export function codeOf(secret: string, at: number): string {
+  const bits = [...secret].map(character => base32.indexOf(character).toString(2).padStart(5, '0')).join('')
+  return totpCode(Buffer.from(bits.match(/.{8}/g)!.map(byte => Number.parseInt(byte, 2))), stepAt(at))
+}

@@ -1,5 +1,6 @@
 /** `latchkey user`: the people who sign in. */
 import { Command } from 'commander'
+import { listUserFactors } from '../admin/factors.ts'
 import {
   createUser,
   getUser,
@@ -27,6 +28,7 @@ import {
   withAdmin,
   withOptionNames,
 } from './run.ts'
+import { addFactorsCommand, factorWords } from './user_factors.ts'
 import { addFileCommands } from './user_files.ts'
 
 type Json = { json?: true }
@@ -92,7 +94,8 @@ export function userCommand(): Command {
     .action((username: string, options: Json) =>
       withAdmin(async deps => {
         const document = await showUser(deps, username)
-        output(options, document, describeDocument(document))
+        const factors = factorWords(await listUserFactors(deps, { id: document.id }))
+        output(options, document, describeDocument({ ...document, factors }))
       }),
     )
   user
@@ -122,6 +125,7 @@ export function userCommand(): Command {
         output(options, { removed }, `removed the user ${removed}`)
       }),
     )
+  addFactorsCommand(user)
   addFileCommands(user)
   return user
 }

@@ -24,10 +24,12 @@ export function addFileCommands(user: Command): void {
     )
     .option('--dry-run', 'import nothing; report line by line what cannot be imported and why')
     .option('--json', 'print one JSON document')
+    .addHelpText('after', '\nSecond factors are never imported: who is imported has none.')
     .action(importFile)
   user
     .command('export')
     .description('print all users with their password hashes as JSON lines, which import reads; keep them safe')
+    .addHelpText('after', '\nSecond factors are not exported: latchkey backup and latchkey migrate-to take them along.')
     .action(printExport)
 }
 

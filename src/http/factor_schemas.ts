@@ -68,3 +68,8 @@ export const enrollmentResponse = z
       { recovery_codes: [recoveryCode] },
     ],
   })
+
+/** For operators. */
+export const factorsResetDocument = z
+  .strictObject({ removed: z.int().nonnegative() })
+  .meta({ examples: [{ removed: 2 }] })

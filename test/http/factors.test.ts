@@ -1,10 +1,9 @@
 /** The factors of a signed-in user, by bearer token: /users/me/factors. */
 import test from 'ava'
 import { decodeJwt } from 'jose'
-import { stepAt, totpCode } from '../../src/users/factors/totp.ts'
 import { createAuthenticator } from '../_authenticator.ts'
 import { stateOf } from '../_cookies.ts'
-import { addRecoveryCodes, addTotp } from '../_factors.ts'
+import { addRecoveryCodes, addTotp, codeOf } from '../_factors.ts'
 import { type Answer, issuer, refusal, refused, startServerWithAlice, type TestServer } from '../_server.ts'
 
 type Body = Record<string, unknown>
@@ -13,13 +12,6 @@ function ask(server: TestServer, method: string, path: string, accessToken: stri
   const body = type === 'json' ? JSON.stringify(params) : new URLSearchParams(params as Record<string, string>)
   const headers = { ...server.bearer(accessToken), ...(type === 'json' && { 'content-type': 'application/json' }) }
   return server.request(`/users/me/factors${path}`, { method, headers, ...(params && { body }) })
-}
-
-const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
-/** The code that an app shows which was given the secret. */
-function codeOf(secret: string, at: number): string {
-  const bits = [...secret].map(character => base32.indexOf(character).toString(2).padStart(5, '0')).join('')
-  return totpCode(Buffer.from(bits.match(/.{8}/g)!.map(byte => Number.parseInt(byte, 2))), stepAt(at))
 }
 
 /** Sets time-based codes up. @returns the answer to the confirmation, and the secret */

@@ -18,8 +18,9 @@ import { disabledUpdate } from '../../src/sessions/user_change.ts'
 import { enrollmentLifetime } from '../../src/users/factors/enrollment.ts'
 import { maxFactors } from '../../src/users/factors/factor.ts'
 import { countRecoveryCodes, verifyRecoveryCode } from '../../src/users/factors/recovery_codes.ts'
-import { openTotpSecret, stepAt, totpCode } from '../../src/users/factors/totp.ts'
+import { openTotpSecret, stepAt } from '../../src/users/factors/totp.ts'
 import { createAuthenticator } from '../_authenticator.ts'
+import { codeOf as codeOfSecret } from '../_factors.ts'
 import { createTestSecrets, issuer, startServerWithAlice, type TestServer } from '../_server.ts'
 
 const caller = { ip: '192.0.2.7', userAgent: 'test', requestId: 'request-1' }
@@ -39,12 +40,7 @@ async function begin({ deps }: TestServer, enroller: Enroller, name?: string): P
   return begun
 }
 
-const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
-/** The code that an app shows which has scanned the secret. */
-function codeOf({ secret }: TotpEnrollment, at: number): string {
-  const bits = [...secret].map(character => base32.indexOf(character).toString(2).padStart(5, '0')).join('')
-  return totpCode(Buffer.from(bits.match(/.{8}/g)!.map(byte => Number.parseInt(byte, 2))), stepAt(at))
-}
+const codeOf = ({ secret }: TotpEnrollment, at: number) => codeOfSecret(secret, at)
 
 const confirm = (server: TestServer, enroller: Enroller, begun: TotpEnrollment, otp?: string) =>
   confirmEnrollment(

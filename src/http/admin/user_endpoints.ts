@@ -1,6 +1,7 @@
 /** Users, as `latchkey user` has them. By id, which never changes. */
 import { z } from 'zod'
 import { InvalidMember } from '../../admin/error.ts'
+import { listUserFactors, resetUserFactors } from '../../admin/factors.ts'
 import { importUsers } from '../../admin/user_files.ts'
 import {
   createUser,
@@ -38,7 +39,7 @@ const shared = { tag: 'Users', pathParams: thingPath } as const
 const notFound = { not_found: 'there is no user usr_517uqrZdsCJBbGU-WPpE5g' } as const
 
 export function userEndpoints(surroundings: AdminSurroundings): readonly Endpoint[] {
-  return [...listEndpoints(surroundings), ...recordEndpoints(surroundings)]
+  return [...listEndpoints(surroundings), ...recordEndpoints(surroundings), ...factorEndpoints(surroundings)]
 }
 
 function listEndpoints({ deps, endpoint }: AdminSurroundings): readonly Endpoint[] {
@@ -191,6 +192,39 @@ function recordEndpoints({ deps, endpoint }: AdminSurroundings): readonly Endpoi
         ...shared,
         summary: 'Remove a user with all sessions',
         answers: ok('The username.', { [jsonType]: removedDocument }),
+        errors: notFound,
+      }),
+    }),
+  ]
+}
+
+function factorEndpoints({ deps, endpoint }: AdminSurroundings): readonly Endpoint[] {
+  const path = `${one}/factors`
+  return [
+    endpoint({
+      id: 'listUserFactors',
+      method: 'get',
+      path,
+      scope: read,
+      handle: async ({ id }) => ({ document: { factors: await listUserFactors(deps, { id }) } }),
+      describe: ({ factorsResponse }) => ({
+        ...shared,
+        summary: 'List the second factors of a user',
+        answers: ok('The factors.', { [jsonType]: factorsResponse }),
+        errors: notFound,
+      }),
+    }),
+    endpoint({
+      id: 'resetUserFactors',
+      method: 'delete',
+      path,
+      scope: write,
+      handle: async ({ id, actor }) => ({ document: await resetUserFactors(deps, { id }, actor) }),
+      describe: ({ factorsResetDocument }) => ({
+        ...shared,
+        summary: 'Remove all second factors of a user who has lost them, and end all sessions',
+        description: 'The next sign-in is by the password alone, or sets a factor up where one is demanded.',
+        answers: ok('How many were removed.', { [jsonType]: factorsResetDocument }),
         errors: notFound,
       }),
     }),

@@ -34,6 +34,8 @@ const verbs: readonly Verb[] = [
     api: ['PATCH', '/admin/users/{bob}', { username: 'robert', email: 'rob@example.com', roles: ['admin', 'staff'] }],
   },
   { cli: 'user show alice', api: ['GET', '/admin/users/{alice}'] },
+  { cli: 'user factors alice', api: ['GET', '/admin/users/{alice}/factors'], list: 'factors' },
+  { cli: 'user factors alice --reset', api: ['DELETE', '/admin/users/{alice}/factors'] },
   { cli: 'user list', api: ['GET', '/admin/users'], list: 'users' },
   {
     cli: 'user import --dry-run {file}',
