@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import { browserEndpoints } from './http/browser/browser_routes.ts'
 import { createSite } from './http/browser/pages.ts'
 import { identifyCaller } from './http/caller.ts'
+import { challengeEndpoint } from './http/challenge_route.ts'
 import type { Middleware, RequestState } from './http/context.ts'
 import { allowOrigins } from './http/cors.ts'
 import { docsEndpoints } from './http/docs/docs_routes.ts'
@@ -33,6 +34,7 @@ export type HttpOptions = Readonly<{
 /** The records of a server. @param docs whether there are /docs and /redoc */
 export function endpointsOf(deps: Deps, docs: boolean, isStopping?: () => boolean): readonly Endpoint[] {
   const endpoints = [
+    challengeEndpoint(deps),
     ...oauthEndpoints(deps),
     ...userEndpoints(deps),
     ...factorEndpoints(deps),

@@ -11,6 +11,8 @@ export const errorCodes = [
   'invalid_grant',
   'unauthorized_client',
   'unsupported_grant_type',
+  /** RFC 6749 §4.1.2.1. */
+  'unsupported_response_type',
   'invalid_scope',
   'invalid_target',
   'invalid_token',

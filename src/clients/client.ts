@@ -110,6 +110,14 @@ export function isFirstParty({ firstParty, grantTypes }: Client): boolean {
   return firstParty ?? grantTypes.includes('password')
 }
 
+/**
+ * Whether it may ask for tokens by a grant. Codes are only for who may ask for proofs of who somebody is itself, and all of those may
+ * exchange them, also those that were registered before there were any.
+ */
+export function mayUseGrant(client: Client, grantType: string): boolean {
+  return grantType === 'authorization_code' ? isFirstParty(client) : client.grantTypes.includes(grantType)
+}
+
 export function isPublic(client: Client): boolean {
   return client.authenticationMethods.includes('none')
 }

@@ -21,6 +21,7 @@ export const errorAnswers: Readonly<Record<ErrorCode, ErrorAnswer>> = {
   invalid_grant: { status: 400, error: 'invalid_grant' },
   unauthorized_client: { status: 400, error: 'unauthorized_client' },
   unsupported_grant_type: { status: 400, error: 'unsupported_grant_type' },
+  unsupported_response_type: { status: 400, error: 'unsupported_response_type' },
   invalid_scope: { status: 400, error: 'invalid_scope' },
   invalid_target: { status: 400, error: 'invalid_target' },
   invalid_token: { status: 401, error: 'invalid_token' },

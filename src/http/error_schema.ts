@@ -7,7 +7,10 @@ import { errorAnswers } from './error_answers.ts'
 const detail = z.string().meta({ description: 'The same for who knows FastAPI.' })
 const hasDetail = (code: ErrorCode) => errorAnswers[code].detail !== undefined
 
-/** What `insufficient_authorization` says of the proof that is owed: draft-ietf-oauth-first-party-apps-04 §5.2.2.1. */
+/**
+ * What `insufficient_authorization` says of the proof that is owed (draft-ietf-oauth-first-party-apps-04 §5.2.2.1), and `invalid_grant` where
+ * the password was right and what came along with it was not.
+ */
 const owedProof = {
   auth_session: z
     .string()
@@ -17,7 +20,13 @@ const owedProof = {
   factors: z.array(z.enum([...Object.values(wireNames), 'password'])).meta({
     description: 'The parameters of which one is to come.',
   }),
+  enrollment_required: z.literal(true).meta({ description: 'There is no factor yet, and one has to be set up first.' }),
+  passkey_options: z
+    .looseObject({ challenge: z.string(), rpId: z.string() })
+    .meta({ description: 'For `PublicKeyCredential.parseRequestOptionsFromJSON` (WebAuthn §5.1.10).' }),
 }
+
+const continued: readonly ErrorCode[] = ['insufficient_authorization', 'invalid_grant']
 
 /**
  * The answer to a request that was refused: RFC 6749 §5.2.
@@ -31,6 +40,6 @@ export function errorResponse(codes: readonly ErrorCode[]) {
     ...(codes.some(hasDetail) && {
       detail: codes.every(hasDetail) ? detail : detail.optional(),
     }),
-    ...(codes.includes('insufficient_authorization') && z.object(owedProof).partial().shape),
+    ...(codes.some(code => continued.includes(code)) && z.object(owedProof).partial().shape),
   })
 }

@@ -51,10 +51,10 @@ function tokenEndpoints(deps: Deps): readonly Endpoint[] {
           invalid_grant: 'the username or password is wrong',
           unauthorized_client: 'the client may not use this grant type',
           unsupported_grant_type:
-            'this grant type is not supported; there are password, refresh_token, client_credentials',
+            'this grant type is not supported; there are password, authorization_code, refresh_token, client_credentials',
           invalid_scope: 'the scope asks for more than can be granted: admin',
           invalid_target: 'the resource is malformed, given twice or not one that can be granted',
-          insufficient_authorization: 'the sign-in is too long ago, or of another kind',
+          insufficient_authorization: 'one more proof of who this is is needed',
           unmet_authentication_requirements: 'the user has set up nothing that proves as much',
         },
       }),
@@ -191,7 +191,7 @@ function wantsIntrospectionJwt(ctx: Context): boolean {
 }
 
 /** RFC 6750 §2 is for resources: apps add the access token to every request of theirs, and are told so here. */
-function insistOnNoAccessToken({ headers: { authorization } }: Context): void {
+export function insistOnNoAccessToken({ headers: { authorization } }: Context): void {
   if (authorization === undefined || !/^Bearer\b/i.test(authorization)) return
   throw new OAuthError(
     'invalid_request',
@@ -200,7 +200,7 @@ function insistOnNoAccessToken({ headers: { authorization } }: Context): void {
 }
 
 /** The client of a request, which the CORS rules want to know too. */
-async function authenticate(deps: Deps, ctx: Context, params: Params): Promise<Client> {
+export async function authenticate(deps: Deps, ctx: Context, params: Params): Promise<Client> {
   const credentials = { authorization: ctx.headers.authorization, params }
   const client = await authenticateClient(deps, credentials, callerOf(ctx))
   ctx.state.clientId = client.id

@@ -227,8 +227,15 @@ function refuseCredentialsInQuery(ctx: Context): void {
 
 const credentialNames = new Set([
   'grant_type',
+  'response_type',
   'username',
   'password',
+  'otp',
+  'recovery_code',
+  'passkey',
+  'auth_session',
+  'code',
+  'code_verifier',
   'client_id',
   'client_secret',
   'client_assertion',

@@ -4,11 +4,10 @@
  * no other; the document does not say so, because clients have to ignore what they do not know (RFC 6749 §5.1).
  */
 import { z } from 'zod'
-import { clientAuthenticationMethods } from '../clients/client.ts'
-import { clientAssertionAlgs } from '../clients/client_assertion.ts'
-import { signingAlgs } from '../keys/signing_key.ts'
 import type { AccessTokenClaims } from '../oauth/access_token.ts'
 import {
+  authorizationCodeParams,
+  challengeParams,
   clientCredentialsParams,
   introspectionParams,
   passwordParams,
@@ -21,11 +20,15 @@ import { acrValues } from '../sessions/assurance.ts'
 export * from './admin/schemas.ts'
 export * from './error_schema.ts'
 export * from './factor_schemas.ts'
+export * from './metadata_schema.ts'
 export * from './passkey_schemas.ts'
 
 const accessToken =
   'eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6IlJIVFpxQk5Mem5Fc1dqYUpyaXlPV2JiQ2poTEVEdkhaT2tmczFzVjRQVm8ifQ.eyJpc3MiOiJodHRwczovL2F1dGguZXhhbXBsZS5jb20ifQ.c2lnbmF0dXJl'
 const refreshToken = 'lkr_AZAFiWpAOIQv8XIkUK8OcsIL-EuJAQAAAJ5t0078ebqCV0IaxXoDEydoFLgJSsx5UCMHxEdaZoy_'
+/** RFC 7636 Appendix B. */
+const codeVerifier = 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'
+const codeChallenge = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'
 const issuer = 'https://auth.example.com'
 const userId = 'usr_517uqrZdsCJBbGU-WPpE5g'
 const sessionId = 'kAWJakA4hC_xciRQrw5ywg'
@@ -64,6 +67,11 @@ export const tokenForms = [
       { grant_type: 'password', client_id: 'app', username: 'alice', password: 'correct horse battery staple' },
     ],
   }),
+  authorizationCodeParams.extend({ ...resource, ...clientParams }).meta({
+    id: 'AuthorizationCodeGrant',
+    title: 'authorization_code: after /authorize-challenge',
+    examples: [{ grant_type: 'authorization_code', client_id: 'app', code: 'lkg_…', code_verifier: codeVerifier }],
+  }),
   refreshTokenParams.extend({ ...resource, ...clientParams }).meta({
     id: 'RefreshTokenGrant',
     title: 'refresh_token: stay signed in',
@@ -75,6 +83,21 @@ export const tokenForms = [
     examples: [{ grant_type: 'client_credentials', client_id: 'jobs', client_secret: 'lks_…' }],
   }),
 ] as const
+
+export const challengeForm = challengeParams.extend({ ...resource, ...clientParams }).meta({
+  id: 'Challenge',
+  examples: [
+    {
+      response_type: 'code',
+      client_id: 'app',
+      username: 'alice',
+      password: 'correct horse battery staple',
+      code_challenge: codeChallenge,
+      code_challenge_method: 'S256',
+    },
+    { response_type: 'code', client_id: 'app', auth_session: 'lka_…', otp: '123456' },
+  ],
+})
 
 export const revocationForm = revocationParams
   .extend(clientParams)
@@ -128,6 +151,16 @@ export const tokenResponse = z
       },
     ],
   })
+
+/** draft-ietf-oauth-first-party-apps-04 §5.2.1. */
+export const challengeResponse = z
+  .strictObject({
+    authorization_code: z
+      .string()
+      .regex(/^lkg_[\w-]+$/)
+      .meta({ description: 'For `/token`, once, within 60 seconds.' }),
+  })
+  .meta({ id: 'AuthorizationCode', examples: [{ authorization_code: 'lkg_AZAFiWpAOIQv8XIkUK8OcsIL' }] })
 
 export const emptyResponse = z.strictObject({}).meta({ examples: [{}] })
 
@@ -334,37 +367,6 @@ export const jwksResponse = z
       },
     ],
   })
-
-const methods = z.array(z.enum(clientAuthenticationMethods))
-const assertionAlgs = z.array(z.enum(clientAssertionAlgs))
-const tokenAlgs = z.array(z.enum(signingAlgs))
-
-/** RFC 8414 §2 and OpenID Connect Discovery 1.0 §3. */
-export const metadataResponse = z
-  .strictObject({
-    issuer: url,
-    token_endpoint: url,
-    token_endpoint_auth_methods_supported: methods,
-    token_endpoint_auth_signing_alg_values_supported: assertionAlgs,
-    revocation_endpoint: url,
-    revocation_endpoint_auth_methods_supported: methods,
-    revocation_endpoint_auth_signing_alg_values_supported: assertionAlgs,
-    introspection_endpoint: url,
-    introspection_endpoint_auth_methods_supported: methods,
-    introspection_endpoint_auth_signing_alg_values_supported: assertionAlgs,
-    introspection_signing_alg_values_supported: tokenAlgs,
-    userinfo_endpoint: url,
-    jwks_uri: url,
-    grant_types_supported: z.array(z.string()),
-    response_types_supported: z.array(z.string()).meta({ description: 'Empty: there is no authorization endpoint.' }),
-    scopes_supported: z.array(z.string()),
-    claims_supported: z.array(z.string()),
-    acr_values_supported: z.array(z.enum(acrValues)),
-    subject_types_supported: z.array(z.literal('public')),
-    id_token_signing_alg_values_supported: tokenAlgs,
-    request_uri_parameter_supported: z.boolean(),
-  })
-  .meta({ id: 'Metadata' })
 
 export const healthResponse = z.strictObject({ status: z.literal('ok') }).meta({ examples: [{ status: 'ok' }] })
 

@@ -17,10 +17,19 @@ export type IdTokenClaims = Readonly<{
   acr: Acr
   sid: string
   at_hash: string
+  nonce?: string
+}>
+
+/** What an id token is about: `nonce` as the client gave it with its request. */
+export type IdTokenOf = Readonly<{
+  session: Session
+  nonce: string | undefined
+  accessToken: string
+  expiresIn: number
 }>
 
 /** @returns a compact JWT that lives as long as the access token it comes with */
-export function issueIdToken(deps: TokenDeps, session: Session, accessToken: string, expiresIn: number): string {
+export function issueIdToken(deps: TokenDeps, { session, nonce, accessToken, expiresIn }: IdTokenOf): string {
   const now = deps.now()
   const claims: IdTokenClaims = {
     iss: deps.config.issuer,
@@ -33,6 +42,7 @@ export function issueIdToken(deps: TokenDeps, session: Session, accessToken: str
     acr: acrOf(session.amr),
     sid: session.id,
     at_hash: accessTokenHash(accessToken, deps.keyRing.signingAlg(now)),
+    ...(nonce !== undefined && { nonce }),
   }
   return deps.keyRing.sign(claims, now, 'JWT')
 }

@@ -16,6 +16,8 @@ export function metadata({ issuer }: OAuthConfig, signingAlgs: readonly SigningA
   return {
     issuer,
     token_endpoint: `${issuer}/token`,
+    // draft-ietf-oauth-first-party-apps-04 §8.
+    authorization_challenge_endpoint: `${issuer}/authorize-challenge`,
     token_endpoint_auth_methods_supported: clientAuthenticationMethods,
     token_endpoint_auth_signing_alg_values_supported: clientAssertionAlgs,
     revocation_endpoint: `${issuer}/revoke`,
@@ -28,8 +30,9 @@ export function metadata({ issuer }: OAuthConfig, signingAlgs: readonly SigningA
     userinfo_endpoint: `${issuer}/userinfo`,
     jwks_uri: `${issuer}/.well-known/jwks.json`,
     grant_types_supported: Object.keys(grants),
-    // There is no authorization endpoint; the member is required all the same (RFC 8414 §2).
-    response_types_supported: [],
+    // No grant here uses an authorization endpoint, so there is none (RFC 8414 §2): codes come from the challenge endpoint.
+    response_types_supported: ['code'],
+    code_challenge_methods_supported: ['S256'],
     scopes_supported: ['openid', ...Object.keys(userInfoClaims), offlineAccess],
     claims_supported: [
       ...['iss', 'sub', 'aud', 'iat', 'exp', 'auth_time', 'amr', 'acr', 'sid', 'at_hash'],

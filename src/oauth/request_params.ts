@@ -17,6 +17,35 @@ const scope = z
     examples: ['read'],
   })
 
+const username = required.meta({ description: 'In any case; white space around it is ignored.', examples: ['alice'] })
+const password = required.meta({ examples: ['correct horse battery staple'] })
+const device = z
+  .string()
+  .optional()
+  .meta({
+    description:
+      "Names the device in the user's list of sessions: one line, without what cannot be seen, cut after 64 characters.",
+    examples: ["Alice's phone"],
+  })
+
+/** Proofs that can be typed: one of them at most. */
+const codeParams = {
+  otp: z
+    .string()
+    .optional()
+    .meta({
+      description: 'The code that an authenticator app shows, for a user who has set up one.',
+      examples: ['123456'],
+    }),
+  recovery_code: z
+    .string()
+    .optional()
+    .meta({
+      description: 'In the place of `otp`: one of those for who has lost the app.',
+      examples: ['8kc4-q0zt-7w2m-xr5d'],
+    }),
+}
+
 /** RFC 9470 §4, OpenID Connect Core §3.1.2.1. */
 export const requirementParams = {
   acr_values: z
@@ -38,18 +67,55 @@ export const requirementParams = {
 
 export const passwordParams = z.object({
   grant_type: z.literal('password'),
-  username: required.meta({ description: 'In any case; white space around it is ignored.', examples: ['alice'] }),
-  password: required.meta({ examples: ['correct horse battery staple'] }),
+  username,
+  password,
+  ...codeParams,
   scope,
-  device: z
+  device,
+  ...requirementParams,
+})
+
+/** draft-ietf-oauth-first-party-apps-04 §5.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1. */
+export const challengeParams = z.object({
+  response_type: required.meta({ description: 'Always `code`.', examples: ['code'] }),
+  username: username.optional(),
+  password: password.optional(),
+  auth_session: z
+    .string()
+    .optional()
+    .meta({ description: 'Of the last answer: what it says is not to be sent again. With one proof more.' }),
+  ...codeParams,
+  passkey: z.string().optional().meta({
+    description:
+      'What `PublicKeyCredential.toJSON()` gives, as JSON text, for the `passkey_options` of the answer before.',
+  }),
+  code_challenge: z
     .string()
     .optional()
     .meta({
-      description:
-        "Names the device in the user's list of sessions: one line, without what cannot be seen, cut after 64 characters.",
-      examples: ["Alice's phone"],
+      description: 'Base64url of the SHA-256 of a `code_verifier` (RFC 7636 §4.2). A public client has to send one.',
+      examples: ['E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'],
     }),
+  code_challenge_method: z
+    .string()
+    .optional()
+    .meta({ description: 'With `code_challenge`: `S256`.', examples: ['S256'] }),
+  nonce: z.string().optional().meta({ description: 'Copied into the id token: 1 to 128 characters.' }),
+  scope,
+  device,
   ...requirementParams,
+})
+
+/** RFC 6749 §4.1.3, RFC 7636 §4.5; without `redirect_uri` (draft-ietf-oauth-first-party-apps-04 §6). */
+export const authorizationCodeParams = z.object({
+  grant_type: z.literal('authorization_code'),
+  code: required.meta({
+    description: 'The `authorization_code` of `/authorize-challenge`. It counts once, for 60 seconds.',
+  }),
+  code_verifier: z
+    .string()
+    .optional()
+    .meta({ description: 'Of the `code_challenge`, if there was one, and only then (RFC 7636 §4.1).' }),
 })
 
 export const refreshTokenParams = z.object({

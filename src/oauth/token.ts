@@ -1,7 +1,7 @@
 /** The token endpoint: the whole request as four steps. RFC 6749 §3.2, §4.3, §4.4, §5, §6; RFC 8707. */
 
 import type { Caller } from '../audit/audit.ts'
-import type { Client, TokenParams } from '../clients/client.ts'
+import { type Client, mayUseGrant, type TokenParams } from '../clients/client.ts'
 import { OAuthError } from '../error.ts'
 import { formatRefreshToken } from '../sessions/refresh_token.ts'
 import type { Session } from '../sessions/session.ts'
@@ -30,7 +30,7 @@ export type TokenResponse = Readonly<{
  * Answers a token request.
  *
  * @param identify authenticates the client
- * @throws OAuthError any code of RFC 6749 §5.2, `invalid_target`, or `temporarily_unavailable`
+ * @throws OAuthError any code of RFC 6749 §5.2, `invalid_target`, `insufficient_authorization` or `temporarily_unavailable`
  */
 export async function tokenRequest(
   deps: Deps,
@@ -47,7 +47,7 @@ export async function tokenRequest(
       'unsupported_grant_type',
       `this grant type is not supported; there are ${Object.keys(grants).join(', ')}`,
     )
-  if (!client.grantTypes.includes(grantType)) {
+  if (!mayUseGrant(client, grantType)) {
     throw new OAuthError('unauthorized_client', 'the client may not use this grant type')
   }
 
@@ -60,7 +60,7 @@ export async function issueTokens(
   client: Client,
   granted: Granted,
 ): Promise<TokenResponse> {
-  const { scope, session } = granted
+  const { scope, session, nonce } = granted
   const isAboutUser = session !== undefined && client.accessTokenClaims.length > 0
   const user = isAboutUser ? await getUserOf(deps, session) : undefined
   const { accessToken, expiresIn } = issueAccessToken(deps, client, granted, user)
@@ -76,7 +76,7 @@ export async function issueTokens(
     ...(client.grantTypes.includes('refresh_token') && {
       refresh_token: formatRefreshToken({ sessionId: session.id, generation: session.generation }, deps.secrets),
     }),
-    ...(hasScope(scope, 'openid') && { id_token: issueIdToken(deps, session, accessToken, expiresIn) }),
+    ...(hasScope(scope, 'openid') && { id_token: issueIdToken(deps, { session, nonce, accessToken, expiresIn }) }),
   }
 }
 

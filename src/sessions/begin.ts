@@ -14,7 +14,7 @@ import type { Authentication } from '../users/sign_in.ts'
 import { refuseSignIn } from '../users/user.ts'
 import { type Acr, isOfClass, kindsReaching, refuseUnmet } from './assurance.ts'
 import { FactorsOwed } from './factors_owed.ts'
-import { createSession, type Lifetimes, type Session } from './session.ts'
+import { createPendingSession, createSession, type Lifetimes, type Session } from './session.ts'
 import type { SessionStorage } from './storage.ts'
 
 export type BeginDeps = Readonly<{
@@ -32,7 +32,8 @@ export type NewSession = Readonly<{
   audience: readonly string[]
   /** What the app calls the device it runs on, as it came. */
   device?: string | undefined
-  lifetimes: Lifetimes
+  /** `pending`: it begins when its authorization code is exchanged. */
+  lifetimes: Lifetimes | 'pending'
   /** Classes of which one has to be reached; absent where each will do. */
   acrValues?: readonly Acr[] | undefined
 }>
@@ -60,23 +61,24 @@ export async function beginSession(
     throw new FactorsOwed(authentication, asked)
   }
   const clientId = client.id
-  const session = createSession(
-    {
-      id: deps.randomBytes(16).toString('base64url'),
-      userId: user.id,
-      clientId,
-      scope,
-      audience,
-      amr,
-      device: readLabel(device, maxDevice),
-      ip: caller.ip,
-      userAgent: caller.userAgent,
-    },
-    at,
-    lifetimes,
-  )
+  const signIn = {
+    id: deps.randomBytes(16).toString('base64url'),
+    userId: user.id,
+    clientId,
+    scope,
+    audience,
+    amr,
+    device: readLabel(device, maxDevice),
+    ip: caller.ip,
+    userAgent: caller.userAgent,
+  }
+  const isPending = lifetimes === 'pending'
+  const session = isPending ? createPendingSession(signIn, at) : createSession(signIn, at, lifetimes)
   const about = { userId: user.id, clientId }
-  const event = auditEvent('session.created', at, caller, { ...about, sessionId: session.id })
+  const aboutIt = { ...about, sessionId: session.id }
+  const event = isPending
+    ? auditEvent('code.issued', at, caller, aboutIt)
+    : auditEvent('session.created', at, caller, aboutIt)
   // Whoever gets another factor at this moment raises the version: this sign-in starts over.
   const credentials = { version: user.credentialVersion, passwordHash, uses }
   try {

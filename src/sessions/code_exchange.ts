@@ -19,7 +19,7 @@ import type { SessionStorage } from './storage.ts'
 
 export type ExchangeDecision =
   | { kind: 'exchanged' | 'reused'; session: Session }
-  | { kind: 'unknown' | 'revoked' | 'expired' | 'foreign' }
+  | { kind: 'unknown' | 'revoked' | 'expired' | 'foreign' | 'scope_exceeded' | 'target_exceeded' }
 
 /**
  * @param session   the locked row, or undefined when the id is unknown

@@ -24,6 +24,11 @@ const cleanUrls =
 const ignored =
   'oauth › token_endpoint › unknown parameters are ignored, and so are those without a value (RFC 6749 §3.2)'
 
+const foreignCode =
+  'oauth › authorization_code › a first use by another client, with another verifier or with none leaves the code to its owner'
+const usedCode =
+  'oauth › authorization_code › a code counts once: its second use, otherwise valid, ends the session, and the trail says so'
+
 export const rfc6749: readonly Row[] = [
   {
     section: '2',
@@ -167,7 +172,7 @@ export const rfc6749: readonly Row[] = [
     section: '3.2.1',
     level: 'MUST',
     requirement: '`client_id` with an authorization code',
-    why: noAuthorizationEndpoint,
+    test: foreignCode,
   },
   {
     section: '3.3',
@@ -190,14 +195,26 @@ export const rfc6749: readonly Row[] = [
   {
     section: '4.1.1',
     level: 'REQUIRED',
-    requirement: 'authorization requests for a code',
-    why: noAuthorizationEndpoint,
+    requirement: 'authorization requests for a code, in the form that the challenge endpoint takes',
+    test: 'oauth › challenge › the response_type is code (§5.1)',
   },
   {
     section: '4.1.2',
     level: 'REQUIRED',
-    requirement: 'authorization responses with a code',
-    why: noAuthorizationEndpoint,
+    requirement: 'authorization responses with a code, in the form that the challenge endpoint has',
+    test: 'oauth › challenge › the password of a user without a second factor is a code at once, which nothing may keep (§5.2.1)',
+  },
+  {
+    section: '4.1.2',
+    level: 'MUST',
+    requirement: 'a code is good for a short time, ten minutes at most',
+    test: 'oauth › authorization_code › a code is good for 60 seconds',
+  },
+  {
+    section: '4.1.2',
+    level: 'MUST NOT',
+    requirement: 'a code is used twice; where it is, what it was exchanged for is revoked',
+    test: usedCode,
   },
   {
     section: '4.1.2.1',
@@ -205,7 +222,13 @@ export const rfc6749: readonly Row[] = [
     requirement: 'error responses of the authorization endpoint',
     why: noAuthorizationEndpoint,
   },
-  { section: '4.1.3', level: 'REQUIRED', requirement: 'token requests with a code', why: noAuthorizationEndpoint },
+  {
+    section: '4.1.3',
+    level: 'REQUIRED',
+    requirement: 'token requests with a code',
+    test: 'oauth › authorization_code › a code is exchanged for what the password grant gives, and the session lives as long',
+  },
+  { section: '4.1.3', level: 'MUST', requirement: 'a code is for the client that it was issued to', test: foreignCode },
   {
     section: '4.2.1',
     level: 'REQUIRED',
@@ -560,7 +583,7 @@ export const rfc6749: readonly Row[] = [
     requirement: 'refresh tokens cannot be made, changed or guessed',
     test: 'sessions › refresh_token_codec › any flipped bit of the 57 bytes is refused',
   },
-  { section: '10.5', level: 'MUST', requirement: 'authorization codes', why: noAuthorizationEndpoint },
+  { section: '10.5', level: 'MUST', requirement: 'authorization codes are short-lived and used once', test: usedCode },
   { section: '10.6', level: 'MUST', requirement: 'changed redirection URIs', why: noAuthorizationEndpoint },
   {
     section: '10.7',
@@ -579,7 +602,7 @@ export const rfc6749: readonly Row[] = [
     section: '10.8',
     level: 'SHOULD NOT',
     requirement: 'authorization codes in the clear',
-    why: noAuthorizationEndpoint,
+    test: httpIssuer,
   },
   { section: '10.8', level: 'SHOULD NOT', requirement: 'secrets in `state` and `scope`', why: bindsClients },
   {
@@ -612,7 +635,7 @@ export const rfc6749: readonly Row[] = [
     section: '10.10',
     level: 'MUST',
     requirement: 'what people type is protected by other means',
-    test: 'users › password_rules › a password has 8 to 1,024 characters of any kind (NIST SP 800-63B §3.1.1.2)',
+    test: 'users › password_rules › a password that is all that a user has is one of 15 characters at least, and what is wrong says how many (NIST SP 800-63B-4 §3.1.1.2)',
   },
   {
     section: '10.11',

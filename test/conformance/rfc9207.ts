@@ -13,7 +13,7 @@ export const rfc9207: readonly Row[] = [
     section: '2.3',
     level: 'MUST',
     requirement: 'clients can learn the issuer',
-    test: 'conformance › rfc8414 › * is a 200 of application/json to GET, with what is required and no empty list but response_types_supported (RFC 8414 §2, §3.1, §3.2)',
+    test: 'conformance › rfc8414 › * is a 200 of application/json to GET, with what is required and no empty list (RFC 8414 §2, §3.1, §3.2)',
   },
   { section: '2.3', level: 'MUST', requirement: '`issuer` in the metadata is `iss`', why: noAuthorizationEndpoint },
   {

@@ -24,6 +24,7 @@ import {
   startTime,
   type TestServer,
 } from '../_server.ts'
+import { pkce } from '../oauth/_challenge.ts'
 
 const formType = 'application/x-www-form-urlencoded'
 
@@ -43,6 +44,7 @@ async function goodBodies(server: TestServer): Promise<Record<string, Record<str
       { grant_type: 'refresh_token', client_id: 'app', refresh_token },
       { grant_type: 'client_credentials', ...web },
     ],
+    authorizeChallenge: [{ client_id: 'app', response_type: 'code', ...pkce, username: 'alice', password }],
     revoke: [{ client_id: 'app', token: 'x' }],
     introspect: [{ ...web, token: 'x' }],
     userInfoByPost: [{}],

@@ -21,6 +21,7 @@ import {
   startTime,
   type TestServer,
 } from '../_server.ts'
+import { createApp, verifier } from './_challenge.ts'
 
 const methods = ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt']
 const assertionAlgs = ['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'PS256', 'RS256']
@@ -28,6 +29,7 @@ const assertionAlgs = ['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519', 'PS256', '
 const metadata = {
   issuer,
   token_endpoint: `${issuer}/token`,
+  authorization_challenge_endpoint: `${issuer}/authorize-challenge`,
   token_endpoint_auth_methods_supported: methods,
   token_endpoint_auth_signing_alg_values_supported: assertionAlgs,
   revocation_endpoint: `${issuer}/revoke`,
@@ -39,8 +41,9 @@ const metadata = {
   introspection_signing_alg_values_supported: ['ES256'],
   userinfo_endpoint: `${issuer}/userinfo`,
   jwks_uri: `${issuer}/.well-known/jwks.json`,
-  grant_types_supported: ['password', 'refresh_token', 'client_credentials'],
-  response_types_supported: [],
+  grant_types_supported: ['password', 'authorization_code', 'refresh_token', 'client_credentials'],
+  response_types_supported: ['code'],
+  code_challenge_methods_supported: ['S256'],
   scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
   claims_supported: [
     ...['iss', 'sub', 'aud', 'iat', 'exp', 'auth_time', 'amr', 'acr', 'sid', 'at_hash'],
@@ -108,6 +111,7 @@ test('promise 9: there are no endpoints of OAuth and OpenID Connect but the anno
   const announced = Object.keys(body).filter(name => name.endsWith('_endpoint'))
 
   t.deepEqual(announced.sort(), [
+    'authorization_challenge_endpoint',
     'introspection_endpoint',
     'revocation_endpoint',
     'token_endpoint',
@@ -128,6 +132,7 @@ test('promise 9: every announced grant works, and no other is supported', async 
   const { refresh_token } = await server.signIn(client)
   const requests: Record<string, Record<string, string>> = {
     password: { username: 'alice', password },
+    authorization_code: { code: await createApp(server).code(client), code_verifier: verifier },
     refresh_token: { refresh_token },
     client_credentials: {},
   }
@@ -136,7 +141,6 @@ test('promise 9: every announced grant works, and no other is supported', async 
     t.is((await server.token({ grant_type, ...client, ...requests[grant_type]! })).status, 200, grant_type)
   }
   for (const grant_type of [
-    'authorization_code',
     'implicit',
     'PASSWORD',
     'urn:ietf:params:oauth:grant-type:device_code',

@@ -6,13 +6,11 @@ import { parseAuthSession } from '../../src/oauth/auth_session.ts'
 import { refreshPolicy } from '../../src/sessions/lifetimes.ts'
 import { raiseSession } from '../../src/sessions/raise.ts'
 import type { FactorKind } from '../../src/users/factors/factor.ts'
-import { addRecoveryCodes, addTotp } from '../_factors.ts'
+import { addPasskey, addRecoveryCodes, addTotp } from '../_factors.ts'
 import { type Answer, password, refusal, refused, startServerWithAlice, type TestServer } from '../_server.ts'
 
 const twoFactors = 'urn:latchkey:2fa'
 const members = 'error,error_description,auth_session,auth_session_expires_in,factors'
-
-type Server = TestServer & { aliceId: string }
 
 /** Alice signed in by password, and has set up factors since. */
 async function startSignedIn(t: ExecutionContext, ...kinds: FactorKind[]) {
@@ -20,14 +18,8 @@ async function startSignedIn(t: ExecutionContext, ...kinds: FactorKind[]) {
   const tokens = await server.signIn()
   const phone = kinds.includes('totp') ? await addTotp(server, server.aliceId) : undefined
   if (kinds.includes('recovery_codes')) await addRecoveryCodes(server, server.aliceId)
-  if (kinds.includes('passkey')) await addPasskey(server)
+  if (kinds.includes('passkey')) await addPasskey(server, server.aliceId)
   return { server, tokens, phone: phone! }
-}
-
-/** Nobody proves it here. */
-function addPasskey({ deps: { storage }, clock, aliceId: userId }: Server) {
-  const passkey = { id: 'fac_passkey', userId, kind: 'passkey', createdAt: clock.now(), data: '', counter: 0 } as const
-  return storage.changeUser(userId, () => ({ outcome: undefined, factors: { put: [{ ...passkey, handle: 'x' }] } }))
 }
 
 const liveSessions = ({ deps, clock }: TestServer) => deps.storage.listLiveSessions({}, clock.now(), 10)
@@ -190,7 +182,7 @@ const signIn = (server: TestServer, params: Record<string, string>) =>
 test('a sign-in that asks for a class is asked for a factor that reaches it, whatever the server asks of everybody (RFC 9470 §4)', async t => {
   const server = await startServerWithAlice(t, { oauth: { requireFactor: 'off' } })
   await addTotp(server, server.aliceId)
-  await addPasskey(server)
+  await addPasskey(server, server.aliceId)
   const asked = async (acr_values: string) => offer(await signIn(server, { password, acr_values }))
 
   t.deepEqual(await asked(twoFactors), owed('otp', 'passkey'))

@@ -157,7 +157,7 @@ for (const [what, form, words] of [
   [
     'the grants that there are',
     'grant_type=implicit&client_id=app',
-    'this grant type is not supported; there are password, refresh_token, client_credentials',
+    'this grant type is not supported; there are password, authorization_code, refresh_token, client_credentials',
   ],
   [
     'the resource that is refused',

@@ -5,7 +5,13 @@ import type { Session } from '../../sessions/session.ts'
 import type { Deps } from '../deps.ts'
 
 /** What an access token is for; `session` when a user has signed in. */
-export type Granted = Readonly<{ scope: string; audience: readonly string[]; session?: Session }>
+export type Granted = Readonly<{
+  scope: string
+  audience: readonly string[]
+  session?: Session
+  /** For the id token, as the client asked: OpenID Connect Core §2. */
+  nonce?: string | undefined
+}>
 
 /**
  * Exchanges what a request brings for what its access token is granted.

@@ -46,7 +46,7 @@ export type Prover = Readonly<{
  *
  * @throws OAuthError `invalid_request` when there are several
  */
-export function givenProof(params: Readonly<Partial<Record<FactorParam, string>>>): GivenProof | undefined {
+export function givenProof(params: Readonly<Partial<Record<FactorParam, string | undefined>>>): GivenProof | undefined {
   const given = Object.values(wireNames).flatMap(param => {
     const value = params[param]
     return value === undefined ? [] : [{ param, value }]
