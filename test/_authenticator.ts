@@ -1,6 +1,6 @@
 /**
  * An authenticator without a device, and the browser around it: it answers what `creationOptions` and `requestOptions` ask for, with the
- * JSON that `PublicKeyCredential.toJSON()` makes. ES256, attestation `none`; in hand is whatever an attacker could change.
+ * JSON that `PublicKeyCredential.toJSON()` makes. Attestation `none`; in hand is whatever an attacker could change.
  */
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 
@@ -49,7 +49,11 @@ type Credential = { id: Buffer; rpId: string; userHandle: string; key: KeyObject
  */
 export function createAuthenticator(
   origin: string,
-  { backupEligible = false, counts = !backupEligible }: { backupEligible?: boolean; counts?: boolean } = {},
+  {
+    backupEligible = false,
+    counts = !backupEligible,
+    alg = 'ES256',
+  }: { backupEligible?: boolean; counts?: boolean; alg?: Alg } = {},
 ) {
   const credentials: Credential[] = []
 
@@ -84,7 +88,7 @@ export function createAuthenticator(
     create(options: CreationOptions, forged: Forged = {}): string {
       if (credentials.some(({ id }) => options.excludeCredentials.some(one => one.id === encode(id))))
         throw new Error('InvalidStateError: there is one of this user already')
-      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      const { privateKey, publicKey } = generateKeys[alg]()
       const id =
         forged.credentialId ?? sha256(publicKey.export({ type: 'spki', format: 'der' }).toString('hex')).subarray(0, 20)
       const credential = { id, rpId: options.rp.id, userHandle: options.user.id, key: privateKey, signCount: 0 }
@@ -121,7 +125,7 @@ export function createAuthenticator(
       const authData = authenticatorData(credential, forged)
       const client = clientData('webauthn.get', options.challenge, forged)
       const signature = sign(
-        'sha256',
+        alg === 'EdDSA' ? null : 'sha256',
         Buffer.concat([authData, createHash('sha256').update(client).digest()]),
         credential.key,
       )
@@ -153,18 +157,41 @@ function identity(id: Buffer) {
   }
 }
 
-/** RFC 9053 §7.1.1: an ES256 key on P-256. */
+export type Alg = 'ES256' | 'EdDSA' | 'RS256'
+
+const generateKeys = {
+  ES256: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  EdDSA: () => generateKeyPairSync('ed25519'),
+  RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+}
+
+/** COSE_Key: RFC 9053 §7.1.1 and §7.2, RFC 8230 §4. */
 export function coseKey(key: KeyObject): Buffer {
-  const { x, y } = key.export({ format: 'jwk' })
-  return cbor(
-    new Map<number, Cbor>([
-      [1, 2],
-      [3, -7],
-      [-1, 1],
-      [-2, Buffer.from(x!, 'base64url')],
-      [-3, Buffer.from(y!, 'base64url')],
-    ]),
-  )
+  const { kty, x, y, n, e } = key.export({ format: 'jwk' })
+  const bytes = (text: string | undefined) => Buffer.from(text!, 'base64url')
+  const members: [number, Cbor][] =
+    kty === 'EC'
+      ? [
+          [1, 2],
+          [3, -7],
+          [-1, 1],
+          [-2, bytes(x)],
+          [-3, bytes(y)],
+        ]
+      : kty === 'OKP'
+        ? [
+            [1, 1],
+            [3, -8],
+            [-1, 6],
+            [-2, bytes(x)],
+          ]
+        : [
+            [1, 3],
+            [3, -257],
+            [-1, bytes(n)],
+            [-2, bytes(e)],
+          ]
+  return cbor(new Map<number, Cbor>(members))
 }
 
 export type CborMap = ReadonlyMap<string | number, Cbor>

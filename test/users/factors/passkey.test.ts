@@ -126,6 +126,19 @@ test('a passkey proves hwk, or swk where it may be copied, and that its user was
   }
 })
 
+test('each algorithm that is asked for signs in, and nothing of another key does', async t => {
+  const algs = ['ES256', 'EdDSA', 'RS256'] as const
+  for (const alg of algs) {
+    const authenticator = createAuthenticator(origin, { alg })
+    const factor = await enrol(authenticator)
+    t.is(parsePasskeyData(factor.data)?.alg, { ES256: -7, EdDSA: -8, RS256: -257 }[alg])
+    t.truthy(await assertion(authenticator, factor), alg)
+    const { handle, counter } = factor
+    const other = { ...(await enrol(createAuthenticator(origin, { alg }))), handle, counter }
+    await isRefused(t, assertion(authenticator, other), 'the signature is wrong')
+  }
+})
+
 test('a passkey says by itself whose it is, and need not where that is known (WebAuthn §7.2)', async t => {
   const authenticator = createAuthenticator(origin)
   const factor = await enrol(authenticator)
