@@ -13,13 +13,15 @@ export type AuthorizationCode = Readonly<{
   nonce?: string | undefined
   /** Seconds since the epoch. */
   expiresAt: number
+  /** Where the session has been there before, and a step-up has raised it: what it counts once by, and what its tokens are to be. */
+  raised?: Readonly<{ id: string; scope?: string | undefined; resources?: readonly string[] | undefined }> | undefined
 }>
 
 /** Characters. */
 export const maxNonce = 128
 
-/** A nonce has three bytes a character at most, and JSON doubles what it has to escape. */
-const format: EncryptedFormat = { prefix: 'lkg_', maxLength: 2048, key: secret => secret.authorizationCodeKey }
+/** As long as the auth session that it comes from may have been. */
+const format: EncryptedFormat = { prefix: 'lkg_', maxLength: 16 * 1024, key: secret => secret.authorizationCodeKey }
 
 /** @returns `lkg_` and base64url characters; a secret: never stored, never logged */
 export function formatAuthorizationCode(

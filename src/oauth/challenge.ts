@@ -8,6 +8,7 @@ import { OAuthError } from '../error.ts'
 import type { MasterSecrets } from '../keys/master_secret.ts'
 import { addAmr, kindsReaching } from '../sessions/assurance.ts'
 import { beginSession } from '../sessions/begin.ts'
+import { FactorsOwed } from '../sessions/factors_owed.ts'
 import { type GivenProof, givenProof, proveFactor } from '../users/factors/prove.ts'
 import { type Authentication, signInByPassword } from '../users/sign_in.ts'
 import { signInByPasskey } from '../users/sign_in_by_passkey.ts'
@@ -18,7 +19,6 @@ import {
   createAuthSession,
   openAuthSession,
   parseAuthSession,
-  refuseAuthSession,
   takeTry,
   userOfAuthSession,
 } from './auth_session.ts'
@@ -28,7 +28,7 @@ import type { Deps } from './deps.ts'
 import { beginWithProof, nextProofMembers, passkeyQuestion } from './next_proof.ts'
 import { readCodeChallenge } from './pkce.ts'
 import { challengeParams, readParams } from './request_params.ts'
-import { readRequirements } from './step_up.ts'
+import { proveStepUp, readRequirements } from './step_up.ts'
 
 /** §5.2.1. */
 export type ChallengeResponse = Readonly<{ authorization_code: string }>
@@ -71,6 +71,11 @@ export async function challengeRequest(
   const proof = givenProof(given)
 
   const { username, password } = given
+  if (authSession?.sessionId !== undefined) {
+    if (username !== undefined) throw new OAuthError('invalid_request', 'the auth_session says who it is, no username')
+    const ofSession = { ...authSession, sessionId: authSession.sessionId, request }
+    return { authorization_code: await proveStepUp(deps, client, ofSession, { password, proof }, caller) }
+  }
   if (username !== undefined || password !== undefined) {
     if (username === undefined || password === undefined)
       throw new OAuthError('invalid_request', `${username === undefined ? 'username' : 'password'} is missing`)
@@ -126,7 +131,6 @@ async function byPassword(
 async function byAuthSession(deps: Deps, step: Step, proof: GivenProof | undefined): Promise<ChallengeResponse> {
   const { authSession, client, caller } = step
   if (authSession === undefined || proof === undefined) return askAnybody(deps, step, proof)
-  if (authSession.sessionId !== undefined) refuseAuthSession('for another kind of request')
   const user = await userOfAuthSession(deps, authSession)
   if (user === undefined && proof.param !== 'passkey')
     throw new OAuthError('invalid_request', `${proof.param} is for after the password: username is missing`)
@@ -142,7 +146,14 @@ async function byAuthSession(deps: Deps, step: Step, proof: GivenProof | undefin
     const { use, amr } = await proveFactor(deps, { userId: user.id, factors, asked, clientId }, proof, caller)
     authentication = { user, amr: addAmr(authSession.amr, amr), at: deps.now(), uses: [use] }
   }
-  const response = await issueCode(deps, step, authentication)
+  const response = await issueCode(deps, step, authentication).catch(async error => {
+    if (!(error instanceof FactorsOwed)) throw error
+    // The request asks for another class: what was proved for nothing is not used up.
+    const { kinds } = error.owed
+    const factors = await deps.storage.listFactors(authentication.user.id)
+    const members = { ...error.members, ...nextProofMembers(deps, authSession, kinds, factors) }
+    throw new OAuthError(error.code, error.message, { members })
+  })
   // Of two proofs at the same moment one gets its code; what the other one began never goes on.
   await consumeAuthSession(deps, authSession)
   return response

@@ -1,10 +1,11 @@
 /**
- * Requests that ask for more, or for something fresher, than has been proved: `acr_values` and `max_age`. RFC 9470 §4 and §5, OpenID
- * Connect Core §3.1.2.1; what is short is asked for by draft-ietf-oauth-first-party-apps-04 §6.2.
+ * Requests that ask for more, or for something fresher, than has been proved: `acr_values` and `max_age` (RFC 9470 §4 and §5, OpenID
+ * Connect Core §3.1.2.1). What is short is asked for by draft-ietf-oauth-first-party-apps-04 §6.2; the proof of it raises the session.
  */
-import type { Client } from '../clients/client.ts'
+import type { Caller } from '../audit/audit.ts'
+import { isRefusal } from '../audit/refusals.ts'
+import { type Client, isFirstParty } from '../clients/client.ts'
 import { OAuthError, quoted } from '../error.ts'
-import type { MasterSecrets } from '../keys/master_secret.ts'
 import {
   type AuthenticationRequirements,
   acrValues,
@@ -12,11 +13,30 @@ import {
   kindsReaching,
   refuseUnmet,
 } from '../sessions/assurance.ts'
-import type { Session } from '../sessions/session.ts'
-import { wireNames } from '../users/factors/factor.ts'
-import type { FactorStorage } from '../users/factors/storage.ts'
-import type { UserStorage } from '../users/storage.ts'
-import { type AuthorizationRequest, authSessionLifetime, createAuthSession, formatAuthSession } from './auth_session.ts'
+import { verifyCurrentPassword } from '../sessions/current_password.ts'
+import { refreshPolicy } from '../sessions/lifetimes.ts'
+import { raiseSession } from '../sessions/raise.ts'
+import { codeLifetime, isLive, type Session } from '../sessions/session.ts'
+import { type Factor, type FactorKind, wireNames } from '../users/factors/factor.ts'
+import { isUsablePasskey } from '../users/factors/passkey.ts'
+import { type GivenProof, proveFactor } from '../users/factors/prove.ts'
+import type { Authentication } from '../users/sign_in.ts'
+import type { User } from '../users/user.ts'
+import {
+  type AuthorizationRequest,
+  type AuthSession,
+  consumeAuthSession,
+  createAuthSession,
+  refuseAuthSession,
+  takeTry,
+  userOfAuthSession,
+} from './auth_session.ts'
+import { type AuthorizationCode, formatAuthorizationCode } from './authorization_code.ts'
+import type { Deps } from './deps.ts'
+import type { Granted } from './grants/grant.ts'
+import { nextProofMembers, passkeyQuestion } from './next_proof.ts'
+import { narrowAudience, remainingAudience } from './resource.ts'
+import { narrowScope, refuseScope, remainingScope } from './scope.ts'
 
 /** Characters of `acr_values`: there are few classes, and their names are short. */
 const maxAcrValues = 1024
@@ -42,12 +62,7 @@ export function readRequirements(
   return { acrValues: known, ...(maxAge !== undefined && { maxAge: Number(maxAge) }) }
 }
 
-type StepUpDeps = Readonly<{
-  secrets: MasterSecrets
-  storage: UserStorage & FactorStorage
-  randomBytes: (size: number) => Buffer
-  now: () => number
-}>
+export type StepUpDeps = Pick<Deps, 'config' | 'secrets' | 'randomBytes' | 'now' | 'storage'>
 
 /**
  * Asks for what a session is short of. Nothing is written: the refresh token stays good, for a request that asks for less too.
@@ -60,36 +75,150 @@ export async function askForStepUp(
   deps: StepUpDeps,
   client: Client,
   session: Session,
-  { acrValues: wanted, maxAge }: AuthenticationRequirements,
+  { acrValues }: AuthenticationRequirements,
   request: AuthorizationRequest,
 ): Promise<never> {
   const user = await deps.storage.findUser(session.userId)
   if (user === undefined) throw new OAuthError('invalid_grant', 'the user is not there any more')
-  const factors = await deps.storage.listFactors(user.id)
-  const kinds = kindsReaching(wanted, factors)
-  // Who has no second factor proves anew what there is.
-  const isByPassword =
-    user.passwordHash !== undefined &&
-    kindsReaching(undefined, factors).length === 0 &&
-    (wanted === undefined || isOfClass(['pwd'], wanted))
-  if (kinds.length === 0 && !isByPassword) refuseUnmet('the user has set up nothing that proves as much')
   const authSession = createAuthSession(deps, {
     clientId: client.id,
     user: { id: user.id, credentialVersion: user.credentialVersion },
     amr: [],
     authTime: deps.now(),
     sessionId: session.id,
-    request: { ...request, acrValues: wanted },
+    request: { ...request, acrValues },
   })
-  throw new OAuthError(
-    'insufficient_authorization',
-    maxAge === undefined ? 'a proof of another kind is needed' : 'the sign-in is too long ago, or of another kind',
-    {
-      members: {
-        auth_session: formatAuthSession(authSession, deps),
-        auth_session_expires_in: authSessionLifetime,
-        factors: isByPassword ? ['password'] : kinds.map(kind => wireNames[kind]),
-      },
+  return ask(deps, client, user, await deps.storage.listFactors(user.id), authSession)
+}
+
+/** A proof within a session: `password` is for who has no second factor. */
+export type StepUpProof = Readonly<{ password?: string | undefined; proof: GivenProof | undefined }>
+
+/**
+ * Raises the session of an auth session by what was proved.
+ *
+ * @returns the code for new tokens of that session
+ * @throws OAuthError as {@link askForStepUp} where nothing has come that would do; `invalid_grant`, `too_many_attempts`, or
+ *         `invalid_session`, also when the session has ended meanwhile
+ */
+export async function proveStepUp(
+  deps: Deps,
+  client: Client,
+  authSession: AuthSession & { sessionId: string },
+  { password, proof }: StepUpProof,
+  caller: Caller,
+): Promise<string> {
+  if (password !== undefined && proof !== undefined)
+    throw new OAuthError('invalid_request', `only one of password and ${proof.param} can be used`)
+  const user = await userOfAuthSession(deps, authSession)
+  if (user === undefined) refuseAuthSession('of nobody')
+  const { sessionId, request = {} } = authSession
+  const factors = await deps.storage.listFactors(user.id)
+  const param = password !== undefined ? 'password' : proof?.param
+  // What would not do is not looked at, so it costs no code and no try.
+  if (param === undefined || !offers(deps, user, factors, request).some(kind => nameOf(kind) === param))
+    return ask(deps, client, user, factors, authSession)
+  await takeTry(deps, authSession)
+  let authentication: Authentication
+  if (proof === undefined) {
+    await typePassword(deps, user, sessionId, client, password!, caller)
+    authentication = { user, amr: ['pwd'], at: deps.now() }
+  } else {
+    const prover = {
+      userId: user.id,
+      factors,
+      asked: passkeyQuestion(deps, authSession),
+      clientId: client.id,
+      sessionId,
+    }
+    const { use, amr } = await proveFactor(deps, prover, proof, caller)
+    authentication = { user, amr, at: deps.now(), uses: [use] }
+  }
+  const where = { sessionId, client, lifetimes: refreshPolicy(deps.config, client) }
+  if ((await raiseSession(deps, authentication, where, caller)) === undefined)
+    refuseAuthSession('the session has ended')
+  await consumeAuthSession(deps, authSession)
+  const { scope, resources, codeChallenge, nonce } = request
+  const raised = { id: authSession.id, scope, resources }
+  const expiresAt = deps.now() + codeLifetime
+  return formatAuthorizationCode({ sessionId, codeChallenge, nonce, expiresAt, raised }, deps)
+}
+
+/**
+ * What the code of a step-up is exchanged for: the session goes on with the live refresh token that it has. A second use is refused and
+ * ends nothing, unlike that of a sign-in: the app is signed in already, and may have lost the first answer.
+ *
+ * @param code authentic, not expired, with the verifier that it needs
+ * @returns why there are no tokens, for the log, where it is refused
+ */
+export async function exchangeRaised(
+  deps: StepUpDeps,
+  client: Client,
+  { sessionId, nonce, expiresAt }: AuthorizationCode,
+  raised: NonNullable<AuthorizationCode['raised']>,
+  resources: readonly string[],
+): Promise<Granted | string> {
+  const { session } = (await deps.storage.findLiveSession(sessionId, deps.now())) ?? {}
+  if (session === undefined || !isLive(session, deps.now(), refreshPolicy(deps.config, client))) return 'ended'
+  if (session.clientId !== client.id) return 'foreign'
+  const scope = remainingScope(narrowScope(raised.scope, session.scope) ?? '', client)
+  if (scope === '' && session.scope !== '') refuseScope(undefined, '', 'was granted')
+  const most = remainingAudience(session.audience, deps.config, client)
+  const audience = narrowAudience(resources.length > 0 ? resources : (raised.resources ?? []), most)
+  if (audience === undefined || audience.length === 0)
+    throw new OAuthError('invalid_target', 'the resource is malformed, given twice or not one of the sign-in')
+  if (!(await deps.storage.consumeOnce(`code ${raised.id}`, expiresAt))) return 'used'
+  return { scope, audience, session, nonce }
+}
+
+/** What a user has that would do: kinds of factors, or, where there are none, the password. */
+function offers(
+  { config: { relyingParty } }: Pick<Deps, 'config'>,
+  user: User,
+  factors: readonly Factor[],
+  { acrValues: wanted }: AuthorizationRequest,
+): readonly (FactorKind | 'password')[] {
+  const usable = factors.filter(factor => factor.kind !== 'passkey' || isUsablePasskey(relyingParty, factor))
+  const kinds = kindsReaching(wanted, usable)
+  if (kinds.length > 0 || kindsReaching(undefined, factors).length > 0) return kinds
+  const wouldDo = wanted === undefined || isOfClass(['pwd'], wanted)
+  return user.passwordHash !== undefined && wouldDo ? ['password'] : []
+}
+
+const nameOf = (kind: FactorKind | 'password') => (kind === 'password' ? kind : wireNames[kind])
+
+function ask(
+  deps: StepUpDeps,
+  client: Client,
+  user: User,
+  factors: readonly Factor[],
+  authSession: AuthSession,
+): never {
+  const kinds = offers(deps, user, factors, authSession.request ?? {})
+  if (kinds.length === 0) refuseUnmet('the user has set up nothing that proves as much')
+  const ofFactors = kinds.filter(kind => kind !== 'password')
+  throw new OAuthError('insufficient_authorization', 'a newer proof of who this is, or another one, is needed', {
+    members: {
+      // Others have no place to bring it but a new sign-in.
+      ...(isFirstParty(client) && nextProofMembers(deps, authSession, ofFactors, factors)),
+      factors: kinds.map(nameOf),
     },
-  )
+  })
+}
+
+async function typePassword(
+  deps: Deps,
+  user: User,
+  sessionId: string,
+  client: Client,
+  password: string,
+  caller: Caller,
+): Promise<void> {
+  try {
+    await verifyCurrentPassword(deps, user, sessionId, password)
+  } catch (error) {
+    const about = { userId: user.id, clientId: client.id, sessionId }
+    if (isRefusal(error)) deps.refusals.add('sign_in.refused', error, caller, about)
+    throw error
+  }
 }

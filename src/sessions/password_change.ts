@@ -5,19 +5,13 @@
 import { auditEvent, type Caller } from '../audit/audit.ts'
 import { isRefusal, type Refusals } from '../audit/refusals.ts'
 import type { ClientStorage } from '../clients/storage.ts'
-import { cutFarTooLong, isFarTooLong } from '../normal_form.ts'
 import type { Throttle } from '../throttle/throttle.ts'
 import { isSecondFactor } from '../users/factors/factor.ts'
 import type { FactorStorage } from '../users/factors/storage.ts'
 import type { Passwords } from '../users/password.ts'
-import {
-  maxPassword,
-  minPasswordOf,
-  type PasswordProblem,
-  type PasswordSettings,
-  passwordProblem,
-} from '../users/password_rules.ts'
-import { refuseSignIn, type User } from '../users/user.ts'
+import { minPasswordOf, type PasswordProblem, type PasswordSettings, passwordProblem } from '../users/password_rules.ts'
+import type { User } from '../users/user.ts'
+import { verifyCurrentPassword } from './current_password.ts'
 import { type LifetimeSettings, refreshPolicy } from './lifetimes.ts'
 import { renewSession } from './refresh.ts'
 import type { Session } from './session.ts'
@@ -44,7 +38,7 @@ export type PasswordChange = Readonly<{ currentPassword: string; newPassword: st
 export async function changePassword(
   deps: PasswordChangeDeps,
   { user, session }: { user: User; session: Session },
-  { currentPassword: typed, newPassword }: PasswordChange,
+  { currentPassword, newPassword }: PasswordChange,
   caller: Caller,
 ): Promise<Session | 'wrong_password' | 'proof_needed' | 'overtaken' | PasswordProblem> {
   const factors = await deps.storage.listFactors(user.id)
@@ -55,13 +49,8 @@ export async function changePassword(
   const problem = await passwordProblem(newPassword, minPasswordOf(deps.config, factors))
   if (problem !== undefined) return problem
   const about = { userId: user.id, sessionId: session.id }
-  const currentPassword = cutFarTooLong(typed, maxPassword)
-  const isTooLong = isFarTooLong(typed, maxPassword)
   try {
-    await deps.throttle.currentPassword(session.id, async () => {
-      const matches = await deps.passwords.verify(currentPassword, user.passwordHash, isTooLong)
-      if (!matches || isTooLong) refuseSignIn('wrong password')
-    })
+    await verifyCurrentPassword(deps, user, session.id, currentPassword)
   } catch (error) {
     if (!isRefusal(error)) throw error
     deps.refusals.add('password_change.refused', error, caller, about)

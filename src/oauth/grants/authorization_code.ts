@@ -4,22 +4,20 @@ import type { Client, TokenParams } from '../../clients/client.ts'
 import { OAuthError } from '../../error.ts'
 import { secretNameOf } from '../../keys/sealed_token.ts'
 import { insistThatNoOtherHas } from '../../keys/secret_use.ts'
-import type { KeyStorage } from '../../keys/storage.ts'
 import { decideExchange, type ExchangeDecision, endBeyondLimit, exchangeChange } from '../../sessions/code_exchange.ts'
 import type { Session } from '../../sessions/session.ts'
-import type { SessionStorage } from '../../sessions/storage.ts'
 import { parseAuthorizationCode } from '../authorization_code.ts'
 import { sessionLifetimes } from '../authorization_request.ts'
-import type { Deps } from '../deps.ts'
 import { fitsChallenge } from '../pkce.ts'
 import { authorizationCodeParams, readParams } from '../request_params.ts'
 import { narrowAudience, remainingAudience } from '../resource.ts'
 import { refuseScope, remainingScope } from '../scope.ts'
+import { exchangeRaised, type StepUpDeps } from '../step_up.ts'
 import type { Granted } from './grant.ts'
 
 /** A scope is that of the request which the code is for; a resource may be a part of what that was granted (RFC 8707 §2.2). */
 export async function authorizationCodeGrant(
-  deps: Pick<Deps, 'config' | 'secrets' | 'now'> & Readonly<{ storage: SessionStorage & KeyStorage }>,
+  deps: StepUpDeps,
   client: Client,
   { params, resources }: TokenParams,
   caller: Caller,
@@ -33,6 +31,11 @@ export async function authorizationCodeGrant(
   // What is not otherwise valid must not end the session of its owner (OAuth 2.1, "Reuse of Authorization Codes").
   if (deps.now() >= code.expiresAt) refuse('expired')
   if (!fitsChallenge(verifier, code.codeChallenge)) refuse('another code_verifier')
+  const { raised } = code
+  if (raised !== undefined) {
+    const granted = await exchangeRaised(deps, client, code, raised, resources)
+    return typeof granted === 'string' ? refuse(granted) : granted
+  }
   const now = deps.now()
   const lifetimes = sessionLifetimes(deps.config, client)
   let granted: Pick<Granted, 'scope' | 'audience'> | undefined

@@ -7,26 +7,21 @@ import type { Client, TokenParams } from '../../clients/client.ts'
 import { OAuthError } from '../../error.ts'
 import { secretNameOf } from '../../keys/sealed_token.ts'
 import { insistThatNoOtherHas } from '../../keys/secret_use.ts'
-import type { KeyStorage } from '../../keys/storage.ts'
 import type { Observer } from '../../observer.ts'
 import { meetsRequirements } from '../../sessions/assurance.ts'
 import { refreshPolicy } from '../../sessions/lifetimes.ts'
 import { decideRefresh, type RefreshDecision, refreshChange } from '../../sessions/refresh.ts'
 import { parseRefreshToken } from '../../sessions/refresh_token.ts'
 import type { Session } from '../../sessions/session.ts'
-import type { SessionStorage } from '../../sessions/storage.ts'
-import type { FactorStorage } from '../../users/factors/storage.ts'
-import type { UserStorage } from '../../users/storage.ts'
 import type { Deps } from '../deps.ts'
 import { readParams, refreshTokenParams } from '../request_params.ts'
 import { narrowAudience, remainingAudience } from '../resource.ts'
 import { narrowScope, refuseScope, remainingScope } from '../scope.ts'
-import { askForStepUp, readRequirements } from '../step_up.ts'
+import { askForStepUp, readRequirements, type StepUpDeps } from '../step_up.ts'
 import type { Granted } from './grant.ts'
 
 export async function refreshTokenGrant(
-  deps: Pick<Deps, 'config' | 'secrets' | 'now' | 'randomBytes' | 'observer'> &
-    Readonly<{ storage: SessionStorage & KeyStorage & UserStorage & FactorStorage }>,
+  deps: StepUpDeps & Pick<Deps, 'observer'>,
   client: Client,
   { params, resources }: TokenParams,
   caller: Caller,
@@ -78,7 +73,7 @@ export async function refreshTokenGrant(
         'the resource is malformed, given twice, not one of the sign-in or no longer one of the client',
       )
     case 'step_up_needed':
-      return askForStepUp(deps, client, decision.of, requirements!, { scope, resources })
+      return askForStepUp(deps, client, decision.of, requirements!, { scope: scope && granted!.scope, resources })
     case 'reused':
     case 'unknown':
     case 'revoked':
