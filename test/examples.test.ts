@@ -9,13 +9,21 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import test, { type ExecutionContext } from 'ava'
 import { decodeJwt, type JWTPayload, SignJWT } from 'jose'
-import { type Client, ClientError, type ClientOptions, createClient } from '../examples/client/client.ts'
+import {
+  type Client,
+  ClientError,
+  type ClientOptions,
+  createClient,
+  type Proof,
+  type ProofRequest,
+} from '../examples/client/client.ts'
 import { auditEvent } from '../src/audit/audit.ts'
 import { openSigningKey } from '../src/keys/jws.ts'
 import { createKeyRing } from '../src/keys/key_ring.ts'
 import { type MasterSecrets, parseMasterSecrets } from '../src/keys/master_secret.ts'
 import { createSigningKey, type SigningKey } from '../src/keys/signing_key.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
+import { addPasskey, addTotp } from './_factors.ts'
 import {
   createFolder,
   deployment,
@@ -686,6 +694,115 @@ test('the client example: a redirect is not followed with a password or a refres
   t.is(proxy.to('/elsewhere').length, 0)
 })
 
+/** What the user answers, and what was asked. */
+function answering(...proofs: (Proof | undefined | ((wanted: ProofRequest) => Proof))[]) {
+  const asked: ProofRequest[] = []
+  const askForProof = async (wanted: ProofRequest) => {
+    asked.push(wanted)
+    const proof = proofs.shift()
+    return typeof proof === 'function' ? proof(wanted) : proof
+  }
+  return { asked, askForProof }
+}
+
+const accessTokenOf = (proxy: { seen: { headers: IncomingMessage['headers'] }[] }) =>
+  decodeJwt(proxy.seen.at(-1)!.headers.authorization!.slice(7))
+
+test('the client example: a password, then a code: the second factor is asked for until it is right (draft-ietf-oauth-first-party-apps-04)', async t => {
+  const codes: Proof[] = []
+  const { asked, askForProof } = answering(
+    () => codes[0]!,
+    () => codes[1]!,
+  )
+  const { server, aliceId, proxy, client, sessions } = await startClient(t, { askForProof })
+  const { code } = await addTotp(server, aliceId)
+  codes.push({ otp: code() === '000000' ? '000001' : '000000' }, { otp: code() })
+
+  await client.signIn('alice', password, { device: 'Phone', scope: 'read' })
+  t.deepEqual(asked, [
+    { factors: ['otp'], wasWrong: false },
+    { factors: ['otp'], wasWrong: true },
+  ])
+  t.is((await client.fetch(`${proxy.url}/users/me`)).status, 200)
+  t.like(accessTokenOf(proxy), { acr: 'urn:latchkey:2fa', amr: ['pwd', 'otp', 'mfa'], scope: 'read' })
+  server.clock.advance(1000)
+  t.is((await client.fetch(`${proxy.url}/users/me`)).status, 200)
+  t.is(await sessions(), 1)
+})
+
+test('the client example: who gives up is not signed in, nor where nobody can be asked', async t => {
+  const { server, aliceId, client, options, storage, sessions } = await startClient(t, answering(undefined))
+  await addTotp(server, aliceId)
+  await throwsCode(t, client.signIn('alice', password), 'cancelled')
+  const { askForProof: _, ...mute } = options
+  const error = await throwsCode(t, createClient(mute).signIn('alice', password), 'insufficient_authorization')
+  t.deepEqual(error.next?.factors, ['otp'])
+  t.is(storage.text, undefined)
+  t.is(await sessions(), 0)
+})
+
+test('the client example: a passkey alone signs in, and no name is typed (WebAuthn §7.2)', async t => {
+  const given: { get?: (options: unknown) => Proof } = {}
+  const { asked, askForProof } = answering(({ passkeyOptions }) => given.get!(passkeyOptions))
+  const { server, aliceId, proxy, client } = await startClient(t, { askForProof })
+  const { authenticator } = await addPasskey(server, aliceId)
+  // In a browser: JSON.stringify(await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) }))
+  given.get = options => ({ passkey: authenticator.get(options as Parameters<typeof authenticator.get>[0]) })
+
+  await client.signInWithPasskey({ device: 'Laptop' })
+  t.deepEqual(asked[0]?.factors, ['passkey'])
+  t.is((await client.fetch(`${proxy.url}/users/me`)).status, 200)
+  t.like(accessTokenOf(proxy), { acr: 'phr', amr: ['hwk', 'user', 'mfa'] })
+})
+
+test('the client example: an API that wants a second factor gets it, in the same session, with one question for many requests (RFC 9470 §3)', async t => {
+  const codes: Proof[] = []
+  const { asked, askForProof } = answering(() => codes[0]!)
+  const { server, aliceId, proxy, client, sessions } = await startSignedIn(t, { askForProof })
+  const { code } = await addTotp(server, aliceId)
+  server.clock.advance(100)
+  codes.push({ otp: code() })
+  await client.fetch(`${proxy.url}/users/me`)
+  const { sid } = accessTokenOf(proxy)
+  proxy.plan('/payments', moreWanted, moreWanted, answer(201), answer(201))
+
+  const pay = () => client.fetch(`${proxy.url}/payments`, { method: 'POST', body: '5' })
+  t.deepEqual(
+    (await Promise.all([pay(), pay()])).map(({ status }) => status),
+    [201, 201],
+  )
+  t.deepEqual(asked, [{ factors: ['otp'], wasWrong: false }])
+  t.like(accessTokenOf(proxy), { sid, acr: 'urn:latchkey:2fa', auth_time: server.clock.now() })
+  t.is(await sessions(), 1)
+})
+
+test('the client example: who gives up gets the 401 of the API and stays signed in; what the user has not set up says so', async t => {
+  const { server, aliceId, proxy, client, options, signedOut } = await startSignedIn(t, answering(undefined))
+  const pay = (by = client) => by.fetch(`${proxy.url}/payments`, { method: 'POST', body: '5' })
+  proxy.plan('/payments', moreWanted, moreWanted, moreWanted)
+  await throwsCode(t, pay(), 'unmet_authentication_requirements')
+  await addTotp(server, aliceId)
+  t.is((await pay()).status, 401)
+  const { askForProof: _, ...mute } = options
+  t.is((await pay(createClient(mute))).status, 401, 'where nobody can be asked')
+  t.is((await client.fetch(`${proxy.url}/users/me`)).status, 200)
+  t.is(signedOut.length, 0)
+})
+
+test('the client example: a proof whose answer is lost is not asked for again: the session has been raised', async t => {
+  const codes: Proof[] = []
+  const { asked, askForProof } = answering(() => codes[0]!)
+  const { server, aliceId, proxy, client } = await startSignedIn(t, { askForProof })
+  codes.push({ otp: (await addTotp(server, aliceId)).code() })
+  const pay = () => client.fetch(`${proxy.url}/payments`, { method: 'POST', body: '5' })
+  proxy.plan('/payments', moreWanted, moreWanted, answer(201))
+  proxy.plan('/authorize-challenge', loseAnswer)
+
+  await throwsCode(t, pay(), 'unavailable')
+  t.is((await pay()).status, 201)
+  t.is(asked.length, 1)
+})
+
 const alice = { username: 'alice', email: 'alice@example.com', full_name: 'Alice' }
 
 type OAuthSettings = { accessTokenLifetime?: number }
@@ -786,6 +903,11 @@ const answer =
   (status: number, body = '', headers: Record<string, string> = {}): Behaviour =>
   async ({ response }) =>
     void response.writeHead(status, headers).end(body)
+
+/** What an API says that wants two factors of the last five minutes. */
+const moreWanted = answer(401, '', {
+  'www-authenticate': 'Bearer error="insufficient_user_authentication", acr_values="urn:latchkey:2fa phr", max_age=300',
+})
 
 /** Lets the answer wait at a gate: the server has acted, and the client does not know. */
 const holdAnswer =
