@@ -1,6 +1,7 @@
 /** A sign-in by a passkey alone: it says whose it is. Like `sign_in.ts` it makes no session. */
 import type { Caller } from '../audit/audit.ts'
 import { isRefusal, type Refusals } from '../audit/refusals.ts'
+import type { Observer } from '../observer.ts'
 import { type PasskeyQuestion, verifyAssertion } from './factors/passkey.ts'
 import { readPasskeyAnswer } from './factors/passkey_answer.ts'
 import { refuseProof } from './factors/refuse_proof.ts'
@@ -11,6 +12,7 @@ import type { UserStorage } from './storage.ts'
 export type PasskeySignInDeps = Readonly<{
   storage: Pick<UserStorage, 'findUser'> & Pick<FactorStorage, 'findFactorByHandle'>
   refusals: Refusals
+  observer: Observer
   now: () => number
 }>
 
@@ -21,7 +23,7 @@ export type PasskeySignInDeps = Readonly<{
  * @throws OAuthError `invalid_grant`
  */
 export async function signInByPasskey(
-  { storage, refusals, now }: PasskeySignInDeps,
+  { storage, refusals, observer, now }: PasskeySignInDeps,
   { answer, asked, clientId }: Readonly<{ answer: string; asked: PasskeyQuestion; clientId: string }>,
   caller: Caller,
 ): Promise<Authentication> {
@@ -37,7 +39,10 @@ export async function signInByPasskey(
     if (user === undefined || user.disabledAt !== undefined) refuseProof('the user is disabled or gone')
     return { user, amr, at, uses: [use] }
   } catch (error) {
-    if (isRefusal(error)) refusals.add('sign_in.refused', error, caller, { userId, clientId })
+    if (isRefusal(error)) {
+      observer.signedIn('refused')
+      refusals.add('sign_in.refused', error, caller, { userId, clientId })
+    }
     throw error
   }
 }

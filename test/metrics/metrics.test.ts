@@ -3,10 +3,9 @@ import test from 'ava'
 import fc from 'fast-check'
 import { createMetrics } from '../../src/metrics/metrics.ts'
 import { noObserver } from '../../src/observer.ts'
-import { beginSession } from '../../src/sessions/begin.ts'
-import { type FactorProof, proveFactor } from '../../src/users/factors/prove.ts'
 import { addTotp } from '../_factors.ts'
-import { password, startServerWithAlice, type TestContext, type TestServer } from '../_server.ts'
+import { type Answer, password, startServerWithAlice, type TestContext, type TestServer } from '../_server.ts'
+import { byPassword, createApp } from '../oauth/_challenge.ts'
 import { growth, parseMetrics } from './_scrape.ts'
 
 type Scraping = Pick<TestServer, 'startAdmin'>
@@ -74,29 +73,34 @@ test('each step of a sign-in is counted once, by what becomes of it', async t =>
   await is('throttled', () => signIn('wrong'))
 })
 
-test('a second factor that is owed, a wrong one, a used one, a throttled one and a right one are counted once each', async t => {
+test('a second factor that is owed, and a wrong, used, throttled and right one are counted once each, at whichever endpoint', async t => {
   const server = await startServerWithAlice(t)
-  const { deps, aliceId: userId } = server
-  const phone = await addTotp(server, userId)
-  const client = (await deps.storage.findClient('app'))!
-  const user = (await deps.storage.findUser(userId))!
-  const lifetimes = { idleLifetime: 900, absoluteLifetime: 900 }
-  const begin = (proof?: FactorProof) => {
-    const authentication = { user, amr: ['pwd', ...(proof?.amr ?? [])], at: deps.now(), uses: proof && [proof.use] }
-    return beginSession(deps, authentication, { client, scope: '', audience: [], lifetimes }, {}).catch(() => {})
+  const phone = await addTotp(server, server.aliceId)
+  const { challenge, exchange } = createApp(server)
+  const signIn = (otp?: string) =>
+    server.token({ grant_type: 'password', client_id: 'app', ...byPassword, ...(otp !== undefined && { otp }) })
+  const is = async (expected: Record<string, number>, run: () => Promise<Answer>): Promise<Answer> => {
+    let answer: Answer
+    t.deepEqual(await counted(server, 'latchkey_sign_in_total', async () => (answer = await run())), expected)
+    return answer!
   }
-  const prove = async (value: string) =>
-    proveFactor(deps, { userId, factors: [phone.factor] }, { param: 'otp', value }, {}).catch(() => undefined)
-  const is = async (outcome: string, run: () => Promise<unknown>) =>
-    t.deepEqual(await counted(server, 'latchkey_sign_in_total', run), signIns(outcome), outcome)
 
-  await is('factor_owed', () => begin())
-  await is('factor_refused', () => prove('wrong'))
-  const proof = await prove(phone.code())
-  await is('signed_in', () => begin(proof))
-  await is('factor_refused', () => begin(proof))
-  for (let tries = 0; tries < 10; tries++) await prove('wrong')
-  await is('throttled', () => prove(phone.code()))
+  await is(signIns('factor_owed'), () => signIn())
+  await is(signIns('factor_refused'), () => signIn('wrong'))
+  await is(signIns('signed_in'), () => signIn(phone.code()))
+  await is(signIns('factor_refused'), () => signIn(phone.code()))
+
+  const { auth_session } = (await is(signIns('factor_owed'), () => challenge(byPassword))).body
+  await is(signIns('factor_refused'), () => challenge({ auth_session, otp: 'wrong' }))
+  server.clock.advance(30)
+  const issued = await is(signIns('signed_in'), () => challenge({ auth_session, otp: phone.code() }))
+  t.is((await is({}, () => exchange(issued.body.authorization_code))).status, 200)
+
+  const anybody = (await is({}, () => challenge({}))).body
+  await is(signIns('refused'), () => challenge({ auth_session: anybody.auth_session, passkey: '{}' }))
+
+  for (let tries = 0; tries < 10; tries++) await signIn('wrong')
+  await is(signIns('throttled'), () => signIn(phone.code(1)))
 })
 
 test('a request is counted by its route and status, and a refusal by its code', async t => {
