@@ -5,6 +5,7 @@ import {
   createClient,
   hasSecret,
   isClientId,
+  isFirstParty,
   parseClientJwks,
   type UserClaimName,
   userClaimNames,
@@ -33,6 +34,9 @@ export type ClientSettings = Readonly<{
   refresh_absolute_ttl?: number | null | undefined
   cors_origins?: readonly string[] | undefined
   access_token_claims?: readonly string[] | undefined
+  /** null: as it follows from the grants. */
+  first_party?: boolean | null | undefined
+  require_factor?: boolean | undefined
 }>
 
 /** Of a secret that was made elsewhere: with the throttle, as much as a password needs not to be found by trying (RFC 6749 §10.10). */
@@ -64,6 +68,8 @@ export function readClientSettings(given: ClientSettings): Partial<Client> {
     ...readLifetime('refreshAbsoluteLifetime', 'refresh_absolute_ttl', given),
     ...(given.cors_origins && { corsOrigins: given.cors_origins.map(readOrigin) }),
     ...(given.access_token_claims && { accessTokenClaims: readClaims(given.access_token_claims) }),
+    ...(given.first_party !== undefined && { firstParty: given.first_party ?? undefined }),
+    ...(given.require_factor !== undefined && { requireFactor: given.require_factor || undefined }),
   }
 }
 
@@ -94,8 +100,12 @@ export function readNewClient({
     authenticationMethods: defaultMethods(isPublic, settings),
     ...settings,
   })
-  if (draft.grantTypes.includes('refresh_token') && !draft.grantTypes.includes('password'))
-    throw new InvalidMember('grant_types', 'needs password as well: nothing else gives a first refresh token')
+  const canSignIn = draft.grantTypes.includes('password') || isFirstParty(draft)
+  if (draft.grantTypes.includes('refresh_token') && !canSignIn)
+    throw new InvalidMember(
+      'grant_types',
+      'needs password as well, unless the client is a first-party one: nothing else gives a first refresh token',
+    )
   if (isPublic && !draft.authenticationMethods.includes('none'))
     throw new InvalidMember('public', 'contradicts token_endpoint_auth_methods')
   return draft

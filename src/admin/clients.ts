@@ -256,6 +256,8 @@ function describeClient(client: Client) {
     refresh_absolute_ttl: client.refreshAbsoluteLifetime ?? null,
     cors_origins: client.corsOrigins,
     access_token_claims: client.accessTokenClaims,
+    first_party: client.firstParty ?? null,
+    require_factor: client.requireFactor === true,
     created_at: client.createdAt,
     disabled_at: client.disabledAt ?? null,
   }

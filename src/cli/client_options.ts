@@ -23,6 +23,8 @@ export type SettingOptions = {
   refreshAbsoluteTtl?: string
   corsOrigin?: string[]
   claim?: string[]
+  firstParty?: boolean
+  requireFactor?: boolean
 }
 
 /** For commands that say what a client is. */
@@ -65,6 +67,13 @@ export function addSettings(command: Command): Command {
       `what its access tokens say of their user (${userClaimNames.join(', ')}); repeat for several, "none" for none`,
       collect,
     )
+    .option(
+      '--first-party',
+      'an app of your own, which may use /authorize-challenge; so is one with the password grant',
+    )
+    .option('--no-first-party', 'no app of your own, whatever its grants')
+    .option('--require-factor', 'each of its sign-ins needs a second factor')
+    .option('--no-require-factor', 'its sign-ins need what LATCHKEY_REQUIRE_FACTOR says')
 }
 
 /** What the members of a client's document are called on the command line. */
@@ -82,6 +91,8 @@ export function optionNames(options: SettingOptions): Readonly<Record<string, st
     resources: '--resource',
     cors_origins: '--cors-origin',
     access_token_claims: '--claim',
+    first_party: '--first-party',
+    require_factor: '--require-factor',
   }
 }
 
@@ -108,6 +119,8 @@ export function documentOf(options: SettingOptions): ClientSettings {
     refresh_absolute_ttl: readLifetime('--refresh-absolute-ttl', options.refreshAbsoluteTtl),
     cors_origins: isOnly(options.corsOrigin, 'none') ? [] : options.corsOrigin,
     access_token_claims: isOnly(options.claim, 'none') ? [] : options.claim,
+    first_party: options.firstParty,
+    require_factor: options.requireFactor,
   }
 }
 

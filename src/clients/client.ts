@@ -96,6 +96,8 @@ export function clientProblem(client: Client): string | undefined {
     return 'the keys of a client are here or at an address, not both'
   if (by('none') && client.resources !== undefined)
     return 'a resource server authenticates to ask about tokens (RFC 7662 §2.1): a public client has no resources'
+  if (client.grantTypes.includes('authorization_code') && !isFirstParty(client))
+    return 'the authorization_code grant is for first-party clients: codes come from /authorize-challenge alone'
   if (hasSecret(client) && client.secretDigests.length === 0) return 'this client has no secret to authenticate by'
   return adminScopeProblem(client)
 }
@@ -106,7 +108,7 @@ export function hasSecret(client: Pick<Client, 'authenticationMethods'>): boolea
 }
 
 /** Whether it may ask for proofs of who somebody is itself; those with the password grant may, unless the operator says otherwise. */
-export function isFirstParty({ firstParty, grantTypes }: Client): boolean {
+export function isFirstParty({ firstParty, grantTypes }: Pick<Client, 'firstParty' | 'grantTypes'>): boolean {
   return firstParty ?? grantTypes.includes('password')
 }
 

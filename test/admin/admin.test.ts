@@ -1,4 +1,5 @@
 /** What operators do (src/admin/), as a front calls it: records in, documents out, errors that a front can put into words of its own. */
+
 import { generateKeyPairSync } from 'node:crypto'
 import test, { type ExecutionContext } from 'ava'
 import { listEvents, readAuditFilter } from '../../src/admin/audit_trail.ts'
@@ -23,6 +24,7 @@ import { insistThatUnused, listMasterSecrets, oldSecrets } from '../../src/admin
 import { listSessions, readSessionFilter, revokeSessions } from '../../src/admin/sessions.ts'
 import { exportUsers, importUsers } from '../../src/admin/user_files.ts'
 import { createUser, listUsers, readNewUser, removeUser, setPassword, setUserDisabled } from '../../src/admin/users.ts'
+import { isFirstParty } from '../../src/clients/client.ts'
 import { parseMasterSecrets } from '../../src/keys/master_secret.ts'
 import { randomBytes } from '../../src/system.ts'
 import { createFactorId, type Factor } from '../../src/users/factors/factor.ts'
@@ -103,6 +105,28 @@ for (const [member, given] of [
     t.is(readNewUser({ username: 'alice', email: ' ', full_name: 'Alice' }).fullName, 'Alice')
   })
 }
+
+test('a client with the password grant is an app of who runs the server, unless it is said otherwise; one without it may be', async t => {
+  const deps = await createDeps(t)
+  const app = await addApp(deps, 'app')
+  t.like(app, { first_party: null, require_factor: false })
+  t.true(isFirstParty((await deps.storage.findClient('app'))!))
+  t.like(await addApp(deps, 'partner', { first_party: false }), { first_party: false })
+  const keys = { grant_types: ['authorization_code', 'refresh_token'] }
+  t.like(await addApp(deps, 'passkeys', { ...keys, first_party: true }), { first_party: true })
+  const refused = t.throws<InvalidMember>(() => readNewClient({ client_id: 'x', ...keys }))
+  t.is(refused.member, 'grant_types')
+  await t.throwsAsync(addApp(deps, 'x', { grant_types: ['authorization_code'] }), { instanceOf: InvalidMember })
+
+  const change = (settings: ClientSettings) =>
+    updateClient(deps, 'app', readClientSettings(settings), server, actor).then(({ first_party, require_factor }) => [
+      first_party,
+      require_factor,
+    ])
+  t.deepEqual(await change({ first_party: false, require_factor: true }), [false, true])
+  t.deepEqual(await change({ first_party: null }), [null, true])
+  t.deepEqual(await change({ require_factor: false }), [null, false])
+})
 
 test('a document of a user has no hash, one of a client no digest, and a secret is in the one answer that makes it', async t => {
   const deps = await createDeps(t)

@@ -140,7 +140,11 @@ for (const [args, stdin, expected] of [
   [['user', 'add', 'alice', '--password', 'x'], '', /unknown option '--password'/],
   [['usr'], '', /unknown command 'usr'.*\n.*Did you mean user/],
   [['client', 'add', 'web'], '', /name what the client may do with --grant/],
-  [['client', 'add', 'web', '--grant', 'implicit'], '', /--grant implicit: there are password, refresh_token/],
+  [
+    ['client', 'add', 'web', '--grant', 'implicit'],
+    '',
+    /--grant implicit: there are password, authorization_code, refresh_token/,
+  ],
   [['client', 'add', 'usr_web', '--grant', 'password'], '', /does not begin with usr_/],
   [['client', 'add', 'web', '--grant', 'password', '--scope', 'a"b'], '', /--scope takes scope tokens/],
   [['client', 'add', 'web', '--public', '--secret-stdin', '--grant', 'password'], 'x', /a public client has no secret/],
@@ -282,6 +286,7 @@ test('client add takes every option and shows it under its registered name (RFC 
       '--resource https://api.example.com --resource mail',
       '--access-token-ttl 5m --refresh-idle-ttl 30d --refresh-absolute-ttl 12h --cors-origin https://app.example.com',
       '--cors-origin http://localhost:8080 --cors-origin capacitor://localhost --claim roles --claim email --claim roles',
+      '--first-party --require-factor',
     ]
       .join(' ')
       .split(' ')
@@ -307,6 +312,8 @@ test('client add takes every option and shows it under its registered name (RFC 
     refresh_absolute_ttl: 43_200,
     cors_origins: ['https://app.example.com', 'http://localhost:8080', 'capacitor://localhost'],
     access_token_claims: ['roles', 'email'],
+    first_party: true,
+    require_factor: true,
     disabled_at: null,
   })
   t.deepEqual(await json(['client', 'show', 'web']), { ...web, created_at })
@@ -337,6 +344,8 @@ test('client add: what is not said is as the server has it, and how the client a
     refresh_absolute_ttl: null,
     cors_origins: [],
     access_token_claims: [],
+    first_party: null,
+    require_factor: false,
     disabled_at: null,
   })
   const api = await json(['client', 'add', 'api', '--resource', 'https://api.example.com'])

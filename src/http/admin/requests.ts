@@ -127,6 +127,10 @@ const clientMembers = {
   refresh_absolute_ttl: seconds.optional(),
   cors_origins: texts.optional(),
   access_token_claims: texts.optional(),
+  first_party: z.boolean().nullable().optional().meta({
+    description: 'Whether it is an app of your own; null as it follows from its grants: with `password` it is one.',
+  }),
+  require_factor: z.boolean().optional().meta({ description: 'Whether each of its sign-ins needs a second factor.' }),
 }
 
 const clientSecret = text.optional().meta({ description: 'One that was made elsewhere; otherwise one is made.' })

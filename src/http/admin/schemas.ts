@@ -124,6 +124,8 @@ const client = {
   refresh_absolute_ttl: null,
   cors_origins: [],
   access_token_claims: [],
+  first_party: null,
+  require_factor: false,
   created_at: at,
   disabled_at: null,
 }
@@ -148,6 +150,10 @@ export const adminClient = z
     refresh_absolute_ttl: seconds,
     cors_origins: texts,
     access_token_claims: texts,
+    first_party: z.boolean().nullable().meta({
+      description: 'Whether it is an app of your own; null as it follows from its grants: with `password` it is one.',
+    }),
+    require_factor: z.boolean().meta({ description: 'Whether each of its sign-ins needs a second factor.' }),
     created_at: instant,
     disabled_at: instant.nullable(),
     client_secret: z
