@@ -12,6 +12,7 @@ import { openKeys } from './secret_file.ts'
 import { endCrowdedOut } from './sessions/end.ts'
 import type { Session } from './sessions/session.ts'
 import { crowdedOut } from './sessions/session_limit.ts'
+import { resealTotpSecrets } from './users/factors/master_secrets.ts'
 import { importTimeout } from './users/storage.ts'
 
 /** Milliseconds. Well under the margin that a key is published before it signs, beyond the JWK Set's `max-age`. */
@@ -65,11 +66,15 @@ export function startUpkeep(
   let position = ''
   let crowdPosition = ''
   let hashPosition = ''
+  let sealedUnder = ''
   const jobs = [
     each(reloadInterval, async () => {
       const before = deps.secrets[0].name
       const [newest] = await given.reloadSecrets()
       if (newest.name !== before) log.info({ secret: newest.name }, 'the master secret has been rotated')
+    }),
+    each(reloadInterval, async () => {
+      sealedUnder = await resealFactors(deps, sealedUnder)
     }),
     each(reloadInterval, given.adjustClock),
     // Also while it cannot be read again, and this node goes on with what it has.
@@ -120,6 +125,28 @@ export async function pruneAll(prune: () => Promise<number>): Promise<void> {
     if ((await prune()) === 0) return
     await setImmediate()
   }
+}
+
+/**
+ * Encrypts the secrets of time-based codes under another master secret, once this node makes under that one: the others have it then.
+ *
+ * @param name of the master secret for which that has been done
+ * @returns the one for which it is done now
+ */
+export async function resealFactors(
+  deps: Pick<Deps, 'storage' | 'secrets' | 'randomBytes'>,
+  name: string,
+): Promise<string> {
+  const { secrets } = deps
+  const [newest] = secrets
+  if (secrets.length === 1 || newest.name === name) return newest.name
+  let position = ''
+  do {
+    position = (await resealTotpSecrets(deps, secrets, position)).next
+    // Requests first: nobody waits for this.
+    await setImmediate()
+  } while (position !== '')
+  return newest.name
 }
 
 /**

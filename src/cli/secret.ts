@@ -7,6 +7,7 @@ import {
   listMasterSecrets,
   oldSecrets,
   recordDropped,
+  reencryptFactors,
   reencryptKeys,
 } from '../admin/master_secrets.ts'
 import type { MasterSecretSource } from '../config.ts'
@@ -34,17 +35,26 @@ export function secretCommand(): Command {
           one.signing_keys,
           one.clients.join(' ') || undefined,
           one.sessions ?? undefined,
+          one.totp_secrets ?? undefined,
+          one.recovery_codes ?? undefined,
         ])
-        output(
-          options,
-          secrets,
-          table(['SECRET', 'AGE', 'IN USE SINCE', 'AND UNTIL', 'SIGNING KEYS', 'SECRETS OF CLIENTS', 'SESSIONS'], rows),
-        )
+        const headings = [
+          'SECRET',
+          'AGE',
+          'IN USE SINCE',
+          'AND UNTIL',
+          'SIGNING KEYS',
+          'SECRETS OF CLIENTS',
+          'SESSIONS',
+        ]
+        output(options, secrets, table([...headings, 'CODE SECRETS', 'RECOVERY CODES'], rows))
       }),
     )
   secret
     .command('rotate')
-    .description('put a new master secret before the old one and encrypt the signing keys under it')
+    .description(
+      'put a new master secret before the old one and encrypt the signing keys and the secrets of codes under it',
+    )
     .option('--json', 'print one JSON document')
     .action((options: Json) => withAdmin((deps, { secret: source }) => rotate(deps, source, options)))
   secret
@@ -52,7 +62,7 @@ export function secretCommand(): Command {
     .description('end the old master secrets, once nothing depends on them any more')
     .option(
       '--force',
-      'also when sessions or clients still depend on them: those have to sign in, or be given a new secret',
+      'also when sessions, clients or recovery codes depend on them: those have to sign in, or be given new ones',
     )
     .option('--json', 'print one JSON document')
     .action((options: Json & { force?: true }) =>
@@ -69,7 +79,8 @@ async function rotate(deps: AdminDeps, source: MasterSecretSource, options: Json
   }
   const [{ name: newest }] = await deps.secrets()
   const reencrypted = await reencryptKeys(deps, operator())
-  if (source.kind === 'value' && reencrypted === 0) {
+  const factors = await reencryptFactors(deps)
+  if (source.kind === 'value' && reencrypted === 0 && factors === 0) {
     throw new Error(
       'LATCHKEY_SECRET has the secret that is in use already: put a new one and a comma before it, restart the server, and run this again',
     )
@@ -78,7 +89,7 @@ async function rotate(deps: AdminDeps, source: MasterSecretSource, options: Json
     `the master secret is now ${newest}; a running server ` +
     `${source.kind === 'value' ? 'has it since its restart' : 'takes it over within ten seconds'}. ` +
     'The old one stays good until `latchkey secret drop-old`'
-  output(options, { newest, reencrypted_keys: reencrypted }, text)
+  output(options, { newest, reencrypted_keys: reencrypted, reencrypted_factors: factors }, text)
 }
 
 const dropHints = {
@@ -92,6 +103,7 @@ async function dropOld(deps: AdminDeps, source: MasterSecretSource, options: Jso
   await openKeys(await deps.storage.listSigningKeys(), await deps.secrets())
   if (!options.force) await withConflictHints(dropHints, () => insistThatUnused(old, deps.now()))
   await reencryptKeys(deps, operator())
+  await reencryptFactors(deps)
   if (source.kind !== 'value') writeSecretFile(source.path, readTexts(source.path).slice(0, 1))
   const dropped = old.map(({ name }) => name)
   await recordDropped(deps, dropped, operator())

@@ -281,6 +281,11 @@ test('a key is added behind the one before it, and an old master secret is kept 
     'old_secret_used',
   )
   t.is(
+    codeOf(() => insistThatUnused([{ ...old, recovery_codes: 1 }], start)),
+    'old_secret_used',
+  )
+  t.notThrows(() => insistThatUnused([{ ...old, totp_secrets: 1 }], start), 'those are encrypted anew')
+  t.is(
     codeOf(() => insistThatUnused([{ ...old, used_until: start + 1 }], start)),
     'old_secret_used',
   )

@@ -10,6 +10,7 @@ import { createMasterSecret } from '../../src/keys/master_secret.ts'
 import { maxAccessTokenLifetime, publicationLead, unhurriedLead } from '../../src/keys/signing_key.ts'
 import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
 import { reloadKeys, rotateKey } from '../../src/upkeep.ts'
+import { codeOf } from '../_factors.ts'
 import {
   createFolder,
   deployment,
@@ -283,3 +284,37 @@ testAsRoot(
     ])
   },
 )
+
+test('secret rotate: the running server encrypts the secrets of codes anew; recovery codes cannot be, and drop-old says how many users have such', async t => {
+  const folder = createFolder(t)
+  const { environment, server } = await startWithUser(t, folder)
+  const json = async (...args: string[]) =>
+    JSON.parse((await runCommand(['secret', ...args, '--json'], environment)).stdout)
+  const headers = { authorization: `Bearer ${(await signIn(server)).access_token}` }
+  const enroll = async (path: string, params: Record<string, string>) => {
+    const body = new URLSearchParams(params)
+    const answer = await fetch(`${server.url}/users/me/factors${path}`, { method: 'POST', body, headers })
+    if (!answer.ok) throw new Error(await answer.text())
+    return (await answer.json()) as Record<string, string>
+  }
+  const { enrollment = '', secret = '' } = await enroll('', { kind: 'totp' })
+  const at = () => Math.floor(Date.now() / 1000)
+  const { recovery_codes } = await enroll('/confirm', { enrollment, otp: codeOf(secret, at()) })
+  t.like((await json('status'))[0], { totp_secrets: null, recovery_codes: null })
+
+  await json('rotate')
+  const [, waiting] = await json('status')
+  t.is(waiting.recovery_codes, 1)
+  await until(async () => (await json('status'))[1].totp_secrets === 0)
+  await runCommand(['session', 'revoke', '--all'], environment)
+  const { stderr } = await runCommand(['secret', 'drop-old'], environment)
+  t.regex(stderr, /^latchkey: the old master secret is still needed: the recovery codes of 1 user were made under it/)
+
+  await json('drop-old', '--force')
+  await server.stop()
+  const restarted = await startProcess(t, environment)
+  const form = { grant_type: 'password', client_id: 'app', username: 'alice', password }
+  const attempt = (more: Record<string, string>) => postForm(`${restarted.url}/token`, { ...form, ...more })
+  t.is((await attempt({ recovery_code: recovery_codes![0]! })).status, 400, 'this is what --force is for')
+  t.is((await attempt({ otp: codeOf(secret, at() + 30) })).status, 200)
+})

@@ -1,7 +1,8 @@
 /** Time-based one-time passwords: RFC 6238, on RFC 4226. What every authenticator app takes: SHA-1, six digits, 30 seconds. */
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import { OAuthError } from '../../error.ts'
 import type { MasterSecrets } from '../../keys/master_secret.ts'
-import { type KeyOf, openText, sealText } from '../../keys/sealed_text.ts'
+import { type KeyOf, openText, sealedUnder, sealText } from '../../keys/sealed_text.ts'
 import type { Factor, FactorUse } from './factor.ts'
 
 /** Seconds. */
@@ -86,11 +87,15 @@ function matchAround(secret: Buffer, code: string, now: number, steps: number): 
  * Verifies a code. That it has not been used yet is decided by `spend`, in the transaction of what it lets in.
  *
  * @returns undefined for a wrong code
- * @throws Error when the secret cannot be read
+ * @throws OAuthError `temporarily_unavailable` when the secret is under a master secret that this node does not have
  */
 export function verifyTotp(factor: Factor, code: string, secrets: MasterSecrets, now: number): FactorUse | undefined {
   const secret = openTotpSecret(factor, secrets)
-  if (secret === undefined) throw new Error(`the secret of factor ${factor.id} is under a master secret that is gone`)
+  if (secret === undefined)
+    throw new OAuthError('temporarily_unavailable', 'this node does not have the master secret of the code', {
+      cause: `factor ${factor.id} is under master secret ${sealedUnder(factor.data)}`,
+      retryAfter: 10,
+    })
   const step = matchTotp(secret, code, now)
   if (step === undefined || step <= factor.counter) return undefined
   return { factorId: factor.id, kind: 'totp', at: now, step }

@@ -68,7 +68,7 @@ test('the secret is sealed under the master secret and bound to its factor', t =
   t.is(openTotpSecret(factor, createTestSecrets('another')), undefined)
   t.deepEqual(openTotpSecret(factor, createTestSecrets('another', 'secret')), secret)
   t.false(factor.data.includes(secret.toString('base64url')))
-  t.throws(() => verifyTotp(factor, '123456', createTestSecrets('another'), 0), { message: /fac_1/ })
+  t.throws(() => verifyTotp(factor, '123456', createTestSecrets('another'), 0), { code: 'temporarily_unavailable' })
 })
 
 test('an enrolment tells by how much a clock is wrong, up to ten minutes', t => {
