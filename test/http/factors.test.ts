@@ -1,10 +1,11 @@
 /** The factors of a signed-in user, by bearer token: /users/me/factors. */
 import test from 'ava'
 import { decodeJwt } from 'jose'
+import { setPassword } from '../../src/admin/users.ts'
 import { createAuthenticator } from '../_authenticator.ts'
 import { stateOf } from '../_cookies.ts'
 import { addRecoveryCodes, addTotp, codeOf } from '../_factors.ts'
-import { type Answer, issuer, refusal, refused, startServerWithAlice, type TestServer } from '../_server.ts'
+import { type Answer, issuer, password, refusal, refused, startServerWithAlice, type TestServer } from '../_server.ts'
 
 type Body = Record<string, unknown>
 
@@ -80,6 +81,37 @@ test('the session that set up the first factor has proved it, and its next refre
     sid: before!.sid!,
     auth_time: before!.auth_time,
   })
+})
+
+test('a sign-in by password alone is not enough from then on; the code that enrolled is used up (RFC 6238 §5.2)', async t => {
+  const server = await startServerWithAlice(t)
+  const { otp, secret } = await enroll(server, (await server.signIn()).access_token)
+  const signIn = (more: Record<string, string> = {}) =>
+    server.token({ grant_type: 'password', client_id: 'app', username: 'alice', password, ...more })
+  t.like(await signIn(), { status: 403, body: { error: 'insufficient_authorization' } })
+  t.is((await signIn({ otp })).status, 400)
+  t.is((await signIn({ otp: codeOf(secret, server.clock.now() + 30) })).status, 200)
+})
+
+test('another password, chosen by the user or by an operator, is no way around a factor', async t => {
+  const server = await startServerWithAlice(t)
+  const { access_token: token } = await server.signIn()
+  const { secret } = await enroll(server, token)
+  const [own, theirs] = ['seven lamps over the harbour', 'eight lamps over the harbour']
+  const changed = await server.request('/users/me/password', {
+    method: 'PUT',
+    body: new URLSearchParams({ current_password: password, new_password: own }),
+    headers: server.bearer(token),
+  })
+  t.is(changed.status, 200)
+  t.deepEqual(decodeJwt(changed.body.access_token).amr, ['pwd', 'otp', 'mfa'])
+  const signIn = (typed: string, more: Record<string, string> = {}) =>
+    server.token({ grant_type: 'password', client_id: 'app', username: 'alice', password: typed, ...more })
+  t.is((await signIn(own)).status, 403)
+  const admin = { ...server.deps, secrets: async () => server.deps.secrets, passwordSettings: server.deps.config }
+  await setPassword(admin, 'alice', theirs, { name: 'operator' })
+  t.is((await signIn(theirs)).status, 403)
+  t.is((await signIn(theirs, { otp: codeOf(secret, server.clock.now() + 30) })).status, 200)
 })
 
 test('a user sets up a passkey', async t => {
@@ -174,7 +206,7 @@ test("a replayed, early, late, Unicode or 7-digit code, another user's enrollmen
   t.is((await confirm({ enrollment, otp })).status, 200)
 })
 
-test('a clock off by minutes is told at the enrollment', async t => {
+test('a clock off by minutes is told at the enrollment, and nowhere else', async t => {
   const server = await startServerWithAlice(t)
   const { access_token: token } = await server.signIn()
   const { enrollment, secret } = (await ask(server, 'POST', '', token, { kind: 'totp' })).body
@@ -184,6 +216,13 @@ test('a clock off by minutes is told at the enrollment', async t => {
     error: 'invalid_grant',
     error_description: 'the code is of another time: the clock of the device that shows it is about 5 minutes fast',
   })
+  const enrolled = await enroll(server, token)
+  const params = { grant_type: 'password', client_id: 'app', username: 'alice', password }
+  const answers = [codeOf(enrolled.secret, server.clock.now() + 300), '000000'].map(otp =>
+    server.token({ ...params, otp }),
+  )
+  const [drifted, random] = await Promise.all(answers)
+  t.deepEqual({ ...drifted!.body, auth_session: '' }, { ...random!.body, auth_session: '' })
 })
 
 const fresh = 'max_age=600'
@@ -242,6 +281,14 @@ test('recovery codes are replaced as a whole, and need a factor that they stand 
   const replaced = await ask(server, 'POST', '', token, { kind: 'recovery_codes' })
   t.deepEqual([replaced.status, Object.keys(replaced.body)], [200, ['recovery_codes']])
   t.is(new Set([...replaced.body.recovery_codes, ...body.recovery_codes]).size, 20)
+  const signIn = (code: string) =>
+    server.token({ grant_type: 'password', client_id: 'app', username: 'alice', password, recovery_code: code })
+  t.is((await signIn(body.recovery_codes[0])).status, 400)
+  t.is((await signIn(replaced.body.recovery_codes[0])).status, 200)
+  t.like(
+    (await list(server, token)).find(one => one.kind === 'recovery_codes'),
+    { codes_left: 9, used_at: server.clock.now() },
+  )
 })
 
 test('no answer, event or list has a secret of a factor', async t => {
