@@ -17,6 +17,7 @@ import { readConfig, readEnvironment } from './config.ts'
 import { formatJson, printable, printableBrief, printableLines } from './printable.ts'
 import { openStorage } from './storage/open.ts'
 import { formatDatabase } from './storage/setting.ts'
+import { settleUniqueEmail } from './unique_email.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 
@@ -52,9 +53,14 @@ program
   .description('make the database or bring it up to date, with a copy from before (SQLite); serving does so by itself')
   .option('--json', 'print one JSON document')
   .action(async (options: { json?: true }) => {
-    const { database } = readConfig(readEnvironment())
+    const config = readConfig(readEnvironment())
+    const { database } = config
     const { storage, migrated, copy } = await openStorage(database, { migrates: true })
-    await storage.close()
+    try {
+      await settleUniqueEmail(storage, config)
+    } finally {
+      await storage.close()
+    }
     const place = formatDatabase(database)
     const kept = copy === undefined ? '' : `; ${copy} is the database from before`
     output(

@@ -38,6 +38,8 @@ export type Config = Readonly<{
   database: DatabaseSetting
   secret: MasterSecretSource
   bootstrap: boolean
+  /** Whether an address is one user's; undefined for what the database says. */
+  uniqueEmail: boolean | undefined
   corsOrigins: readonly string[]
   signingAlg: SigningAlg
   trustProxy: BlockList | undefined
@@ -131,6 +133,7 @@ export const settings = {
     parse: text => text,
   }),
   LATCHKEY_BOOTSTRAP: defineSetting({ default: 'on', takes: 'on or off', parse: parseSwitch }),
+  LATCHKEY_UNIQUE_EMAIL: defineSetting({ default: '', takes: 'on or off', parse: parseSwitch }),
   LATCHKEY_CORS_ORIGINS: defineSetting({
     default: '',
     takes: 'origins separated by commas, such as https://app.example.com or capacitor://localhost',
@@ -288,6 +291,7 @@ export function readConfig(env: Environment): Config {
   const optional = <N extends SettingName>(name: N): SettingValue<N> | undefined => read(name)
 
   const database = read('LATCHKEY_DATABASE_URL')
+  const uniqueEmail = optional('LATCHKEY_UNIQUE_EMAIL')
   const [adminHost, adminPort] = [read('LATCHKEY_ADMIN_HOST'), optional('LATCHKEY_ADMIN_PORT')]
   const config: Config = {
     host: read('LATCHKEY_HOST'),
@@ -296,6 +300,7 @@ export function readConfig(env: Environment): Config {
     database,
     secret: secretSource(optional('LATCHKEY_SECRET'), optional('LATCHKEY_SECRET_FILE'), database),
     bootstrap: read('LATCHKEY_BOOTSTRAP') === 'on',
+    uniqueEmail: uniqueEmail && uniqueEmail === 'on',
     corsOrigins: optional('LATCHKEY_CORS_ORIGINS') ?? [],
     signingAlg: read('LATCHKEY_SIGNING_ALG'),
     trustProxy: optional('LATCHKEY_TRUST_PROXY'),

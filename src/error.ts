@@ -34,6 +34,7 @@ export const errorCodes = [
   'not_found',
   'method_not_allowed',
   'username_taken',
+  'email_taken',
   'client_exists',
   'client_has_no_secret',
   'key_just_added',

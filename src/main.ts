@@ -25,6 +25,7 @@ import { formatDatabase } from './storage/setting.ts'
 import { lowerPoolPriority, randomBytes } from './system.ts'
 import { createThrottle } from './throttle/throttle.ts'
 import { createTracing } from './tracing.ts'
+import { settleUniqueEmail } from './unique_email.ts'
 import { learnHashKinds, startUpkeep } from './upkeep.ts'
 import { relyingPartyOf } from './users/factors/relying_party.ts'
 import { createPasswords } from './users/password.ts'
@@ -69,6 +70,7 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
   const admin = config.admin && { server: createServer(httpLimits), ...config.admin }
   let isStopped = false
   try {
+    await settleUniqueEmail(storage, config, log)
     const clock = await createClock(storage.databaseTime, log)
     const { now } = clock
     const read = await readMasterSecrets(config.secret, storage)

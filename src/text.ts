@@ -59,6 +59,11 @@ export function usernameFold(username: string): string {
   return fold
 }
 
+/** The form in which e-mail addresses are compared, with one another and with usernames. @returns undefined for what nobody sees */
+export function emailKey(email: string): string | undefined {
+  return usernameFold(email) || undefined
+}
+
 /** Reads a new username. Kept in NFC. */
 export function readUsername(given: string): Reading {
   if (given === '') return { problem: 'is empty' }

@@ -25,6 +25,7 @@ test('an empty environment gives the defaults', t => {
     database: { kind: 'file', path: 'data/latchkey.db' },
     secret: { kind: 'beside_database', path: 'data/secret' },
     bootstrap: true,
+    uniqueEmail: undefined,
     corsOrigins: [],
     signingAlg: 'ES256',
     trustProxy: undefined,

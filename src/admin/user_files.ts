@@ -1,8 +1,7 @@
 /** Many users at once, from files and into files (users/user_file.ts). */
-import { usernameFold } from '../text.ts'
 import { createCostEstimator } from '../users/password_cost.ts'
 import { openPasswordHash } from '../users/password_formats.ts'
-import type { User } from '../users/user.ts'
+import type { TakenUser, User } from '../users/user.ts'
 import { formatUser, type Problem, parseUserFile, type ReadingOptions, type UserFile } from '../users/user_file.ts'
 import { type Actor, actorEvent, type Needs } from './deps.ts'
 
@@ -43,9 +42,9 @@ export async function importUsers(
   const isImport = !dryRun && file.problems.length === 0 && tooDear.length === 0
   const event = actorEvent(actor, 'user.created', now(), { detail: 'import' })
   const taken = isImport ? await storage.importUsers(users, event, now) : await storage.findTakenUsers(users)
-  const problems = [...file.problems, ...tooDear, ...(await takenProblems({ storage }, file.users, new Set(taken)))]
+  const problems = [...file.problems, ...tooDear, ...takenProblems(file.users, taken)]
   return {
-    count: users.length - new Set([...taken, ...tooDear.map(({ user }) => user)]).size,
+    count: users.length - new Set([...taken, ...tooDear].map(({ user }) => user)).size,
     problems: problems.map(({ place, member, problem }) => ({
       place,
       ...(member !== undefined && { member }),
@@ -87,22 +86,12 @@ async function findDearHashes(users: UserFile['users']): Promise<(Problem & { us
   return problems
 }
 
-/** Says of each user whether it is the name that is taken, or only the id. */
-async function takenProblems(
-  { storage }: Needs<'storage'>,
-  users: UserFile['users'],
-  taken: ReadonlySet<User>,
-): Promise<Problem[]> {
-  const before = new Set<string>()
-  const problems: Problem[] = []
-  for (const { place, user } of users) {
-    const name = usernameFold(user.username)
-    if (taken.has(user)) {
-      const isName = before.has(name) || (await storage.findUserByUsername(user.username)) !== undefined
-      const problem = 'is taken, by a user who exists or one before in the file'
-      problems.push({ place, member: isName ? 'username' : 'id', problem })
-    }
-    before.add(name)
-  }
-  return problems
+/** In the order of the file. */
+function takenProblems(users: UserFile['users'], taken: readonly TakenUser[]): Problem[] {
+  const members = new Map(taken.map(({ user, member }) => [user, member]))
+  const problem = 'is taken, by a user who exists or one before in the file'
+  return users.flatMap(({ place, user }) => {
+    const member = members.get(user)
+    return member === undefined ? [] : [{ place, member, problem }]
+  })
 }

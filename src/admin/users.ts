@@ -46,7 +46,7 @@ function insistOn(member: string, { text, problem }: Reading): string {
   return text
 }
 
-/** @throws InvalidMember for the password, Conflict for the name */
+/** @throws InvalidMember for the password, Conflict for the name or the address */
 export async function createUser(
   { storage, now, randomBytes, ...deps }: Needs<'storage' | 'passwords' | 'passwordSettings' | 'now' | 'randomBytes'>,
   given: NewUser,
@@ -61,12 +61,12 @@ export async function createUser(
     credentialVersion: 1,
     createdAt: now(),
   }
-  const taken = await storage.createUsers([user], actorEvent(actor, 'user.created', now()))
-  if (taken.length > 0) throw new Conflict('username_taken', `the username ${user.username} is taken`)
+  const [taken] = await storage.createUsers([user], actorEvent(actor, 'user.created', now()))
+  if (taken !== undefined) throw conflictOf(taken.member === 'email' ? 'email_taken' : 'username_taken', user)
   return describeUser(user)
 }
 
-/** Changes what `update` names; sessions go on, and their tokens say it from the next refresh. @throws NotFound, Stale, Conflict for the name */
+/** Changes what `update` names; sessions go on, and their tokens say it from the next refresh. @throws NotFound, Stale, Conflict for the name or the address */
 export async function updateUser(
   { storage, now }: Needs<'storage' | 'now'>,
   who: Who,
@@ -82,8 +82,15 @@ export async function updateUser(
   const event = actorEvent(actor, 'user.updated', now(), { userId: id, detail })
   const user = await storage.updateUser(id, update, event, before => insist(describeUser(before)))
   if (user === undefined) return gone(who)
-  if (user === 'taken') throw new Conflict('username_taken', `the username ${update.username} is taken`)
+  if (typeof user === 'string') throw conflictOf(user, update)
   return describeUser(user)
+}
+
+function conflictOf(code: 'username_taken' | 'email_taken', { username, email }: Partial<User>): Conflict {
+  return new Conflict(
+    code,
+    code === 'email_taken' ? `the address ${email} is taken` : `the username ${username} is taken`,
+  )
 }
 
 /** By username. @param page at most `limit`, after a username */

@@ -18,6 +18,8 @@ import { formatTime, output, table } from './run.ts'
 
 /** Seconds: what clocks of one network differ by at most. */
 const clockTolerance = 60
+/** Addresses that several users share, and users of each, that are named. */
+const maxExamples = 5
 
 export function doctorCommand(): Command {
   return new Command('doctor')
@@ -47,6 +49,7 @@ async function examine(config: Config): Promise<Finding[]> {
       ...database,
       ...(await examineSecrets(config, storage)),
       ...(await examinePasskeys(config, storage)),
+      await examineEmails(config, storage),
       ...files,
       await examineClock(storage),
     ]
@@ -132,6 +135,25 @@ async function examineClients(storage: Storage, secrets: MasterSecrets): Promise
   if (lost.length === 0) return ok('clients', `${clients.length}`)
   const found = `the secrets of ${lost.map(({ id }) => id).join(', ')} are under a master secret that is gone`
   return failed('clients', found, 'bring it back, or give them new ones with latchkey client rotate-secret')
+}
+
+/** What stands in the way of unique addresses, where they are not. */
+async function examineEmails({ uniqueEmail }: Config, storage: Storage): Promise<Finding> {
+  const check = 'e-mail addresses'
+  if (await storage.hasUniqueEmails()) return ok(check, "each is one user's")
+  if (uniqueEmail === false) return ok(check, 'several users may have the same one: LATCHKEY_UNIQUE_EMAIL is off')
+  const { count, examples } = await storage.listSharedEmails(maxExamples)
+  if (count === 0) {
+    return warning(check, 'several users may have the same one, and none have', 'set LATCHKEY_UNIQUE_EMAIL=on, or off')
+  }
+  const shown = examples.map(
+    ({ email, users, usernames }) =>
+      `${email} (${usernames.join(', ')}${users > usernames.length ? `, and ${users - usernames.length} more` : ''})`,
+  )
+  const more = count > examples.length ? `, and ${count - examples.length} more` : ''
+  const found = `${count} ${count === 1 ? 'is' : 'are'} more than one user's, as address or as username: ${shown.join(', ')}${more}`
+  const advice = 'change them with latchkey user update, then set LATCHKEY_UNIQUE_EMAIL=on; or set it off'
+  return uniqueEmail ? failed(check, found, advice) : warning(check, found, advice)
 }
 
 function examineFiles(config: Config): Finding[] {

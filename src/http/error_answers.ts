@@ -37,6 +37,7 @@ export const errorAnswers: Readonly<Record<ErrorCode, ErrorAnswer>> = {
   not_found: { status: 404, error: 'not_found' },
   method_not_allowed: { status: 405, error: 'method_not_allowed' },
   username_taken: { status: 409, error: 'username_taken' },
+  email_taken: { status: 409, error: 'email_taken' },
   client_exists: { status: 409, error: 'client_exists' },
   client_has_no_secret: { status: 409, error: 'client_has_no_secret' },
   key_just_added: { status: 409, error: 'key_just_added' },

@@ -4,7 +4,7 @@ import type { Client, UserClaimName } from '../clients/client.ts'
 import type { SigningKey } from '../keys/signing_key.ts'
 import type { KeptAnswer, MasterSecretUse } from '../keys/storage.ts'
 import type { Session } from '../sessions/session.ts'
-import { usernameFold, usernameKey } from '../text.ts'
+import { emailKey, usernameFold, usernameKey } from '../text.ts'
 import type { Factor, FactorKind } from '../users/factors/factor.ts'
 import type { User } from '../users/user.ts'
 import type {
@@ -33,12 +33,29 @@ export function keptAnswer({ fingerprint, beganAt, answer }: typeof keptAnswers.
   return { fingerprint, beganAt, answer: answer ?? undefined }
 }
 
+/** What of a user's row its record is made of: all but the forms in which it is looked for. */
+export function recordColumns<Columns extends Record<'usernameKey' | 'usernameFold' | 'emailKey', unknown>>(
+  columns: Columns,
+): Omit<Columns, LookUpColumn> {
+  const {
+    usernameKey: _,
+    usernameFold: __,
+    emailKey: ___,
+    importId: ____,
+    ...record
+  }: Columns & { importId?: unknown } = columns
+  return record
+}
+
+type LookUpColumn = 'usernameKey' | 'usernameFold' | 'emailKey' | 'importId'
+
 export function userFromRow({
   usernameKey: _,
   usernameFold: __,
-  importId: ___,
+  emailKey: ___,
+  importId: ____,
   ...row
-}: Row<typeof users, 'importId'>): User {
+}: Row<typeof users, LookUpColumn>): User {
   return {
     ...row,
     email: row.email ?? undefined,
@@ -56,6 +73,7 @@ export function userRow(user: User) {
     usernameKey: key,
     usernameFold: fold === key || fold === '' ? null : fold,
     email: user.email ?? null,
+    emailKey: optional(user.email, emailKey) ?? null,
     fullName: user.fullName ?? null,
     roles: user.roles?.join(' ') ?? null,
     passwordHash: user.passwordHash ?? '',

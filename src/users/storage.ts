@@ -1,11 +1,17 @@
 /** What users ask of a database. */
 import type { AuditEvent } from '../audit/audit.ts'
-import type { User, UserUpdate } from './user.ts'
+import type { SignInBy, TakenUser, User, UserUpdate } from './user.ts'
 
 export type UserStorage = Readonly<{
   findUser(id: string): Promise<User | undefined>
   /** @param username in any spelling: compared by `usernameKey`, and then, where that is clear, by `usernameFold` */
   findUserByUsername(username: string): Promise<User | undefined>
+  /**
+   * Who is meant by what was typed to sign in; every look-up is made in every case.
+   *
+   * @param name in any spelling; a username comes before an address, and of two users who share an address neither is meant
+   */
+  findUserToSignIn(name: string, by: SignInBy): Promise<User | undefined>
   /** By username. @param page at most `limit` users, after a username */
   listUsers(page?: Readonly<{ after?: string | undefined; limit: number }>): Promise<User[]>
   /**
@@ -22,7 +28,7 @@ export type UserStorage = Readonly<{
    *
    * @returns what {@link Storage.findTakenUsers} finds; empty when all were created
    */
-  createUsers(users: readonly User[], event: AuditEvent): Promise<User[]>
+  createUsers(users: readonly User[], event: AuditEvent): Promise<TakenUser[]>
   /**
    * Creates all of the users or none, however many, in batches beside which others write. Nobody sees any of them before all are
    * there. What a process that ended leaves is never seen, and removed by the database itself or by {@link Storage.pruneImports}.
@@ -32,21 +38,34 @@ export type UserStorage = Readonly<{
    * @returns what {@link Storage.findTakenUsers} finds, at the end; empty when all were created
    * @throws Error when another import has taken names of this one and is not ended itself
    */
-  importUsers(users: readonly User[], event: AuditEvent, now: () => number): Promise<User[]>
-  /** Those whose id or username, as `usernameFold` compares it, is taken, by stored users or by one another. */
-  findTakenUsers(users: readonly User[]): Promise<User[]>
+  importUsers(users: readonly User[], event: AuditEvent, now: () => number): Promise<TakenUser[]>
+  /**
+   * Those whose id or username, as `usernameFold` compares it, is taken, by stored users or by one another; where addresses are unique,
+   * also whose address is, as address or as username, or whose username is another's address.
+   */
+  findTakenUsers(users: readonly User[]): Promise<TakenUser[]>
   /**
    * Changes a user, whose sessions go on. A name of an import that has not ended is free, as for a new user.
    *
    * @param insist throws what the verb rejects with when the user is not what was expected: nothing changes then
-   * @returns the user as it is from now on, undefined when there is none; `taken` when the username is, in one of its forms, another user's
+   * @returns the user as it is from now on, undefined when there is none; what is taken as {@link UserStorage.findTakenUsers} says
    */
   updateUser(
     userId: string,
     update: UserUpdate,
     event: AuditEvent,
     insist?: (before: User) => void,
-  ): Promise<User | 'taken' | undefined>
+  ): Promise<User | 'username_taken' | 'email_taken' | undefined>
+  /** Whether an address is one user's. So it is in a new database. */
+  hasUniqueEmails(): Promise<boolean>
+  /**
+   * From now on addresses are unique, or are not. Imports that are under way fail when they become so.
+   *
+   * @returns how many addresses stand in the way: with any, nothing has changed
+   */
+  setUniqueEmails(isUnique: boolean): Promise<number>
+  /** What would stand in the way of unique addresses. @param max addresses, and users of each, that are listed */
+  listSharedEmails(max: number): Promise<SharedEmails>
   /**
    * Removes a limited number of users of imports whose process wrote nothing since an instant.
    *
@@ -55,6 +74,13 @@ export type UserStorage = Readonly<{
   pruneImports(seenBefore: number): Promise<boolean>
   /** Removes a user with all sessions. False when there is none. */
   removeUser(userId: string, event: AuditEvent): Promise<boolean>
+}>
+
+/** Addresses that several users have, as email or as username. */
+export type SharedEmails = Readonly<{
+  count: number
+  /** Those of most users first, in the form in which they are compared. */
+  examples: readonly Readonly<{ email: string; users: number; usernames: readonly string[] }>[]
 }>
 
 /** Seconds after which an import that writes nothing has no process any more. */

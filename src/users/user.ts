@@ -1,6 +1,6 @@
 /** Users: their record, their ids, and the refusal of a sign-in. */
 import { OAuthError } from '../error.ts'
-import { usernameFold } from '../text.ts'
+import { emailKey, usernameFold } from '../text.ts'
 
 export type User = Readonly<{
   /** `usr_` and 22 base64url characters: the `sub` of the user's tokens. Never changes, never reused, tells nothing. */
@@ -29,31 +29,63 @@ export function createUserId(randomBytes: (size: number) => Buffer): string {
   return userIdPrefix + randomBytes(16).toString('base64url')
 }
 
+/** By what users sign in beside their password. */
+export const signInNames = ['username', 'email', 'both'] as const
+export type SignInBy = (typeof signInNames)[number]
+
+/** A new user whose id, username or address is another's, and which of them. */
+export type TakenUser = Readonly<{ user: User; member: TakenMember }>
+export type TakenMember = 'id' | 'username' | 'email'
+
 /**
- * Those of new users whose id, or name as `usernameFold` compares it, is taken: by users who are there or by one another.
+ * Those of new users who cannot come in beside users who are there, or beside one another.
  *
- * @param isTaken by one who is there
+ * @param takenBy  what of one is taken by a user who is there
+ * @param isUnique whether an address is one user's, who alone may have it as email or as username
  */
-export function takenAmong(newUsers: readonly User[], isTaken: (user: User) => boolean): User[] {
+export function takenAmong(
+  newUsers: readonly User[],
+  takenBy: (user: User) => TakenMember | undefined,
+  isUnique: boolean,
+): TakenUser[] {
   const [names, ids] = [new Set<string>(), new Set<string>()]
-  return newUsers.filter(user => {
+  const taken: TakenUser[] = []
+  for (const user of newUsers) {
     const name = usernameFold(user.username)
-    const isOne = names.has(name) || ids.has(user.id) || isTaken(user)
+    const address = isUnique && user.email !== undefined ? emailKey(user.email) : undefined
+    const member =
+      (names.has(name) && 'username') ||
+      (ids.has(user.id) && 'id') ||
+      (address !== undefined && names.has(address) && 'email') ||
+      takenBy(user)
+    if (member) taken.push({ user, member })
     names.add(name)
     ids.add(user.id)
-    return isOne
-  })
+    if (address !== undefined) names.add(address)
+  }
+  return taken
 }
 
 /**
- * Who is meant by a name that was typed: who is called that, else the one who is called something that looks like it.
+ * Who is meant by a name that was typed: who is called that, else the one who is called something that looks like it, else the one who has it
+ * as address.
  *
- * @param exact called so by `usernameKey`
- * @param plain called so in the form of `usernameFold`
- * @param alike whose name has that form too: of two neither is meant
+ * @param exact     called so by `usernameKey`
+ * @param plain     called so in the form of `usernameFold`
+ * @param alike     whose name has that form too: of two neither is meant
+ * @param addressed whose address it is, likewise
  */
-export function meantBy<Row>(exact: Row | undefined, plain: Row | undefined, alike: readonly Row[]): Row | undefined {
-  return exact ?? plain ?? (alike.length === 1 ? alike[0] : undefined)
+export function meantBy<Row>(
+  exact: Row | undefined,
+  plain: Row | undefined,
+  alike: readonly Row[],
+  addressed: readonly Row[] = [],
+): Row | undefined {
+  return exact ?? plain ?? onlyOne(alike.length > 0 ? alike : addressed)
+}
+
+function onlyOne<Row>(rows: readonly Row[]): Row | undefined {
+  return rows.length === 1 ? rows[0] : undefined
 }
 
 /** @throws OAuthError `invalid_grant`, in the same words for an unknown user, a wrong password and a disabled user */

@@ -181,6 +181,7 @@ test('the doctor finds a deployment well that keeps its secret elsewhere, and ch
     'master secret',
     'signing keys',
     'clients',
+    'e-mail addresses',
     'file modes',
     'disk',
     'clock',
@@ -205,6 +206,31 @@ test('before the first start the doctor misses no master secret: there is nothin
 
 /** Held until the process ends. */
 const holders: Database.Database[] = []
+
+/** As a database of before is. */
+function relax(database: string) {
+  const db = new Database(database)
+  db.exec("INSERT INTO relaxed_rules (rule) VALUES ('unique_email')")
+  return db
+}
+
+/** Three users have one address, each in a spelling of its own, and one is called as the address of another. */
+function shareAddresses(database: string): void {
+  const db = relax(database)
+  const add = db.prepare(
+    "INSERT INTO users (id, username, username_key, email, email_key, password_hash, credential_version, created_at) VALUES ('usr_' || @name, @name, @name, @email, lower(@email), '', 1, 0)",
+  )
+  for (const [name, email] of [
+    ['anna', 'a@example.com'],
+    ['b', 'A@example.com'],
+    ['carol', 'a@Example.com'],
+    ['dave', null],
+    ['erin', 'c@example.com'],
+    ['c@example.com', null],
+  ])
+    add.run({ name, email })
+  db.close()
+}
 
 /** What is done to a deployment, and what the doctor says of it. */
 const illnesses: Record<
@@ -310,6 +336,30 @@ const illnesses: Record<
     /first-sign-in/,
     /remove the file/,
     ({ folder }) => writeFileSync(join(folder, 'data/first-sign-in'), 'x', { mode: 0o600 }),
+  ],
+  'addresses that several users share': [
+    'e-mail addresses',
+    'warning',
+    /^2 are more than one user's, as address or as username: a@example\.com \(anna, b, carol\), c@example\.com \(c@example\.com, erin\)$/,
+    /latchkey user update, then set LATCHKEY_UNIQUE_EMAIL=on/,
+    ({ database }) => shareAddresses(database),
+  ],
+  'addresses that several users share where none may': [
+    'e-mail addresses',
+    'failed',
+    /^2 are more than one user's/,
+    /latchkey user update/,
+    ({ database, environment }) => {
+      shareAddresses(database)
+      return { ...environment, LATCHKEY_UNIQUE_EMAIL: 'on' }
+    },
+  ],
+  'addresses that are shared by none, and may be': [
+    'e-mail addresses',
+    'warning',
+    /and none have/,
+    /LATCHKEY_UNIQUE_EMAIL=on/,
+    ({ database }) => void relax(database).close(),
   ],
   'another algorithm in the settings': [
     'signing keys',

@@ -210,6 +210,7 @@ test('the doctor finds a PostgreSQL well, says what a start asks of it, and noth
     'master secret',
     'signing keys',
     'clients',
+    'e-mail addresses',
     'file modes',
     'version',
     'takes writes',

@@ -44,7 +44,7 @@ async function untilWaiting({ query }: Beside, count: number): Promise<void> {
 }
 
 /** More than one statement sends, and more than one makes users of. */
-const manyUsers = Array.from({ length: 12_000 }, (_, i) => user(`alice${i}`))
+const manyUsers = Array.from({ length: 12_000 }, (_, i) => user(`alice${i}`, { email: `alice${i}@example.com` }))
 const isUnavailable = (error: unknown) => error instanceof OAuthError && error.code === 'temporarily_unavailable'
 
 test('of names that look alike one is made, however many nodes are asked at once (NFKC_Casefold)', async t => {
@@ -87,10 +87,12 @@ for (const [who, insert] of [
   })
 }
 
-for (const [rule, name, id] of [
-  ['a name', 'alice3', 'usr_new'],
-  ['a name that looks like one (NFKC_Casefold)', 'ａｌｉｃｅ3', 'usr_new'],
-  ['an id', 'carol', 'usr_alice3'],
+for (const [rule, name, id, email, member] of [
+  ['a name', 'alice3', 'usr_new', undefined, 'username'],
+  ['a name that looks like one (NFKC_Casefold)', 'ａｌｉｃｅ3', 'usr_new', undefined, 'username'],
+  ['an id', 'carol', 'usr_alice3', undefined, 'id'],
+  ['an address', 'carol', 'usr_new', 'ALICE3@example.com', 'email'],
+  ['a name that is an address', 'Alice3@example.com', 'usr_new', undefined, 'email'],
 ] as const) {
   test(`who is created before an import ends keeps ${rule}, and that creates none`, async t => {
     const { storage, ...beside } = await open(t, 1)
@@ -98,9 +100,9 @@ for (const [rule, name, id] of [
     const imported = storage.importUsers(manyUsers, event('user.created'), () => start)
     // All of them are at the server.
     await untilWaiting(beside, 1)
-    await userRows.insert(beside.tx, [user(name, { id })])
+    await userRows.insert(beside.tx, [user(name, { id, email })])
     await beside.query('COMMIT')
-    t.deepEqual(await imported, [user('alice3')])
+    t.deepEqual(await imported, [{ user: manyUsers[3], member }])
     t.deepEqual(
       (await storage.listUsers()).map(({ username }) => username),
       [name],
@@ -119,7 +121,7 @@ test('who is created while an import ends waits for it, and hears that the name 
   await untilWaiting(beside, 3)
   await beside.query('COMMIT')
   t.deepEqual(await imported, [])
-  t.deepEqual(await Promise.all(created), [[taken], []])
+  t.deepEqual(await Promise.all(created), [[{ user: taken, member: 'username' }], []])
   t.is((await storages[1]!.listUsers()).length, manyUsers.length + 1)
 })
 
@@ -177,7 +179,7 @@ test('a new username waits for newcomers and then finds what they took; an updat
   await userRows.insert(beside.tx, [user('Carol')])
   await beside.query('COMMIT')
 
-  t.is(await renamed, 'taken')
+  t.is(await renamed, 'username_taken')
   const free = await storage.updateUser('usr_alice', { username: 'dave' }, event('user.updated'))
   t.like(free, { username: 'dave', roles: ['admin'] })
 })

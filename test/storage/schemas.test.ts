@@ -30,6 +30,7 @@ const sameRows: { [Name in Shared]: Same<Flat<SqliteRow<Name>>, Flat<PostgresRow
   attemptCounters: true,
   knownNetworks: true,
   lastStart: true,
+  relaxedRules: true,
   moves: true,
   auditEvents: true,
 }
@@ -52,7 +53,7 @@ test('both dialects have the same tables, columns, keys and nullability', t => {
     .map(({ columns, ...table }) => ({ ...table, columns: columns.filter(({ property }) => property !== 'importId') }))
   t.deepEqual(describe(postgres), shared)
   t.deepEqual(Object.keys(sameRows).toSorted(), Object.keys(postgres).toSorted())
-  t.true(shared.every(({ columns }) => columns.length > 1))
+  t.true(shared.every(({ columns }) => columns.length > 0))
 })
 
 test('the migrations make the tables of the schemas: every column and whether it may be null', async t => {

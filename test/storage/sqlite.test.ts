@@ -21,7 +21,6 @@ import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { maxUserAgent, usernameKey } from '../../src/text.ts'
 import { createPasswords } from '../../src/users/password.ts'
-import type { User } from '../../src/users/user.ts'
 import { cheapHashing, createTestRandom, password, startTime as start } from '../_server.ts'
 import { findSession } from '../_storages.ts'
 import { event, user } from './_records.ts'
@@ -611,29 +610,32 @@ test('promise 6: the files hold no refresh token, client secret, password, priva
   t.deepEqual(search(), [])
 })
 
-for (const [rule, name, id] of [
-  ['a name', 'alice3', 'usr_new'],
-  ['a name that looks like one (NFKC_Casefold)', 'ａｌｉｃｅ3', 'usr_new'],
-  ['an id', 'carol', 'usr_alice3'],
+for (const [rule, name, id, email] of [
+  ['a name', 'alice3', 'usr_new', undefined],
+  ['a name that looks like one (NFKC_Casefold)', 'ａｌｉｃｅ3', 'usr_new', undefined],
+  ['an id', 'carol', 'usr_alice3', undefined],
+  ['an address', 'carol', 'usr_new', 'ALICE3@example.com'],
+  ['a name that is an address', 'Alice3@example.com', 'usr_new', undefined],
 ] as const) {
   test(`who is created meanwhile keeps ${rule}: the import beside it creates none`, async t => {
     const { storage } = openSqliteStorage(':memory:')
     t.teardown(() => storage.close())
     // More than one batch writes, however fast the machine.
-    const many = Array.from({ length: 5000 }, (_, i) => user(`alice${i}`))
+    const many = Array.from({ length: 5000 }, (_, i) => user(`alice${i}`, { email: `alice${i}@example.com` }))
     let isAdded = false
     const imported = storage.importUsers(many, event('user.created'), () => {
       // Asked once to begin, and then for each batch: the first is there.
       isAdded ||= calls++ >= 3
-      if (isAdded && added === undefined) added = storage.createUsers([user(name, { id })], event('user.created'))
+      if (isAdded && added === undefined)
+        added = storage.createUsers([user(name, { id, email })], event('user.created'))
       return start
     })
     let calls = 0
-    let added: Promise<User[]> | undefined
+    let added: ReturnType<typeof storage.createUsers> | undefined
     const taken = await imported
     t.deepEqual(await added, [])
     t.deepEqual(
-      taken.map(({ username }) => username),
+      taken.map(one => one.user.username),
       ['alice3'],
     )
     t.deepEqual(

@@ -61,7 +61,10 @@ contract(
     const [shouting, sameId] = [user('ALICE', { id: 'usr_2' }), user('erin', { id: 'usr_alice' })]
     const taken = await storage.createUsers([user('carol'), shouting, sameId, user('dave')], event('user.created'))
 
-    t.deepEqual(taken, [shouting, sameId])
+    t.deepEqual(taken, [
+      { user: shouting, member: 'username' },
+      { user: sameId, member: 'id' },
+    ])
     t.deepEqual(
       (await storage.listUsers()).map(({ username }) => username),
       ['alice'],
@@ -101,7 +104,7 @@ contract('updateUser gives a username that is free in all its forms, and frees t
   const rename = (username: string) => storage.updateUser('usr_alice', { username }, event('user.updated'))
   const count = await auditCount(storage)
 
-  for (const taken of ['five', 'FIVE', 'ﬁve', 'fine', 'FINE']) t.is(await rename(taken), 'taken', taken)
+  for (const taken of ['five', 'FIVE', 'ﬁve', 'fine', 'FINE']) t.is(await rename(taken), 'username_taken', taken)
   t.is((await storage.findUser('usr_alice'))?.username, 'alice')
   t.is(await auditCount(storage), count)
 
@@ -122,13 +125,16 @@ contract('of two users and a new one who want one name at the same time, one get
     update('usr_bob', 'Carol'),
     storage.createUsers([user('CAROL')], event('user.created')),
   ])
-  const got = [one !== 'taken', other !== 'taken', created.length === 0]
+  const got = [one !== 'username_taken', other !== 'username_taken', created.length === 0]
   t.is(got.filter(Boolean).length, 1)
 })
 
 contract('createUsers finds names and ids that are taken by one another', async (t, storage) => {
   const [shouting, sameId] = [user('Alice', { id: 'usr_2' }), user('bob', { id: 'usr_alice' })]
-  t.deepEqual(await storage.createUsers([user('alice'), shouting, sameId], event('user.created')), [shouting, sameId])
+  t.deepEqual(await storage.createUsers([user('alice'), shouting, sameId], event('user.created')), [
+    { user: shouting, member: 'username' },
+    { user: sameId, member: 'id' },
+  ])
   t.deepEqual(await storage.listUsers(), [])
   t.is(await auditCount(storage), 0)
 })
@@ -136,12 +142,12 @@ contract('createUsers finds names and ids that are taken by one another', async 
 contract('findTakenUsers makes nothing, and says what createUsers would', async (t, storage) => {
   const [alice, shouting] = [user('alice'), user('ALICE', { id: 'usr_2' })]
   const dryRun = (...users: User[]) => storage.findTakenUsers(users)
-  t.deepEqual(await dryRun(alice, shouting), [shouting])
+  t.deepEqual(await dryRun(alice, shouting), [{ user: shouting, member: 'username' }])
   t.deepEqual(await dryRun(alice), [])
   t.deepEqual(await storage.listUsers(), [])
   t.is(await auditCount(storage), 0)
   await storage.createUsers([alice], event('user.created'))
-  t.deepEqual(await dryRun(shouting), [shouting])
+  t.deepEqual(await dryRun(shouting), [{ user: shouting, member: 'username' }])
 })
 
 /** More than one batch writes, however fast the machine. */
@@ -171,8 +177,12 @@ contract('importUsers creates all at once, and writes one audit event with their
 contract('importUsers creates none when one is taken, before it or in the file', async (t, storage) => {
   await storage.createUsers([user('alice200')], event('user.created'))
   const [taken, twice] = [many('alice'), [...many('bob'), user('BOB7', { id: 'usr_2' })]]
-  t.deepEqual(await storage.importUsers(taken, event('user.created'), () => start), [user('alice200')])
-  t.deepEqual(await storage.importUsers(twice, event('user.created'), () => start), [user('BOB7', { id: 'usr_2' })])
+  t.deepEqual(await storage.importUsers(taken, event('user.created'), () => start), [
+    { user: user('alice200'), member: 'username' },
+  ])
+  t.deepEqual(await storage.importUsers(twice, event('user.created'), () => start), [
+    { user: user('BOB7', { id: 'usr_2' }), member: 'username' },
+  ])
   t.is(await userCount(storage), 1)
   t.is(await auditCount(storage), 1)
   t.deepEqual(await storage.importUsers(many('bob'), event('user.created'), () => start), [])
@@ -219,7 +229,7 @@ contract(
     for (const other of ['admin1', '', ' ', '\u3164']) t.is(await storage.findUserByUsername(other), undefined)
     // Of one request as of two.
     const [one, two] = [user('ﬁve', { id: 'usr_x' }), user('five', { id: 'usr_y' })]
-    t.deepEqual(await storage.createUsers([one, two], event('user.created')), [two])
+    t.deepEqual(await storage.createUsers([one, two], event('user.created')), [{ user: two, member: 'username' }])
   },
 )
 

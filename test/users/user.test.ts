@@ -117,18 +117,40 @@ test('taken: whose id, or name in its plainest form, is of one who is there or o
     named('ａｌｉｃｅ'),
     named('bob', 'usr_alice'),
   ]
-  const nobody = () => false
-  t.deepEqual(takenAmong([alice, shouting, wide, sameId, named('carol')], nobody), [shouting, wide, sameId])
-  t.deepEqual(takenAmong([alice, named('carol')], nobody), [])
-  t.deepEqual(
-    takenAmong([alice, named('carol')], user => user === alice),
-    [alice],
-  )
+  const nobody = () => undefined
+  const isAlice = (user: User) => (user === alice ? 'username' : undefined)
+  const taken = (users: readonly User[], takenBy: Parameters<typeof takenAmong>[1]) =>
+    takenAmong(users, takenBy, false).map(({ user, member }) => [user, member])
+  t.deepEqual(taken([alice, shouting, wide, sameId, named('carol')], nobody), [
+    [shouting, 'username'],
+    [wide, 'username'],
+    [sameId, 'id'],
+  ])
+  t.deepEqual(taken([alice, named('carol')], nobody), [])
+  t.deepEqual(taken([alice, named('carol')], isAlice), [[alice, 'username']])
   // Who is not created keeps the name from the others all the same: nothing is created then.
-  t.deepEqual(
-    takenAmong([alice, shouting], user => user === alice),
-    [alice, shouting],
-  )
+  t.deepEqual(taken([alice, shouting], isAlice), [
+    [alice, 'username'],
+    [shouting, 'username'],
+  ])
+})
+
+test('taken, where addresses are unique: whose address is one of another, or another username, or whose username is another address', t => {
+  const taken = (...users: User[]) => [true, false].map(isUnique => takenAmong(users, () => undefined, isUnique).length)
+  const alice = { ...named('alice'), email: 'alice@example.com' }
+  for (const other of [
+    { ...named('bob'), email: 'alice@example.com' },
+    { ...named('bob'), email: 'ＡＬＩＣＥ@example.COM' },
+    named('alice@example.com'),
+    named('Alice@Example.com'),
+  ]) {
+    t.deepEqual(taken(alice, other), [1, 0], JSON.stringify(other))
+    t.deepEqual(taken(other, alice), [1, 0], JSON.stringify(other))
+  }
+  // The twins: nobody else's, and one's own twice.
+  t.deepEqual(taken(alice, { ...named('bob'), email: 'bob@example.com' }, named('bob@example.net')), [0, 0])
+  t.deepEqual(taken({ ...named('alice@example.com'), email: 'alice@example.com' }, named('bob')), [0, 0])
+  t.deepEqual(taken(named('alice'), named('bob')), [0, 0])
 })
 
 test('meant: who is called that, then who is called so in plain, then the only one whose name looks so', t => {
@@ -137,4 +159,13 @@ test('meant: who is called that, then who is called so in plain, then the only o
   t.is(meantBy(undefined, undefined, ['a']), 'a')
   t.is(meantBy(undefined, undefined, ['a', 'b']), undefined)
   t.is(meantBy(undefined, undefined, []), undefined)
+})
+
+test('meant, where an address says it as well: a username before an address, and of two who share one neither', t => {
+  t.is(meantBy('exact', undefined, [], ['b']), 'exact')
+  t.is(meantBy(undefined, 'plain', [], ['b']), 'plain')
+  t.is(meantBy(undefined, undefined, ['a'], ['b']), 'a')
+  t.is(meantBy(undefined, undefined, [], ['b']), 'b')
+  t.is(meantBy(undefined, undefined, ['a', 'c'], ['b']), undefined)
+  t.is(meantBy(undefined, undefined, [], ['b', 'c']), undefined)
 })

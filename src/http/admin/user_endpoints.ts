@@ -36,6 +36,10 @@ const one = '/admin/users/{id}'
 const write = 'admin:users'
 const read = 'admin:users:read'
 const shared = { tag: 'Users', pathParams: thingPath } as const
+const taken = {
+  username_taken: 'the username alice is taken',
+  email_taken: 'the address alice@example.com is taken',
+} as const
 const notFound = { not_found: 'there is no user usr_517uqrZdsCJBbGU-WPpE5g' } as const
 
 export function userEndpoints(surroundings: AdminSurroundings): readonly Endpoint[] {
@@ -82,7 +86,7 @@ function listEndpoints({ deps, endpoint }: AdminSurroundings): readonly Endpoint
         tag: 'Users',
         summary: 'Add a user',
         answers: { 201: { description: 'Added.', content: { [jsonType]: adminUser }, headers: ['Location', 'ETag'] } },
-        errors: { username_taken: 'the username alice is taken' },
+        errors: taken,
       }),
     }),
     endpoint({
@@ -141,7 +145,7 @@ function recordEndpoints({ deps, endpoint }: AdminSurroundings): readonly Endpoi
         ...shared,
         summary: 'Change what is named; the user stays signed in, and tokens say it from their next refresh',
         answers: ok('The user.', { [jsonType]: adminUser }, 'ETag'),
-        errors: { ...notFound, username_taken: 'the username alice is taken' },
+        errors: { ...notFound, ...taken },
       }),
     }),
     endpoint({

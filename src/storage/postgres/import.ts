@@ -12,7 +12,7 @@ import { insertEvents } from './audit.ts'
 import type { Connection, Db } from './connection.ts'
 import { prepareInsertRows } from './prepared.ts'
 import { users } from './schema.ts'
-import { findTakenUsers, inSteps } from './user_rows.ts'
+import { findTakenUsers, inSteps, userRows } from './user_rows.ts'
 
 const columns = getTableColumns(users)
 const names = Object.values(columns).map(({ name }) => name)
@@ -23,27 +23,35 @@ const maxWait = 8000
 /** Rows of which one statement makes users: well below the time that a statement has. */
 const step = 10_000
 
-/** A name or an id was taken after it was found free. */
+/** How often an import looks anew what is taken, when something was taken after it had looked and is free again. */
+const maxTries = 3
+
+/** A name, an id or an address was taken after it was found free, or addresses became unique meanwhile. */
 class Taken extends Error {}
 
 export function createImport({ read, write }: Pick<Connection, 'read' | 'write'>): UserStorage['importUsers'] {
   return async (newUsers, event) => {
-    const findTaken = () => read(db => findTakenUsers(db, newUsers))
-    const taken = await findTaken()
-    if (taken.length > 0) return taken
-    try {
-      await write(async tx => {
-        await stage(tx, newUsers)
-        await tx.$client.query(`set local lock_timeout = ${maxWait}`)
-        await takeLock(tx, 'newcomers')
-        await publish(tx, newUsers.length)
-        await insertEvents(tx, [{ ...event, count: newUsers.length }])
-      })
-    } catch (error) {
-      if (!(error instanceof Taken)) throw error
-      return findTaken()
+    for (let tries = 1; ; tries++) {
+      const { taken, isUnique } = await read(async db => ({
+        isUnique: await userRows.hasUniqueEmails(db),
+        taken: await findTakenUsers(db, newUsers),
+      }))
+      if (taken.length > 0) return taken
+      try {
+        await write(async tx => {
+          await stage(tx, newUsers)
+          await tx.$client.query(`set local lock_timeout = ${maxWait}`)
+          await takeLock(tx, 'newcomers')
+          // What is unique now was not compared with one another then.
+          if (!isUnique && (await userRows.hasUniqueEmails(tx))) throw new Taken()
+          await publish(tx, newUsers.length, isUnique)
+          await insertEvents(tx, [{ ...event, count: newUsers.length }])
+        })
+        return []
+      } catch (error) {
+        if (!(error instanceof Taken) || tries === maxTries) throw error
+      }
     }
-    return []
   }
 }
 
@@ -54,12 +62,19 @@ async function stage(tx: Db, newUsers: readonly User[]): Promise<void> {
   for (const some of inSteps(newUsers)) await insertStaged.run(tx, some.map(userRow))
 }
 
+const hasTakenEmail = `
+      or exists (select from users where users.email_key = newcomers.email_key)
+      or exists (select from users where users.email_key = coalesce(newcomers.username_fold, newcomers.username_key))
+      or exists (select from users where users.username_key = newcomers.email_key)
+      or exists (select from users where users.username_fold = newcomers.email_key)`
+
 /** Under the lock of newcomers. Ids and names as they are looked up are unique by their indexes; it is the other form that has to be compared. */
-async function publish(tx: Db, count: number): Promise<void> {
+async function publish(tx: Db, count: number, isUnique: boolean): Promise<void> {
   const { rowCount } = await tx.$client.query(`select from newcomers
     where exists (select from users where users.username_fold = coalesce(newcomers.username_fold, newcomers.username_key))
       or newcomers.username_fold is not null
         and exists (select from users where users.username_key = newcomers.username_fold)
+      ${isUnique ? hasTakenEmail : ''}
     limit 1`)
   if (rowCount !== 0) throw new Taken()
   for (let from = 0; from < count; from += step) {

@@ -29,8 +29,13 @@ export const users = pgTable(
     usernameFold: key('username_fold'),
     /** Space-separated; null for none. */
     roles: text('roles'),
+    /** The form in which addresses are compared, `usernameFold`'s. Not unique: see `relaxedRules`. */
+    emailKey: key('email_key'),
   },
-  table => [index('users_username_fold').on(table.usernameFold).where(isNotNull(table.usernameFold))],
+  table => [
+    index('users_username_fold').on(table.usernameFold).where(isNotNull(table.usernameFold)),
+    index('users_email_key').on(table.emailKey).where(isNotNull(table.emailKey)),
+  ],
 )
 
 export const clients = pgTable('clients', {
@@ -211,6 +216,12 @@ export const lastStart = pgTable('last_start', {
   id: whole('id').primaryKey(),
   /** '' where that was not noted. */
   issuer: text('issuer').notNull(),
+})
+
+/** Rules that this database is not held to, as it was there before they were, or because the operator wants it so. A new one has none. */
+export const relaxedRules = pgTable('relaxed_rules', {
+  /** `unique_email` */
+  rule: key('rule').primaryKey(),
 })
 
 /** Moves of all that is here: what came, and what has gone. See `storage/move.ts`. */

@@ -6,7 +6,7 @@ import type { RevokedReason, Session } from '../../sessions/session.ts'
 import type { User } from '../../users/user.ts'
 import { endedBefore, openAt } from '../conditions.ts'
 import { and, asc, desc, eq, getTableColumns, gt, inArray, isNull, or, type SQL, sql } from '../drizzle.ts'
-import { optional, sessionFromRow, sessionRow, userFromRow } from '../rows.ts'
+import { optional, recordColumns, sessionFromRow, sessionRow, userFromRow } from '../rows.ts'
 import { type Db, pruneBatch } from './connection.ts'
 import { builder, prepareRun, prepareSelect } from './prepared.ts'
 import { sessions, users } from './schema.ts'
@@ -106,7 +106,7 @@ const statements = {
   findForUpdate: prepareSelect(builder.select().from(sessions).where(isIt).for('update')),
   findWithUser: prepareSelect(
     builder
-      .select({ session: getTableColumns(sessions), user: getTableColumns(users) })
+      .select({ session: getTableColumns(sessions), user: recordColumns(getTableColumns(users)) })
       .from(sessions)
       .innerJoin(users, eq(users.id, sessions.userId))
       .where(isIt),

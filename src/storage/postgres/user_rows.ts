@@ -1,33 +1,46 @@
 /** Rows of users, for whoever reads or writes them within a transaction: before those of clients and sessions. */
-import { usernameFold, usernameKey } from '../../text.ts'
-import { meantBy, takenAmong, type User } from '../../users/user.ts'
-import { and, asc, eq, getTableColumns, gt, ne, or, sql } from '../drizzle.ts'
-import { optional, userFromRow, userRow } from '../rows.ts'
+import { emailKey, usernameFold, usernameKey } from '../../text.ts'
+import { meantBy, type SignInBy, type TakenMember, type TakenUser, takenAmong, type User } from '../../users/user.ts'
+import { and, asc, eq, getTableColumns, gt, ne, or, type SQL, sql } from '../drizzle.ts'
+import { optional, recordColumns, userFromRow, userRow } from '../rows.ts'
 import type { Db } from './connection.ts'
 import { unionAll } from './drizzle.ts'
 import { builder, prepareInsertRows, prepareRun, prepareSelect } from './prepared.ts'
-import { sessions, users } from './schema.ts'
+import { relaxedRules, sessions, users } from './schema.ts'
 
 const value = sql.placeholder
 const isIt = eq(users.id, value('id'))
 const all = () => builder.select().from(users)
 
-const find = prepareSelect(all().where(isIt))
+const find = prepareSelect(
+  builder
+    .select(recordColumns(getTableColumns(users)))
+    .from(users)
+    .where(isIt),
+)
 /** For a new name too: as strong as a removal, for the name is unique. */
 const findForRename = prepareSelect(all().where(isIt).for('update'))
 const findForUpdate = prepareSelect(all().where(isIt).for('no key update'))
 const lockForRemoval = prepareSelect(builder.select({ id: users.id }).from(users).where(isIt).for('update'))
 // All look-ups in every case, so that the time tells nothing. Of those who are called something that looks like it, one is who is
 // meant; of two neither is.
-const findByUsername = prepareSelect(
-  unionAll(
-    all().where(eq(users.usernameKey, value('key'))),
-    all().where(eq(users.usernameKey, value('fold'))),
-    all()
-      .where(eq(users.usernameFold, value('fold')))
-      .limit(2),
-  ),
-)
+const byEmail = () =>
+  all()
+    .where(eq(users.emailKey, value('fold')))
+    .limit(2)
+const byUsername = [
+  all().where(eq(users.usernameKey, value('key'))),
+  all().where(eq(users.usernameKey, value('fold'))),
+  all()
+    .where(eq(users.usernameFold, value('fold')))
+    .limit(2),
+] as const
+const findToSignIn = {
+  username: prepareSelect(unionAll(...byUsername)),
+  email: prepareSelect(byEmail()),
+  both: prepareSelect(unionAll(...byUsername, byEmail())),
+} satisfies Record<SignInBy, unknown>
+const findRelaxed = prepareSelect(builder.select().from(relaxedRules).where(eq(relaxedRules.rule, 'unique_email')))
 const findAny = prepareSelect(builder.select({ id: users.id }).from(users).limit(1))
 const passwordHashes = prepareSelect(
   builder
@@ -42,6 +55,7 @@ const update = prepareRun(
     .update(users)
     .set({
       email: sql`${value('email')}`,
+      emailKey: sql`${value('emailKey')}`,
       fullName: sql`${value('fullName')}`,
       roles: sql`${value('roles')}`,
       passwordHash: sql`${value('passwordHash')}`,
@@ -60,21 +74,24 @@ const rename = prepareRun(
     })
     .where(isIt),
 )
-const findOtherNamesake = prepareSelect(
-  builder
-    .select({ id: users.id })
-    .from(users)
-    .where(
-      and(
-        ne(users.id, value('id')),
-        or(
-          eq(users.usernameKey, value('key')),
-          eq(users.usernameKey, value('fold')),
-          eq(users.usernameFold, value('fold')),
-        ),
-      ),
-    )
-    .limit(1),
+const findOther = (condition: SQL | undefined) =>
+  prepareSelect(
+    builder
+      .select({ id: users.id })
+      .from(users)
+      .where(and(ne(users.id, value('id')), condition))
+      .limit(1),
+  )
+const findOtherByName = findOther(
+  or(
+    eq(users.usernameKey, value('key')),
+    eq(users.usernameKey, value('fold')),
+    eq(users.usernameFold, value('fold')),
+    eq(users.emailKey, value('foldAsEmail')),
+  ),
+)
+const findOtherByEmail = findOther(
+  or(eq(users.emailKey, value('key')), eq(users.usernameKey, value('key')), eq(users.usernameFold, value('key'))),
 )
 const remove = prepareRun(builder.delete(users).where(isIt))
 // A cascade locks in any order.
@@ -95,13 +112,16 @@ export const userRows = {
   find: async (db: Db, id: string) => optional(await find.get(db, { id }), userFromRow),
   /** The row, which nobody else changes, removes or begins a session for until the transaction ends. */
   findForUpdate: async (tx: Db, id: string) => optional(await findForUpdate.get(tx, { id }), userFromRow),
-  async findByUsername(db: Db, username: string): Promise<User | undefined> {
-    const [key, fold] = [usernameKey(username), usernameFold(username)]
-    const rows = await findByUsername.all(db, { key, fold })
-    const called = (name: string) => rows.find(row => row.usernameKey === name)
-    const alike = rows.filter(row => row.usernameFold === fold)
-    return optional(meantBy(called(key), called(fold), alike), userFromRow)
+  async findToSignIn(db: Db, name: string, by: SignInBy): Promise<User | undefined> {
+    const [key, fold] = [usernameKey(name), usernameFold(name)]
+    const rows = await findToSignIn[by].all(db, { key, fold })
+    const called = (name: string) => (by === 'email' ? undefined : rows.find(row => row.usernameKey === name))
+    const alike = by === 'email' ? [] : rows.filter(row => row.usernameFold === fold)
+    const addressed = by === 'username' ? [] : rows.filter(row => row.emailKey === fold)
+    return optional(meantBy(called(key), called(fold), alike, addressed), userFromRow)
   },
+  /** Whether an address is one user's. Who decides by it has the lock of newcomers. */
+  hasUniqueEmails: async (db: Db) => (await findRelaxed.get(db, {})) === undefined,
   /** Under the lock of newcomers, when no name is taken. */
   async insert(tx: Db, newUsers: readonly User[]): Promise<void> {
     for (const some of inSteps(newUsers)) await insert.run(tx, some.map(userRow))
@@ -109,10 +129,18 @@ export const userRows = {
   isEmpty: async (db: Db) => (await findAny.get(db, {})) === undefined,
   /** As {@link userRows.findForUpdate}, to change the name as well. Under the lock of newcomers. */
   findForRename: async (tx: Db, id: string) => optional(await findForRename.get(tx, { id }), userFromRow),
-  /** By another user. Under the lock of newcomers. */
-  async isNameTaken(tx: Db, { id, username }: User): Promise<boolean> {
-    const names = { id, key: usernameKey(username), fold: usernameFold(username) }
-    return (await findOtherNamesake.get(tx, names)) !== undefined
+  /** @returns what of a user another one has. Under the lock of newcomers. */
+  async takenByOther(tx: Db, user: User, before: User): Promise<'username' | 'email' | undefined> {
+    const isUnique = await userRows.hasUniqueEmails(tx)
+    const { id, username, email } = user
+    if (username !== before.username) {
+      const fold = usernameFold(username)
+      // Nothing is compared with an address where they are not unique.
+      const names = { id, key: usernameKey(username), fold, foldAsEmail: isUnique ? fold : null }
+      if ((await findOtherByName.get(tx, names)) !== undefined) return 'username'
+    }
+    if (!isUnique || email === undefined || email === before.email) return undefined
+    return (await findOtherByEmail.get(tx, { id, key: emailKey(email) })) === undefined ? undefined : 'email'
   },
   /** All that may change but the name. */
   update: (tx: Db, user: User) => update.run(tx, userRow(user)),
@@ -126,23 +154,44 @@ export const userRows = {
   passwordHashes: (db: Db, after: string, limit: number) => passwordHashes.all(db, { after, limit }),
 }
 
-/** Those of new users whose id or name is taken, by users who are there or by one another. */
-export async function findTakenUsers(db: Db, newUsers: readonly User[]): Promise<User[]> {
-  const taken = new Set<User>()
-  for (const some of inSteps(newUsers)) {
-    const found = await db.$client.query<[number]>({
-      text: `select n from unnest($1::text[], $2::text[], $3::text[]) with ordinality as new (id, key, fold, n)
-        where exists (select from users where id = new.id or username_key in (key, fold) or username_fold = fold)`,
-      values: [
-        some.map(({ id }) => id),
-        some.map(({ username }) => usernameKey(username)),
-        some.map(({ username }) => usernameFold(username)),
-      ],
-      rowMode: 'array',
-    })
-    for (const [n] of found.rows) taken.add(some[n - 1]!)
-  }
-  return takenAmong(newUsers, user => taken.has(user))
+/** Those of new users who cannot come in beside users who are there, or beside one another. */
+export async function findTakenUsers(db: Db, newUsers: readonly User[]): Promise<TakenUser[]> {
+  const isUnique = await userRows.hasUniqueEmails(db)
+  const taken = new Map<User, TakenMember>()
+  for (const some of inSteps(newUsers))
+    for (const { user, member } of await findTaken(db, some, isUnique)) taken.set(user, member)
+  return takenAmong(newUsers, user => taken.get(user), isUnique)
+}
+
+// A look-up for each form, from what weighs most: whatever the planner knows of the table, each goes by its index.
+const takenOfNew = `
+  select n, member from (
+    select n, coalesce(
+      (select 'username' from users where username_key = key limit 1),
+      (select 'username' from users where username_key = fold limit 1),
+      (select 'username' from users where username_fold = fold limit 1),
+      (select 'username' from users where email_key = fold_as_address limit 1),
+      (select 'id' from users where users.id = new.id limit 1),
+      (select 'email' from users where email_key = address limit 1),
+      (select 'email' from users where username_key = address limit 1),
+      (select 'email' from users where username_fold = address limit 1)
+    ) as member
+    from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) with ordinality as new (id, key, fold, fold_as_address, address, n)
+  ) as found
+  where member is not null`
+
+async function findTaken(db: Db, some: readonly User[], isUnique: boolean): Promise<TakenUser[]> {
+  const folds = some.map(({ username }) => usernameFold(username))
+  const values = [
+    some.map(({ id }) => id),
+    some.map(({ username }) => usernameKey(username)),
+    folds,
+    // Nothing is compared with an address where they are not unique.
+    folds.map(fold => (isUnique ? fold : null)),
+    some.map(({ email }) => (isUnique ? optional(email, emailKey) : undefined) ?? null),
+  ]
+  const found = await db.$client.query<[number, TakenMember]>({ text: takenOfNew, values, rowMode: 'array' })
+  return found.rows.map(([n, member]) => ({ user: some[n - 1]!, member }))
 }
 
 /** So many as one statement sends. */

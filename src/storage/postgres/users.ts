@@ -6,6 +6,7 @@ import { userFromRow } from '../rows.ts'
 import { takeLock } from './advisory_lock.ts'
 import type { Connection } from './connection.ts'
 import { users } from './schema.ts'
+import { createUniqueEmails } from './unique_emails.ts'
 import { findTakenUsers, userRows } from './user_rows.ts'
 
 export function createUserStorage(
@@ -14,7 +15,8 @@ export function createUserStorage(
 ): UserStorage {
   return {
     findUser: id => read(db => userRows.find(db, id)),
-    findUserByUsername: username => read(db => userRows.findByUsername(db, username)),
+    findUserByUsername: username => read(db => userRows.findToSignIn(db, username, 'username')),
+    findUserToSignIn: (name, by) => read(db => userRows.findToSignIn(db, name, by)),
     listUsers: page =>
       read(async db => {
         const after = page?.after === undefined ? undefined : gt(users.usernameKey, usernameKey(page.after))
@@ -42,19 +44,19 @@ export function createUserStorage(
       write(async tx => {
         const isNamed = update.username !== undefined
         // Before the row, as whoever comes newly has it.
-        if (isNamed) await takeLock(tx, 'newcomers')
+        if (isNamed || update.email !== undefined) await takeLock(tx, 'newcomers')
         const before = await (isNamed ? userRows.findForRename(tx, userId) : userRows.findForUpdate(tx, userId))
         if (before === undefined) return undefined
         insist?.(before)
         const user = { ...before, ...update }
-        if (user.username !== before.username) {
-          if (await userRows.isNameTaken(tx, user)) return 'taken'
-          await userRows.rename(tx, user)
-        }
+        const member = await userRows.takenByOther(tx, user, before)
+        if (member !== undefined) return `${member}_taken` as const
+        if (user.username !== before.username) await userRows.rename(tx, user)
         await userRows.update(tx, user)
         await record(tx, event)
         return user
       }),
+    ...createUniqueEmails({ read, write }),
     // An import is one transaction: nothing is left of one that did not end.
     pruneImports: async () => false,
     removeUser: async (userId, event) => (await change(event, tx => userRows.remove(tx, userId))) > 0,

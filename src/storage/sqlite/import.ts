@@ -6,7 +6,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { AuditEvent } from '../../audit/audit.ts'
 import { importTimeout } from '../../users/storage.ts'
-import type { User } from '../../users/user.ts'
+import { type TakenUser, takenAmong, type User } from '../../users/user.ts'
 import { and, asc, desc, eq, gte, inArray, lt, ne, or, sql } from '../drizzle.ts'
 import { type Connection, type Orm, pruneBatch } from './connection.ts'
 import { createPreparing } from './prepared.ts'
@@ -19,7 +19,7 @@ const maxHeld = 10
 const step = 50
 /** Milliseconds: others get the lock between two batches. A pause is as long as the batch held the lock, and this at least. */
 const minPause = 2
-/** Users whose import another process has ended, by removing what seemed to be left of it or by taking one of the names. */
+/** Somebody has ended the import, by removing what seemed to be left of it, by taking one of the names, or by making addresses unique. */
 class ImportLost extends Error {}
 
 export type Imports = ReturnType<typeof createImports>
@@ -30,20 +30,29 @@ export function createImports(
   rows: UserRows,
   record: (event: AuditEvent) => void,
 ) {
-  const { claim, ...steps } = createSteps({ db, write, rows, record })
+  const { claim, loseAll, ...steps } = createSteps({ db, write, rows, record })
   const { prune, abandon } = createRemoval({ db, write })
 
   return {
     /** Takes names from imports that are still pending, for a user who is there at once. */
-    claim: (user: Pick<User, 'id' | 'username'>) => {
+    claim: (user: User) => {
       if (db.select({ id: pendingImports.id }).from(pendingImports).limit(1).get() !== undefined) claim(user)
     },
+    /** Within a write: all that are under way fail, since what they have compared is not enough any more. */
+    loseAll,
     prune,
-    async importUsers(all: readonly User[], event: AuditEvent, now: () => number): Promise<User[]> {
+    /** @param wasUnique whether addresses were when the users were compared with one another */
+    async importUsers(
+      all: readonly User[],
+      event: AuditEvent,
+      now: () => number,
+      wasUnique: boolean,
+    ): Promise<TakenUser[]> {
       while (await prune(now() - importTimeout)) await setTimeout(minPause)
-      const importId = await steps.begin(now())
+      let importId: number | undefined
       let isPublished = false
       try {
+        importId = await steps.begin(now(), wasUnique)
         for (let next = 0; next < all.length; ) {
           const batch = await steps.addBatch(importId, all, next, now())
           if (batch.taken.length > 0) return batch.taken
@@ -55,11 +64,17 @@ export function createImports(
         return []
       } catch (error) {
         if (!(error instanceof ImportLost)) throw error
-        const taken = all.filter(rows.isTaken)
+        const isUnique = rows.hasUniqueEmails()
+        const taken = takenAmong(all, user => rows.takenOf(user, isUnique), isUnique)
         if (taken.length > 0) return taken
-        throw new Error('another import took the place of this one; nothing was imported', { cause: error })
+        throw new Error(
+          'another import, or a new rule of the database, took the place of this one; nothing was imported',
+          {
+            cause: error,
+          },
+        )
       } finally {
-        if (!isPublished) await abandon(importId)
+        if (!isPublished && importId !== undefined) await abandon(importId)
       }
     },
   }
@@ -75,16 +90,17 @@ function createSteps({ db, write, rows, record }: Parts) {
    *
    * @param own the import that the user belongs to
    */
-  function claim(user: Pick<User, 'id' | 'username'>, own?: number) {
-    for (const namesake of statements.findPendingNamesakes.all(namesOf(user))) {
+  function claim(user: User, own?: number) {
+    for (const namesake of statements.findPendingNamesakes.all(namesOf(user, rows.hasUniqueEmails()))) {
       if (namesake.importId === own) continue
       statements.loseImport.run({ id: namesake.importId })
       rows.remove(namesake.id)
     }
   }
 
-  function begin(now: number): Promise<number> {
+  function begin(now: number, wasUnique: boolean): Promise<number> {
     return write(() => {
+      if (!wasUnique && rows.hasUniqueEmails()) throw new ImportLost()
       const last = db
         .select({ row: sql<number>`rowid`.as('row') })
         .from(users)
@@ -119,7 +135,7 @@ function createSteps({ db, write, rows, record }: Parts) {
       let held = 0
       while (next < all.length && held < maxHeld) {
         const some = all.slice(next, next + step)
-        const taken = some.filter(rows.isTaken)
+        const taken = takenOf(some, rows)
         if (taken.length > 0) return { taken, next, held }
         for (const user of some) {
           if (hasOthers) claim(user, importId)
@@ -144,7 +160,16 @@ function createSteps({ db, write, rows, record }: Parts) {
     })
   }
 
-  return { claim, begin, addBatch, publish }
+  return { claim, loseAll: () => statements.loseAll.run({}), begin, addBatch, publish }
+}
+
+/** Those who cannot come in beside users who are there. */
+function takenOf(users: readonly User[], rows: UserRows): TakenUser[] {
+  const isUnique = rows.hasUniqueEmails()
+  return users.flatMap(user => {
+    const member = rows.takenOf(user, isUnique)
+    return member === undefined ? [] : [{ user, member }]
+  })
 }
 
 function prepareStatements(db: Orm) {
@@ -158,6 +183,7 @@ function prepareStatements(db: Orm) {
           and(isNamesake, sql`exists (select 1 from ${pendingImports} where ${pendingImports.id} = ${users.importId})`),
         ),
     ),
+    loseAll: run(db.update(pendingImports).set({ lost: sql`max(${pendingImports.lost}, 1)` })),
     loseImport: run(
       db
         .update(pendingImports)

@@ -26,8 +26,13 @@ export const users = sqliteTable(
     importId: integer('import_id'),
     /** Space-separated; null for none. */
     roles: text('roles'),
+    /** The form in which addresses are compared, `usernameFold`'s. Not unique: see `relaxedRules`. */
+    emailKey: text('email_key'),
   },
-  table => [index('users_username_fold').on(table.usernameFold).where(isNotNull(table.usernameFold))],
+  table => [
+    index('users_username_fold').on(table.usernameFold).where(isNotNull(table.usernameFold)),
+    index('users_email_key').on(table.emailKey).where(isNotNull(table.emailKey)),
+  ],
 )
 
 /** Imports that are not whole yet. The users of one are there from the moment that its row is gone. */
@@ -216,6 +221,12 @@ export const lastStart = sqliteTable('last_start', {
   id: integer('id').primaryKey(),
   /** '' where that was not noted. */
   issuer: text('issuer').notNull(),
+})
+
+/** Rules that this database is not held to, as it was there before they were, or because the operator wants it so. A new one has none. */
+export const relaxedRules = sqliteTable('relaxed_rules', {
+  /** `unique_email` */
+  rule: text('rule').primaryKey(),
 })
 
 /** Moves of all that is here: what came, and what has gone. See `storage/move.ts`. */

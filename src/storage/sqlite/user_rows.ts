@@ -1,44 +1,79 @@
 /** Rows of users, for whoever reads or writes them within a transaction. */
-import { usernameFold, usernameKey } from '../../text.ts'
-import { meantBy, type User } from '../../users/user.ts'
-import { and, asc, eq, gt, ne, or, type SQL, sql } from '../drizzle.ts'
-import { optional, userFromRow, userRow } from '../rows.ts'
+import { emailKey, usernameFold, usernameKey } from '../../text.ts'
+import { meantBy, type SignInBy, type TakenMember, type User } from '../../users/user.ts'
+import { and, asc, eq, getTableColumns, gt, ne, or, type SQL, sql } from '../drizzle.ts'
+import { optional, recordColumns, userFromRow, userRow } from '../rows.ts'
 import type { Orm } from './connection.ts'
 import { createPreparing } from './prepared.ts'
-import { pendingImports, users } from './schema.ts'
+import { pendingImports, relaxedRules, users } from './schema.ts'
 
 /** Not of an import that is still pending. Looks no further for a user who came alone. */
 export const isThere: SQL<boolean> = sql`(${users.importId} is null or not exists (select 1 from ${pendingImports} where ${pendingImports.id} = ${users.importId}))`
 
 const value = sql.placeholder
 
-/** Has the id, or the name in one of the forms that {@link usernameFold} compares. */
-export const isNamesake = or(
-  eq(users.id, value('id')),
+const isOther = ne(users.id, value('id'))
+/** Has the name in one of the forms that {@link usernameFold} compares; where addresses are unique, also as address. */
+const hasName = or(
   eq(users.usernameKey, value('usernameKey')),
   eq(users.usernameKey, value('usernameFold')),
   eq(users.usernameFold, value('usernameFold')),
+  eq(users.emailKey, value('usernameAsEmail')),
 )
+/** Has the address where addresses are unique, as address or as username. */
+const hasEmail = or(
+  eq(users.emailKey, value('emailKey')),
+  eq(users.usernameKey, value('emailKey')),
+  eq(users.usernameFold, value('emailKey')),
+)
+/** Has what only one user can have. */
+export const isNamesake = or(eq(users.id, value('id')), hasName, hasEmail)
 
-export function namesOf({ id, username }: Pick<User, 'id' | 'username'>) {
-  return { id, usernameKey: usernameKey(username), usernameFold: usernameFold(username) }
+/** @param isUnique whether addresses are: else nothing is compared with one */
+export function namesOf({ id, username, email }: Pick<User, 'id' | 'username' | 'email'>, isUnique: boolean) {
+  const fold = usernameFold(username)
+  return {
+    id,
+    usernameKey: usernameKey(username),
+    usernameFold: fold,
+    usernameAsEmail: isUnique ? fold : null,
+    emailKey: (isUnique ? optional(email, emailKey) : undefined) ?? null,
+  }
 }
 
 export function createUserRows(db: Orm) {
   const statements = prepareStatements(db)
+  /** Whether an address is one user's. */
+  const hasUniqueEmails = () => statements.findRelaxed.get({}) === undefined
+
   return {
     find: (id: string) => optional(statements.find.get({ id }), userFromRow),
     /** All look-ups in every case: their time tells nothing. */
-    findByUsername(username: string): User | undefined {
-      const fold = usernameFold(username)
-      const exact = statements.findByKey.get({ usernameKey: usernameKey(username) })
+    findToSignIn(name: string, by: SignInBy): User | undefined {
+      const fold = usernameFold(name)
+      const addressed = by === 'username' ? [] : statements.findByEmail.all({ emailKey: fold })
+      if (by === 'email') return optional(meantBy(undefined, undefined, [], addressed), userFromRow)
+      const exact = statements.findByKey.get({ usernameKey: usernameKey(name) })
       const plain = statements.findByKey.get({ usernameKey: fold })
       const alike = statements.findByFold.all({ usernameFold: fold })
-      return optional(meantBy(exact, plain, alike), userFromRow)
+      return optional(meantBy(exact, plain, alike, addressed), userFromRow)
     },
-    isTaken: (user: User) => statements.findNamesake.get(namesOf(user)) !== undefined,
-    /** By another user. */
-    isNameTaken: (user: User) => statements.findOtherNamesake.get(namesOf(user)) !== undefined,
+    hasUniqueEmails,
+    /** @returns what of a user another one has, undefined for nothing */
+    takenOf(user: User, isUnique: boolean): TakenMember | undefined {
+      const names = namesOf(user, isUnique)
+      if (statements.findNamesake.get(names) === undefined) return undefined
+      if (statements.findByName.get(names) !== undefined) return 'username'
+      return statements.find.get(names) === undefined ? 'email' : 'id'
+    },
+    /** @returns what of a change another user has */
+    takenByOther(user: User, before: User): 'username' | 'email' | undefined {
+      const names = namesOf(user, hasUniqueEmails())
+      const { username, email } = before
+      if (user.username !== username && statements.findOtherByName.get(names) !== undefined) return 'username'
+      if (user.email !== email && statements.findOtherByEmail.get(names) !== undefined) return 'email'
+      return undefined
+    },
     isEmpty: () => db.select({ id: users.id }).from(users).where(isThere).limit(1).get() === undefined,
     /** @param importId the import that the user belongs to, if it is still pending */
     insert: (user: User, importId: number | null = null) => statements.insert.run({ ...userRow(user), importId }),
@@ -54,10 +89,17 @@ export type UserRows = ReturnType<typeof createUserRows>
 
 function prepareStatements(db: Orm) {
   const { select, run } = createPreparing(db.$client)
+  const findAny = (...conditions: (SQL | undefined)[]) =>
+    db
+      .select({ id: users.id })
+      .from(users)
+      .where(and(...conditions, isThere))
+      .limit(1)
   return {
+    // A refresh comes by here.
     find: select(
       db
-        .select()
+        .select(recordColumns(getTableColumns(users)))
         .from(users)
         .where(and(eq(users.id, value('id')), isThere)),
     ),
@@ -75,14 +117,19 @@ function prepareStatements(db: Orm) {
         .where(and(eq(users.usernameFold, value('usernameFold')), isThere))
         .limit(2),
     ),
-    findNamesake: select(db.select({ id: users.id }).from(users).where(and(isNamesake, isThere)).limit(1)),
-    findOtherNamesake: select(
+    // One is who is meant; of two neither is.
+    findByEmail: select(
       db
-        .select({ id: users.id })
+        .select()
         .from(users)
-        .where(and(isNamesake, ne(users.id, value('id')), isThere))
-        .limit(1),
+        .where(and(eq(users.emailKey, value('emailKey')), isThere))
+        .limit(2),
     ),
+    findNamesake: select(findAny(isNamesake)),
+    findByName: select(findAny(hasName)),
+    findOtherByName: select(findAny(hasName, isOther)),
+    findOtherByEmail: select(findAny(hasEmail, isOther)),
+    findRelaxed: select(db.select().from(relaxedRules).where(eq(relaxedRules.rule, 'unique_email'))),
     // Those of a pending import are looked at too: however many it has, a page costs the same.
     passwordHashes: select(
       db
@@ -99,6 +146,7 @@ function prepareStatements(db: Orm) {
         usernameKey: value('usernameKey'),
         usernameFold: value('usernameFold'),
         email: value('email'),
+        emailKey: value('emailKey'),
         fullName: value('fullName'),
         roles: value('roles'),
         passwordHash: value('passwordHash'),
@@ -113,6 +161,7 @@ function prepareStatements(db: Orm) {
         .update(users)
         .set({
           email: sql`${value('email')}`,
+          emailKey: sql`${value('emailKey')}`,
           fullName: sql`${value('fullName')}`,
           roles: sql`${value('roles')}`,
           passwordHash: sql`${value('passwordHash')}`,

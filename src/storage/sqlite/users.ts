@@ -8,6 +8,7 @@ import type { Connection } from './connection.ts'
 import { read } from './group_commit.ts'
 import type { Imports } from './import.ts'
 import { users } from './schema.ts'
+import { createUniqueEmails } from './unique_emails.ts'
 import { isThere, type UserRows } from './user_rows.ts'
 
 export function createUserStorage(
@@ -15,13 +16,23 @@ export function createUserStorage(
   rows: UserRows,
   imports: Imports,
 ): UserStorage {
+  const findTaken = (newUsers: readonly User[], isUnique: boolean) =>
+    takenAmong(newUsers, user => rows.takenOf(user, isUnique), isUnique)
   // In one transaction: each look-up outside of one takes a lock and gives it back.
-  const findTakenUsers = (newUsers: readonly User[]) =>
-    read(() => db.$client.transaction(() => takenAmong(newUsers, rows.isTaken)).deferred())
+  const findTakenNow = (newUsers: readonly User[]) =>
+    read(() =>
+      db.$client
+        .transaction(() => {
+          const isUnique = rows.hasUniqueEmails()
+          return { isUnique, taken: findTaken(newUsers, isUnique) }
+        })
+        .deferred(),
+    )
 
   return {
     findUser: id => read(() => rows.find(id)),
-    findUserByUsername: username => read(() => rows.findByUsername(username)),
+    findUserByUsername: username => read(() => rows.findToSignIn(username, 'username')),
+    findUserToSignIn: (name, by) => read(() => rows.findToSignIn(name, by)),
     listUsers: page =>
       read(() => {
         const after = page?.after === undefined ? undefined : gt(users.usernameKey, usernameKey(page.after))
@@ -38,10 +49,10 @@ export function createUserStorage(
         const hashes = page.filter(row => row.isThere === 1 && row.passwordHash !== '').map(row => row.passwordHash)
         return { hashes, next: page.length < limit ? '' : page.at(-1)!.id }
       }),
-    findTakenUsers,
+    findTakenUsers: async newUsers => (await findTakenNow(newUsers)).taken,
     createUsers: (newUsers, event) =>
       write(() => {
-        const taken = takenAmong(newUsers, rows.isTaken)
+        const taken = findTaken(newUsers, rows.hasUniqueEmails())
         if (taken.length > 0) return taken
         for (const user of newUsers) {
           imports.claim(user)
@@ -51,8 +62,8 @@ export function createUserStorage(
         return []
       }),
     importUsers: async (newUsers, event, now) => {
-      const taken = await findTakenUsers(newUsers)
-      return taken.length > 0 ? taken : imports.importUsers(newUsers, event, now)
+      const { taken, isUnique } = await findTakenNow(newUsers)
+      return taken.length > 0 ? taken : imports.importUsers(newUsers, event, now, isUnique)
     },
     updateUser: (userId, update, event, insist) =>
       write(() => {
@@ -60,15 +71,15 @@ export function createUserStorage(
         if (before === undefined) return undefined
         insist?.(before)
         const user = { ...before, ...update }
-        if (user.username !== before.username) {
-          if (rows.isNameTaken(user)) return 'taken'
-          imports.claim(user)
-          rows.rename(user)
-        }
+        const member = rows.takenByOther(user, before)
+        if (member !== undefined) return `${member}_taken` as const
+        if (user.username !== before.username || user.email !== before.email) imports.claim(user)
+        if (user.username !== before.username) rows.rename(user)
         rows.update(user)
         record(event)
         return user
       }),
+    ...createUniqueEmails({ db, write }, rows, imports),
     pruneImports: imports.prune,
     removeUser: async (userId, event) => (await change(event, () => rows.remove(userId))) > 0,
   }

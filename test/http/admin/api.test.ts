@@ -180,13 +180,23 @@ test('what is wrong with a body is invalid_request that names the member, and ch
   t.is((await problem(good))[0], 201)
 })
 
-test('a taken name, a client that is there, a client without a secret are 409, by the codes of the command line', async t => {
+test('a taken name or address, a client that is there, a client without a secret are 409, by the codes of the command line', async t => {
   const server = await startAdminServer(t)
   const code = async (path: string, body?: object) => {
     const answer = await server.ask('POST', path, body)
     return [answer.status, answer.body.error]
   }
   t.deepEqual(await code('/admin/users', { username: 'ALICE', password }), [409, 'username_taken'])
+  const { id } = (await server.ask('POST', '/admin/users', { username: 'dora', email: 'dora@example.com', password }))
+    .body
+  t.deepEqual(await code('/admin/users', { username: 'dan', email: 'DORA@example.com', password }), [
+    409,
+    'email_taken',
+  ])
+  const dan = (await server.ask('POST', '/admin/users', { username: 'dan', email: 'dan@example.com', password })).body
+    .id
+  const patch = async (to: string, email: string) => (await server.ask('PATCH', `/admin/users/${to}`, { email })).status
+  t.deepEqual([await patch(dan, 'dora@example.com'), await patch(id, 'Dora@Example.com')], [409, 200])
   t.deepEqual(await code('/admin/clients', { client_id: 'app', grant_types: ['password'] }), [409, 'client_exists'])
   t.deepEqual(await code('/admin/clients/app/rotate-secret', {}), [409, 'client_has_no_secret'])
 })
