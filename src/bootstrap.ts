@@ -6,7 +6,7 @@ import { type Client, createClient, isPublic } from './clients/client.ts'
 import type { Config } from './config.ts'
 import type { Deps } from './oauth/deps.ts'
 import { firstSignInFile } from './secret_file.ts'
-import { createUserId } from './users/user.ts'
+import { createUserId, type SignInBy } from './users/user.ts'
 
 const clientId = 'app'
 const username = 'admin'
@@ -21,7 +21,7 @@ const username = 'admin'
  */
 export async function bootstrap(
   { storage, passwords, now, randomBytes }: Pick<Deps, 'storage' | 'passwords' | 'now' | 'randomBytes'>,
-  { database }: Pick<Config, 'database'>,
+  { database, oauth: { signInBy } }: Pick<Config, 'database' | 'oauth'>,
   { url, hasServed }: Readonly<{ url: string; hasServed: boolean }>,
   terminal: { write: (text: string) => void } | undefined,
 ): Promise<Readonly<{ client?: string; file?: string }>> {
@@ -54,7 +54,7 @@ export async function bootstrap(
     clients.length === 0
       ? storage.bootstrap(client, user, event)
       : storage.createUsers([user], event).then(taken => taken.length === 0)
-  const text = firstSignIn(url, password, clients.length === 0 ? client : clients.find(canSignIn))
+  const text = firstSignIn(url, password, clients.length === 0 ? client : clients.find(canSignIn), signInBy)
   if (terminal !== undefined) {
     if (await create()) terminal.write(`\n${text}\n`)
     return {}
@@ -93,23 +93,30 @@ function canSignIn(client: Client): boolean {
 }
 
 /** @param client that the user may sign in with, if there is one */
-function firstSignIn(url: string, password: string, client: Client | undefined): string {
+function firstSignIn(url: string, password: string, client: Client | undefined, signInBy: SignInBy): string {
   const made = client?.id === clientId ? `the public client "${clientId}" and ` : ''
   return `First start: ${made}the user "${username}" with this password:
 
   ${password}
-${client === undefined ? '' : firstRequests(url, password, client.id)}
+${signInBy === 'email' ? addressFirst : ''}${client === undefined ? '' : firstRequests(url, password, client.id, signInBy === 'email' ? 'ADDRESS' : username)}
 In a browser: ${url}/ is the account, ${url}/docs the API to try.
 
 Change the password there, or by: npx latchkey user password ${username}
 `
 }
 
-function firstRequests(url: string, password: string, client: string): string {
+/** Nobody knows it at a first start. */
+const addressFirst = `
+Users sign in by their e-mail address here (LATCHKEY_SIGN_IN_BY): first give the user one, in the place of ADDRESS:
+
+  npx latchkey user update ${username} --email ADDRESS
+`
+
+function firstRequests(url: string, password: string, client: string, name: string): string {
   return `
 Sign in:
 
-  printf %s 'grant_type=password&client_id=${client}&username=${username}&password=${password}' | curl -s ${url}/token -d @-
+  printf %s 'grant_type=password&client_id=${client}&username=${name}&password=${password}' | curl -s ${url}/token -d @-
 
 Refresh, with the refresh_token of the last answer:
 

@@ -21,6 +21,7 @@ import {
   parseList,
   parseNetworks,
   parseSwitch,
+  uniqueEmailNeeded,
 } from './setting_values.ts'
 import { readSmallFile } from './small_file.ts'
 import { type DatabaseSetting, databaseProblem, folderOf, parseDatabase } from './storage/setting.ts'
@@ -29,6 +30,7 @@ import { factorPolicies } from './users/factors/owed.ts'
 import type { PasskeySettings } from './users/factors/relying_party.ts'
 import type { PasswordHashing } from './users/password.ts'
 import { minPassword, minSolePassword } from './users/password_rules.ts'
+import { needsUniqueEmail, signInNames } from './users/user.ts'
 
 export type Config = Readonly<{
   host: string
@@ -134,6 +136,11 @@ export const settings = {
   }),
   LATCHKEY_BOOTSTRAP: defineSetting({ default: 'on', takes: 'on or off', parse: parseSwitch }),
   LATCHKEY_UNIQUE_EMAIL: defineSetting({ default: '', takes: 'on or off', parse: parseSwitch }),
+  LATCHKEY_SIGN_IN_BY: defineSetting({
+    default: 'username',
+    takes: signInNames.join(', '),
+    parse: text => signInNames.find(name => name === text),
+  }),
   LATCHKEY_CORS_ORIGINS: defineSetting({
     default: '',
     takes: 'origins separated by commas, such as https://app.example.com or capacitor://localhost',
@@ -291,7 +298,7 @@ export function readConfig(env: Environment): Config {
   const optional = <N extends SettingName>(name: N): SettingValue<N> | undefined => read(name)
 
   const database = read('LATCHKEY_DATABASE_URL')
-  const uniqueEmail = optional('LATCHKEY_UNIQUE_EMAIL')
+  const [uniqueEmail, signInBy] = [optional('LATCHKEY_UNIQUE_EMAIL'), read('LATCHKEY_SIGN_IN_BY')]
   const [adminHost, adminPort] = [read('LATCHKEY_ADMIN_HOST'), optional('LATCHKEY_ADMIN_PORT')]
   const config: Config = {
     host: read('LATCHKEY_HOST'),
@@ -331,11 +338,13 @@ export function readConfig(env: Environment): Config {
       account: read('LATCHKEY_THROTTLE_ACCOUNT'),
       network: read('LATCHKEY_THROTTLE_NETWORK'),
       maxDelay: read('LATCHKEY_THROTTLE_LONGEST_DELAY'),
+      namesPerAccount: signInBy === 'both' ? 2 : 1,
     }),
     oauth: {
       accessTokenLifetime: read('LATCHKEY_ACCESS_TOKEN_TTL'),
       sessionLimit: read('LATCHKEY_SESSION_LIMIT'),
       minSolePassword: read('LATCHKEY_PASSWORD_MIN'),
+      signInBy,
       requireFactor: read('LATCHKEY_REQUIRE_FACTOR'),
       refresh: {
         idleLifetime: read('LATCHKEY_REFRESH_IDLE_TTL'),
@@ -355,6 +364,7 @@ export function readConfig(env: Environment): Config {
       'LATCHKEY_SECRET and LATCHKEY_SECRET_FILE are both missing; with PostgreSQL give one of them: every node needs the same master secret',
     )
   }
+  if (uniqueEmail === 'off' && needsUniqueEmail(signInBy)) problems.push(uniqueEmailNeeded(signInBy))
   if (config.passwordHashing.memory < 8 * config.passwordHashing.lanes) {
     problems.push('LATCHKEY_ARGON2_MEMORY must be at least 8 KiB for each lane of LATCHKEY_ARGON2_LANES')
   }

@@ -16,6 +16,7 @@ import { secretLead, takeIntoUse } from './keys/secret_use.ts'
 import { createLog } from './log.ts'
 import { createMeasuring } from './metrics/measuring.ts'
 import type { Deps } from './oauth/deps.ts'
+import type { Observer } from './observer.ts'
 import { openKeys, openSigningKeys, readMasterSecrets } from './secret_file.ts'
 import { isLoopbackHost } from './setting_values.ts'
 import { createSink } from './sink.ts'
@@ -59,12 +60,7 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
   const { log, flush } = createLog(config.logLevel)
   // Not loaded where nobody can ask for them.
   const metrics = config.admin && (await import('./metrics/metrics.ts')).createMetrics(true)
-  const { storage, migrated, copy } = await openStorage(config.database, {
-    migrates: true,
-    onCommit: metrics?.observer.committed,
-    onReopened: why => log.warn({ why }, 'database opened again'),
-  })
-  if (migrated > 0) log.info({ migrated, copy }, 'database migrated')
+  const storage = await openDatabase(config, metrics?.observer.committed, log)
   const stop = waitForSignals(isOrphan)
   const server = createServer(httpLimits)
   const admin = config.admin && { server: createServer(httpLimits), ...config.admin }
@@ -188,6 +184,13 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     if (isStopped) log.info('stopped')
     await flush(lastLinesLimit)
   }
+}
+
+async function openDatabase({ database }: Config, onCommit: Observer['committed'] | undefined, log: Logger) {
+  const onReopened = (why: string) => log.warn({ why }, 'database opened again')
+  const { storage, migrated, copy } = await openStorage(database, { migrates: true, onCommit, onReopened })
+  if (migrated > 0) log.info({ migrated, copy }, 'database migrated')
+  return storage
 }
 
 /** The app of the second listener. Not loaded where nobody wants it. */

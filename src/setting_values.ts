@@ -57,3 +57,8 @@ export function parseNetworks(text: string): BlockList | undefined {
   }
   return networks
 }
+
+/** What is wrong where users are to sign in by addresses that others may have too. */
+export function uniqueEmailNeeded(signInBy: string): string {
+  return `LATCHKEY_SIGN_IN_BY=${signInBy} takes addresses that are one user's each: set LATCHKEY_UNIQUE_EMAIL=on`
+}

@@ -11,6 +11,8 @@ export type Reading = Readonly<{ text: string; problem?: undefined } | { text?: 
 /** Characters. RFC 5321 §4.5.3.1.3 has 254 for an address, without its angle brackets. */
 export const maxUsername = 128
 const maxEmail = 254
+/** Of what is typed to sign in: a username or an address. */
+export const maxSignInName = maxEmail
 const maxFullName = 256
 
 /** UTF-16 code units; what is longer is cut, so that a session row stays small. */

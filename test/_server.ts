@@ -45,6 +45,7 @@ export const oauthConfig: OAuthConfig = {
   accessTokenLifetime: 900,
   sessionLimit: 100,
   minSolePassword: 15,
+  signInBy: 'username',
   requireFactor: 'enrolled',
   relyingParty: relyingPartyOf(issuer),
   refresh: { idleLifetime: 30 * 86_400, absoluteLifetime: 365 * 86_400, retryWindow: 60, lateRetryWindow: 30 * 86_400 },
@@ -120,7 +121,8 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
   const key = options.beside?.signingKey ?? (await createSigningKey(signingAlg, secrets, clock.now(), clock.now()))
   if (options.beside === undefined)
     await storage.addSigningKey(key, undefined, auditEvent('key.created', clock.now(), {}))
-  const throttleSettings = { ...readConfig({}).throttle, ...options.throttle }
+  const { throttle } = readConfig({ LATCHKEY_SIGN_IN_BY: options.oauth?.signInBy })
+  const throttleSettings = { ...throttle, ...options.throttle }
   const passwords = options.passwords ?? (await createPasswords(cheapHashing, randomBytes))
   const metrics = createMetrics(false)
   const deps = createDeps({

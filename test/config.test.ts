@@ -46,6 +46,7 @@ test('an empty environment gives the defaults', t => {
       forgetAccount: 600,
       forgetNetwork: 60,
       maxDelay: 120,
+      namesPerAccount: 1,
       knownNetwork: 90 * 86_400,
       entries: 100_000,
     },
@@ -53,6 +54,7 @@ test('an empty environment gives the defaults', t => {
       accessTokenLifetime: 900,
       sessionLimit: 100,
       minSolePassword: 15,
+      signInBy: 'username',
       requireFactor: 'enrolled',
       refresh: {
         idleLifetime: 30 * 86_400,
@@ -302,6 +304,7 @@ test('each lifetime has its own setting', t => {
     accessTokenLifetime: 300,
     sessionLimit: 100,
     minSolePassword: 15,
+    signInBy: 'username',
     requireFactor: 'enrolled',
     refresh: { idleLifetime: 86_400, absoluteLifetime: 172_800, retryWindow: 0, lateRetryWindow: 3600 },
   })

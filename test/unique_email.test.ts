@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import Database from 'better-sqlite3'
-import { readConfig } from '../src/config.ts'
+import { ConfigError, readConfig } from '../src/config.ts'
 import { settleUniqueEmail } from '../src/unique_email.ts'
 import {
   createFolder,
@@ -46,6 +46,22 @@ test('the setting goes into the database when it says something else; where it s
     t.is(await storage.hasUniqueEmails(), isUnique)
   }
   t.deepEqual(told, [{ uniqueEmail: false }, { uniqueEmail: true }])
+})
+
+test('who signs in by address needs unique ones: the settings say so, or else the database, in one line', async t => {
+  for (const by of ['email', 'both']) {
+    const problem = `LATCHKEY_SIGN_IN_BY=${by} takes addresses that are one user's each: set LATCHKEY_UNIQUE_EMAIL=on`
+    t.is(t.throws(() => readConfig({ LATCHKEY_SIGN_IN_BY: by, LATCHKEY_UNIQUE_EMAIL: 'off' }))?.message, problem)
+    const storage = await openTestStorage(t)
+    const config = readConfig({ LATCHKEY_SIGN_IN_BY: by })
+    await settleUniqueEmail(storage, config)
+    await storage.setUniqueEmails(false)
+    t.is((await t.throwsAsync(settleUniqueEmail(storage, config), { instanceOf: ConfigError }))?.message, problem)
+    await settleUniqueEmail(storage, readConfig({ LATCHKEY_SIGN_IN_BY: by, LATCHKEY_UNIQUE_EMAIL: 'on' }))
+    t.true(await storage.hasUniqueEmails())
+  }
+  t.is(readConfig({ LATCHKEY_SIGN_IN_BY: 'username', LATCHKEY_UNIQUE_EMAIL: 'off' }).oauth.signInBy, 'username')
+  t.regex(t.throws(() => readConfig({ LATCHKEY_SIGN_IN_BY: 'phone' }))!.message, /takes username, email, both$/)
 })
 
 test('in a new database commands refuse an address that is taken, by its code; where it may be shared they take it', async t => {

@@ -46,7 +46,7 @@ export function userCommand(): Command {
   user
     .command('add <username>')
     .description('add a user; asks for the password')
-    .option('--email <address>', 'e-mail address')
+    .option('--email <address>', 'e-mail address, which nobody else has unless LATCHKEY_UNIQUE_EMAIL is off')
     .option('--name <name>', 'full name')
     .option('--role <role>', 'what APIs let the user do, by a name they know; repeat for several', collect)
     .option('--password-stdin', 'read the password from stdin')

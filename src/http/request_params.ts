@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { maxOwnSessions } from '../sessions/own_sessions.ts'
-import { maxUsername } from '../text.ts'
+import { maxSignInName } from '../text.ts'
 import { factorKinds } from '../users/factors/factor.ts'
 import { maxPassword, minPassword, minSolePassword } from '../users/password_rules.ts'
 
@@ -35,8 +35,8 @@ export const sessionPath = z.object({
 /** For `POST /login`, as a form or as JSON. */
 export const loginParams = z
   .object({
-    username: text(maxUsername).meta({
-      description: 'In any case; white space around it is ignored.',
+    username: text(maxSignInName).meta({
+      description: 'Or the e-mail address, where users sign in by it. In any case; white space around it is ignored.',
       examples: ['alice'],
     }),
     password: text(maxPassword).meta({ examples: ['correct horse battery staple'] }),

@@ -11,6 +11,7 @@ import type { Throttle } from '../throttle/throttle.ts'
 import type { RelyingParty } from '../users/factors/relying_party.ts'
 import type { Passwords } from '../users/password.ts'
 import type { PasswordSettings } from '../users/password_rules.ts'
+import type { SignInBy } from '../users/user.ts'
 
 export type OAuthConfig = LifetimeSettings &
   PasswordSettings &
@@ -21,6 +22,8 @@ export type OAuthConfig = LifetimeSettings &
     audience: readonly string[]
     /** The most live sessions of one user and client. */
     sessionLimit: number
+    /** By what users are found at a sign-in. */
+    signInBy: SignInBy
     /** Whose passkeys are; undefined where there can be none. */
     relyingParty: RelyingParty | undefined
   }>

@@ -82,6 +82,8 @@ export type Field = Readonly<{
   label: string
   type: 'text' | 'password'
   autocomplete: 'username' | 'current-password' | 'new-password'
+  /** Which keys a telephone shows first. */
+  inputmode?: 'email' | undefined
   hint?: string | undefined
   problem?: string | undefined
   value?: string | undefined
@@ -108,6 +110,7 @@ export function field(one: Field): Html {
     name,
     type: one.type,
     autocomplete: one.autocomplete,
+    inputmode: one.inputmode,
     required: !one.readonly,
     readonly: one.readonly,
     minlength: one.minlength,

@@ -3,9 +3,11 @@
 import { formatWait } from './formats.ts'
 import { html } from './html.ts'
 import { type Field, type Frame, field, formatPage, hidden, notice, problemSummary } from './layout.ts'
-import { texts } from './texts.ts'
+import { type Texts, texts } from './texts.ts'
 
 export type SignInView = Readonly<{
+  /** By what users sign in; by username where it is not said. */
+  by?: keyof Texts['signInNames']
   /** As it was typed. What was typed as the password never comes back. */
   username?: string | undefined
   returnTo?: string | undefined
@@ -25,6 +27,7 @@ export type SignInView = Readonly<{
 export function signInPage(view: SignInView, frame: Frame): string {
   const words = texts[frame.language]
   const { form, username, password } = view.problems ?? {}
+  const names = words.signInNames[view.by ?? 'username']
   const hasProblem = form !== undefined || username !== undefined || password !== undefined
   const questioned = form === 'wrong_credentials'
   // Straight to what is to be typed: the name, or the password of a name that is already there.
@@ -32,11 +35,13 @@ export function signInPage(view: SignInView, frame: Frame): string {
   const fields: Field[] = [
     {
       name: 'username',
-      label: words.username,
+      label: names.label,
       type: 'text',
+      // Also of an address: that is what a password manager keeps the account by.
       autocomplete: 'username',
+      inputmode: view.by === 'email' ? 'email' : undefined,
       value: view.username,
-      problem: username && words.problem.username[username],
+      problem: username && names[username],
       questioned,
       autofocus: !passwordFirst,
     },
@@ -51,7 +56,7 @@ export function signInPage(view: SignInView, frame: Frame): string {
     },
   ]
   const wait = view.retryAfter === undefined ? undefined : formatWait(view.retryAfter, frame.language)
-  const formProblem = form === 'try_later' ? words.problem.try_later(wait) : form && words.problem.wrong_credentials
+  const formProblem = form === 'try_later' ? words.problem.try_later(wait) : form && names.wrong_credentials
   return formatPage(frame, {
     title: words.signIn,
     width: 'narrow',

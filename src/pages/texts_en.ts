@@ -16,14 +16,32 @@ export const en = {
   email: 'Email',
   password: 'Password',
 
+  /** By what people sign in, and what is wrong with it. */
+  signInNames: {
+    username: {
+      label: 'Username',
+      missing: 'Enter your username.',
+      too_long: 'This is longer than any username here.',
+      wrong_credentials: 'The username or password is wrong.',
+    },
+    email: {
+      label: 'Email',
+      missing: 'Enter your email address.',
+      too_long: 'This is longer than any email address.',
+      wrong_credentials: 'The email address or password is wrong.',
+    },
+    both: {
+      label: 'Username or email',
+      missing: 'Enter your username or your email address.',
+      too_long: 'This is longer than any username or email address here.',
+      wrong_credentials: 'The username, email address or password is wrong.',
+    },
+  },
+
   /** Before the title of a page that shows problems, so that it is the first thing read out. */
   titleWithProblem: (title: string) => `Problem: ${title}`,
   problems: 'Please check what you typed',
   problem: {
-    username: {
-      missing: 'Enter your username.',
-      too_long: 'This is longer than any username here.',
-    },
     password: {
       missing: 'Enter your password.',
       too_long: 'This is longer than any password here.',
@@ -44,7 +62,6 @@ export const en = {
       missing: 'Enter the new password once more.',
       different: 'This is not the same as the new password.',
     },
-    wrong_credentials: 'The username or password is wrong.',
     proof_needed:
       'You have a second factor, and this sign-in did not use it. Sign out and in again to change your password.',
     try_later: (wait: string | undefined) =>

@@ -17,13 +17,30 @@ export const ko: Texts = {
   email: '이메일',
   password: '비밀번호',
 
+  signInNames: {
+    username: {
+      label: '아이디',
+      missing: '아이디를 입력해 주세요.',
+      too_long: '아이디가 너무 길어요. 이렇게 긴 아이디는 없어요.',
+      wrong_credentials: '아이디 또는 비밀번호가 맞지 않아요.',
+    },
+    email: {
+      label: '이메일',
+      missing: '이메일을 입력해 주세요.',
+      too_long: '이메일이 너무 길어요. 이렇게 긴 이메일은 없어요.',
+      wrong_credentials: '이메일 또는 비밀번호가 맞지 않아요.',
+    },
+    both: {
+      label: '아이디 또는 이메일',
+      missing: '아이디나 이메일을 입력해 주세요.',
+      too_long: '입력한 내용이 너무 길어요. 이렇게 긴 아이디나 이메일은 없어요.',
+      wrong_credentials: '아이디(이메일) 또는 비밀번호가 맞지 않아요.',
+    },
+  },
+
   titleWithProblem: title => `입력 확인: ${title}`,
   problems: '입력한 내용을 확인해 주세요',
   problem: {
-    username: {
-      missing: '아이디를 입력해 주세요.',
-      too_long: '아이디가 너무 길어요. 이렇게 긴 아이디는 없어요.',
-    },
     password: {
       missing: '비밀번호를 입력해 주세요.',
       too_long: '비밀번호가 너무 길어요. 이렇게 긴 비밀번호는 없어요.',
@@ -44,7 +61,6 @@ export const ko: Texts = {
       missing: '새 비밀번호를 한 번 더 입력해 주세요.',
       different: '새 비밀번호와 일치하지 않아요.',
     },
-    wrong_credentials: '아이디 또는 비밀번호가 맞지 않아요.',
     proof_needed: '2단계 인증 없이 로그인된 상태예요. 비밀번호를 바꾸려면 로그아웃한 뒤 다시 로그인해 주세요.',
     try_later: wait =>
       wait === undefined

@@ -22,6 +22,8 @@ export type Limit = Readonly<{
   forget: number
   /** Seconds that each failure beyond the allowance makes wait, where that does not begin with one and grow. */
   delay?: number
+  /** Failures that each one counts as, where that is not one: it fills the counter by so many, and makes wait for as long as they would together. */
+  weight?: number | undefined
 }>
 
 /** A counter as one process knows it, with what that has counted since it last wrote: of what is stored others write too. */
@@ -41,26 +43,38 @@ const maxBeyond = 8
 
 /** How many failures are remembered; a part that is being forgotten counts as one. */
 export function failures(counter: Counter, limit: Limit, now: number): number {
-  return Math.min(Math.ceil(Math.max(0, counter.emptyAt - now) / limit.forget), limit.allowance + maxBeyond)
+  return Math.min(Math.ceil(Math.max(0, counter.emptyAt - now) / limit.forget), maxFailures(limit))
+}
+
+function maxFailures({ allowance, weight = 1 }: Limit): number {
+  return allowance + maxBeyond + weight - 1
 }
 
 /** @returns seconds until an attempt may be made, 0 when it may be made now */
-export function waitOf({ readyAt }: Counter, now: number, maxDelay: number): number {
+export function waitOf({ readyAt }: Counter, now: number, maxWait: number): number {
   const wait = readyAt - now
   // A longer one was noted by a clock that has been set back since: it must not lock anybody out.
-  return wait > 0 && wait <= maxDelay ? wait : 0
+  return wait > 0 && wait <= maxWait ? wait : 0
 }
 
 /** Seconds that a counter is remembered at most. */
-export function maxRemembered({ allowance, forget }: Limit): number {
-  return (allowance + maxBeyond) * forget
+export function maxRemembered(limit: Limit): number {
+  return maxFailures(limit) * limit.forget
+}
+
+/** Seconds that a limit makes wait at most. @param maxDelay of one failure */
+export function maxWaitOf({ delay, weight = 1 }: Limit, maxDelay: number): number {
+  return weight * (delay ?? maxDelay)
 }
 
 /** The counter after one more failure. */
 export function countFailure(counter: Counter, limit: Limit, now: number, maxDelay: number): Counter {
-  const emptyAt = Math.min(Math.max(counter.emptyAt, now) + limit.forget, now + maxRemembered(limit))
+  const { weight = 1 } = limit
+  const emptyAt = Math.min(Math.max(counter.emptyAt, now) + weight * limit.forget, now + maxRemembered(limit))
   const beyond = failures({ ...counter, emptyAt }, limit, now) - limit.allowance
-  const delay = beyond <= 0 ? 0 : (limit.delay ?? Math.min(maxDelay, 2 ** (beyond - 1)))
+  let delay = 0
+  for (let nth = beyond; nth > 0 && nth > beyond - weight; nth--)
+    delay += limit.delay ?? Math.min(maxDelay, 2 ** (nth - 1))
   return { emptyAt, readyAt: delay === 0 ? 0 : now + delay }
 }
 

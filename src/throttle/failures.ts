@@ -10,7 +10,7 @@ import { createNames } from './names.ts'
 import { createRules } from './rules.ts'
 import { factorLimit, maxUntoldFactors, type ThrottleSettings } from './settings.ts'
 import type { ThrottleStorage } from './storage.ts'
-import { turnKept } from './turns.ts'
+import { turnKept, turnLimit } from './turns.ts'
 
 export type FailureDeps = Readonly<{
   storage: Pick<ThrottleStorage, 'listCounters' | 'saveCounters' | 'isKnownNetwork' | 'shared'>
@@ -39,7 +39,7 @@ export async function createFailures(settings: ThrottleSettings, deps: FailureDe
   const store: CounterStore = isShared ? createSharedStore(storage.shared!, now) : createOwnStore(visible, hidden, now)
   // Of this process alone: what was typed as a password is compared under a key that no other one has.
   const passwords = createCounters(entries)
-  const rules = createRules(maxDelay, passwords.get)
+  const rules = createRules(maxDelay, passwords.get, { ...turnLimit, weight: settings.namesPerAccount })
   const guesses = createGuesses(entries, guessOf, now)
   const known = createKnownNetworks(storage, { lifetime: settings.knownNetwork, entries, now, digest })
   let prunedAt = now()
@@ -211,14 +211,16 @@ function once<Argument>(run: (argument: Argument) => void): (argument: Argument)
 }
 
 function limitsOf(settings: ThrottleSettings): Record<Scope, Limit> {
-  const account = { allowance: settings.account, forget: settings.forgetAccount }
+  const own = { allowance: settings.account, forget: settings.forgetAccount }
+  // Whoever guesses at all the names of an account has no more guesses than at one.
+  const weight = settings.namesPerAccount
   const network = { allowance: settings.network, forget: settings.forgetNetwork }
   const site = { allowance: settings.site, forget: settings.forgetNetwork }
   return {
-    account,
-    client: account,
-    current: account,
-    elsewhere: { allowance: settings.elsewhere, forget: settings.forgetAccount },
+    account: { ...own, weight },
+    client: own,
+    current: own,
+    elsewhere: { allowance: settings.elsewhere, forget: settings.forgetAccount, weight },
     network,
     clients: network,
     site,

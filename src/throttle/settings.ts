@@ -26,6 +26,11 @@ export type ThrottleChoices = Readonly<{
   /** Of one network over all accounts. */
   network: number
   maxDelay: number
+  /**
+   * How many names one account may be called by at a sign-in; one unless it is said. What was typed is counted, whether anybody is called so: whose two names are the
+   * same account must not show. So each failure counts as many times.
+   */
+  namesPerAccount?: 1 | 2
 }>
 
 export function throttleSettings(choices: ThrottleChoices): ThrottleSettings {

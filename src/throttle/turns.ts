@@ -14,28 +14,34 @@ export const turnKept = 600
  * @param wait seconds that all others wait
  * @returns seconds that this neighbourhood waits
  */
-export function waitForTurn(turn: Counter, wait: number, now: number, maxDelay: number): number {
-  return areLeft(turn, now) && isGiven(turn, now, maxDelay) ? Math.max(0, turn.readyAt - now) : wait
+export function waitForTurn(turn: Counter, wait: number, now: number, maxWait: number, limit = turnLimit): number {
+  return areLeft(turn, now, limit) && isGiven(turn, now, maxWait) ? Math.max(0, turn.readyAt - now) : wait
 }
 
 /**
  * @param readyAt when it may be taken
  * @returns undefined when there is one already, or none is left
  */
-export function giveTurn(turn: Counter, readyAt: number, now: number, maxDelay: number): Counter | undefined {
-  return areLeft(turn, now) && !isGiven(turn, now, maxDelay) ? { ...turn, readyAt } : undefined
+export function giveTurn(
+  turn: Counter,
+  readyAt: number,
+  now: number,
+  maxWait: number,
+  limit = turnLimit,
+): Counter | undefined {
+  return areLeft(turn, now, limit) && !isGiven(turn, now, maxWait) ? { ...turn, readyAt } : undefined
 }
 
-export function takeTurn(turn: Counter, now: number, maxDelay: number): Counter {
-  const { emptyAt } = countFailure(turn, turnLimit, now, maxDelay)
+export function takeTurn(turn: Counter, now: number, maxDelay: number, limit = turnLimit): Counter {
+  const { emptyAt } = countFailure(turn, limit, now, maxDelay)
   return { emptyAt, readyAt: 0 }
 }
 
-function areLeft(turn: Counter, now: number): boolean {
-  return failures(turn, turnLimit, now) < turnLimit.allowance
+function areLeft(turn: Counter, now: number, limit: Limit): boolean {
+  return failures(turn, limit, now) + (limit.weight ?? 1) <= limit.allowance
 }
 
-function isGiven({ readyAt }: Counter, now: number, maxDelay: number): boolean {
+function isGiven({ readyAt }: Counter, now: number, maxWait: number): boolean {
   const left = readyAt - now
-  return left <= maxDelay && left >= -turnKept
+  return left <= maxWait && left >= -turnKept
 }

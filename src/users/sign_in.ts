@@ -4,13 +4,13 @@ import { isRefusal, type Refusals } from '../audit/refusals.ts'
 import { OAuthError } from '../error.ts'
 import { cutFarTooLong, isFarTooLong } from '../normal_form.ts'
 import type { Observer, SignInOutcome } from '../observer.ts'
-import { maxUsername } from '../text.ts'
+import { maxSignInName } from '../text.ts'
 import type { Throttle } from '../throttle/throttle.ts'
 import type { FactorUse } from './factors/factor.ts'
 import type { Passwords } from './password.ts'
 import { maxPassword } from './password_rules.ts'
 import type { UserStorage } from './storage.ts'
-import { refuseSignIn, type User } from './user.ts'
+import { refuseSignIn, type SignInBy, type User } from './user.ts'
 
 /** Who somebody has been proved to be. */
 export type Authentication = Readonly<{
@@ -27,6 +27,7 @@ export type Authentication = Readonly<{
 }>
 
 export type SignInDeps = Readonly<{
+  config: Readonly<{ signInBy: SignInBy }>
   storage: UserStorage
   passwords: Passwords
   throttle: Throttle
@@ -35,7 +36,7 @@ export type SignInDeps = Readonly<{
   now: () => number
 }>
 
-/** What was typed, and at which client. */
+/** What was typed, the name by which users sign in here in the place of `username`, and at which client. */
 export type PasswordSignIn = Readonly<{ username: string; password: string; clientId: string }>
 
 /** @throws OAuthError `invalid_grant`, `too_many_attempts`, or `temporarily_unavailable` when too many sign-ins wait */
@@ -45,7 +46,7 @@ export async function signInByPassword(
   caller: Caller,
 ): Promise<Authentication> {
   // Nobody has a name or a password of such a length: a wrong one like any other, and no dearer.
-  const username = cutFarTooLong(typed.username, maxUsername)
+  const username = cutFarTooLong(typed.username, maxSignInName)
   const password = cutFarTooLong(typed.password, maxPassword)
   try {
     deps.passwords.insistOnRoom()
@@ -59,7 +60,7 @@ export async function signInByPassword(
     deps.observer.signedIn(outcomeOf(error))
     if (isRefusal(error)) {
       // A user who exists, and never what was typed in the place of a name.
-      const user = await deps.storage.findUserByUsername(username)
+      const user = await deps.storage.findUserToSignIn(username, deps.config.signInBy)
       deps.refusals.add('sign_in.refused', error, caller, { userId: user?.id, clientId: typed.clientId })
     }
     if (error instanceof OAuthError) await error.heldUntil
@@ -74,12 +75,12 @@ function outcomeOf(error: unknown): SignInOutcome {
 
 /** Computes one hash in every case, but where the answer is held back anyway: there only for who may be let in. */
 async function verifyCredentials(
-  { storage, passwords }: SignInDeps,
+  { config, storage, passwords }: SignInDeps,
   username: string,
   password: string,
   isLate: (() => boolean) | undefined,
 ): Promise<User> {
-  const user = await storage.findUserByUsername(username)
+  const user = await storage.findUserToSignIn(username, config.signInBy)
   const isTooLong = isFarTooLong(password, maxPassword)
   const isRefused = isTooLong || user?.disabledAt !== undefined
   const matches =

@@ -33,6 +33,9 @@ export function createUserId(randomBytes: (size: number) => Buffer): string {
 export const signInNames = ['username', 'email', 'both'] as const
 export type SignInBy = (typeof signInNames)[number]
 
+/** An address that is shared means nobody. */
+export const needsUniqueEmail = (signInBy: SignInBy) => signInBy === 'email' || signInBy === 'both'
+
 /** A new user whose id, username or address is another's, and which of them. */
 export type TakenUser = Readonly<{ user: User; member: TakenMember }>
 export type TakenMember = 'id' | 'username' | 'email'

@@ -41,6 +41,8 @@ function everyPage(frame: Frame, text: string): [string, string][] {
     'sign-in': {},
     'sign-in, then on': { returnTo: text, signInFirst: true },
     'sign-in, refused': { username: text, returnTo: text, problems: { form: 'wrong_credentials' } },
+    'sign-in, by email, refused': { by: 'email', username: text, problems: { form: 'wrong_credentials' } },
+    'sign-in, by both, empty': { by: 'both', problems: { username: 'missing', password: 'missing' } },
     'sign-in, later': { username: text, problems: { form: 'try_later' }, retryAfter: 30 },
     'sign-in, empty': { problems: { username: 'missing', password: 'missing' } },
     'sign-in, overlong': { username: text, problems: { username: 'too_long', password: 'too_long' } },
@@ -356,6 +358,21 @@ const hiddenOf = (page: string) =>
     .filter(({ attributes }) => attributes.get('type') === 'hidden')
     .map(({ attributes }) => [attributes.get('name'), attributes.get('value')])
 
+test('the sign-in page asks for what users sign in by, in either language, and password managers know it all the same (WHATWG HTML, autofill)', t => {
+  for (const frame of [english, { ...english, language: 'ko' } as const]) {
+    const { signInNames } = texts[frame.language]
+    for (const by of ['username', 'email', 'both'] as const) {
+      const page = signInPage({ by, username: 'x', problems: { form: 'wrong_credentials' } }, frame)
+      t.is(textIn(page, 'label'), signInNames[by].label)
+      t.true(page.includes(signInNames[by].wrong_credentials))
+      t.true(signInPage({ by, problems: { username: 'missing' } }, frame).includes(signInNames[by].missing))
+      t.like(fieldsOf(page)[0], { name: 'username', type: 'text', autocomplete: 'username' })
+      t.is(fieldsOf(page)[0]!.inputmode, by === 'email' ? 'email' : undefined)
+    }
+    t.is(new Set(Object.values(signInNames).map(({ label }) => label)).size, 3)
+  }
+})
+
 test('the sign-in form is one that password managers know, and carries return_to', t => {
   const page = signInPage({ returnTo: '/profile?a=1&b=2' }, english)
   t.deepEqual(
@@ -395,7 +412,7 @@ test('each problem stands beside its field, and above the form with a link to it
   t.is(username?.['aria-invalid'], 'true')
   t.is(username?.value, 'x'.repeat(200))
   t.false('aria-invalid' in password!)
-  t.is(page.split(texts.en.problem.username.too_long).length, 3)
+  t.is(page.split(texts.en.signInNames.username.too_long).length, 3)
   t.true(page.includes('<a href="#username">'))
 })
 

@@ -10,6 +10,7 @@ import { auditEvent } from '../../src/audit/audit.ts'
 import { formatRefreshToken, parseRefreshToken } from '../../src/sessions/refresh_token.ts'
 import { createPasswords, type Passwords } from '../../src/users/password.ts'
 import { openPasswordHash } from '../../src/users/password_formats.ts'
+import type { SignInBy } from '../../src/users/user.ts'
 import { cheapHashing, createTestRandom, createTestSecrets, startServerWithAlice } from '../_server.ts'
 
 const toldApart = 4.5
@@ -58,9 +59,10 @@ async function timeRefusals(
   passwords: Passwords,
   rounds: number,
   imported: Record<string, string> = {},
+  signInBy: SignInBy = 'username',
 ) {
   t.timeout(240_000)
-  const server = await startServerWithAlice(t, { passwords, throttle: { enabled: false } })
+  const server = await startServerWithAlice(t, { passwords, throttle: { enabled: false }, oauth: { signInBy } })
   await server.addUser({ username: 'disabled', disabledAt: server.clock.now() })
   const passwordless = { id: `usr_${'A'.repeat(22)}`, username: 'passwordless', credentialVersion: 1, createdAt: 1 }
   await server.deps.storage.createUsers([passwordless], auditEvent('user.created', 1, {}))
@@ -71,6 +73,10 @@ async function timeRefusals(
     'a disabled user': ['disabled', 'wrong'],
     'a user without a password': ['passwordless', 'wrong'],
     'a disabled user with the right password': ['disabled', 'correct horse battery staple'],
+    ...(signInBy === 'both' && {
+      'a wrong password by address': ['alice@example.com', 'wrong'],
+      'an unknown address': ['nobody@example.com', 'wrong'],
+    }),
     ...Object.fromEntries(Object.keys(imported).map(username => [`a user from ${username}`, [username, 'wrong']])),
   }
   const samples: Samples = Object.fromEntries(Object.keys(kinds).map(kind => [kind, []]))
@@ -97,6 +103,12 @@ test.serial(
     for (const [kind, value] of Object.entries(told)) t.true(value < toldApart, `${kind}: ${value}`)
   },
 )
+
+test.serial('promise 7: nor can who is called by address from who is called by username, or from nobody', async t => {
+  const told = await timeRefusals(t, await createPasswords(hashing, createTestRandom()), 200, {}, 'both')
+  t.log(told)
+  for (const [kind, value] of Object.entries(told)) t.true(value < toldApart, `${kind}: ${value}`)
+})
 
 test.serial('promise 7: nor can a user whose hash was imported, cheaper or dearer than ours', async t => {
   const passwords = await createPasswords(hashing, createTestRandom())

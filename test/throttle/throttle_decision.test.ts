@@ -10,6 +10,7 @@ import {
   failures,
   type Limit,
   maxRemembered,
+  maxWaitOf,
   secondsAdded,
   waitOf,
 } from '../../src/throttle/counter.ts'
@@ -83,6 +84,66 @@ test('up to the allowance nobody waits; a failure more never shortens a wait', t
       }
     }),
   )
+})
+
+/** Counters of one account: a name each. Every failure counts as many times as there are names. */
+function guessAll(limit: Limit, names: number, strategy: readonly (readonly [name: number, pause: number])[]) {
+  const weighted = { ...limit, weight: names }
+  const counters = Array<Counter>(names).fill(emptyCounter)
+  const guesses: number[] = []
+  let now = start
+  for (const [name, pause] of strategy) {
+    now += pause
+    const at = name % names
+    if (waitOf(counters[at]!, now, maxWaitOf(weighted, longest)) > 0) continue
+    counters[at] = countFailure(counters[at]!, weighted, now, longest)
+    guesses.push(now)
+  }
+  return guesses
+}
+
+test('who guesses at both names of an account, however mixed, has at most one guess more than at one name in the same time', t => {
+  const step = fc.tuple(fc.nat(1), fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 300 }), fc.constant(3600)))
+  const allowances = fc.record({ allowance: fc.integer({ min: 1, max: 20 }), forget: fc.constant(600) })
+  fc.assert(
+    fc.property(allowances, fc.array(step, { maxLength: 200 }), (limit, strategy) => {
+      const both = guessAll(limit, 2, strategy)
+      const elapsed = both.map(at => at - start)
+      // The most that somebody gets at one name who asks every second.
+      const one = fastest(limit, elapsed.at(-1) ?? 0)
+      for (const [i, at] of elapsed.entries())
+        t.true(i + 1 <= one.filter(other => other <= at).length + 1, `${i} ${at}`)
+    }),
+    { numRuns: 100 },
+  )
+})
+
+/** When guesses are let through of somebody who waits exactly as long as told, in seconds from the first. */
+function fastest(limit: Limit, seconds: number): number[] {
+  const guesses: number[] = []
+  let counter = emptyCounter
+  for (let now = start; now <= start + seconds; ) {
+    const wait = waitOf(counter, now, longest)
+    if (wait === 0) {
+      counter = countFailure(counter, limit, now, longest)
+      guesses.push(now - start)
+    }
+    now += wait
+  }
+  return guesses
+}
+
+test('one name of two has half the guesses of the only one, and waits twice the longest delay', t => {
+  const limit = { allowance: 10, forget: 600, weight: 2 }
+  let counter = emptyCounter
+  const waits: number[] = []
+  for (let now = start, i = 0; i < 12; i++) {
+    counter = countFailure(counter, limit, now, longest)
+    const wait = waitOf(counter, now, maxWaitOf(limit, longest))
+    waits.push(wait)
+    now += wait
+  }
+  t.deepEqual(waits, [0, 0, 0, 0, 0, 3, 12, 48, 184, 240, 240, 240])
 })
 
 test('a clock that is set back by hours locks nobody out', t => {

@@ -9,7 +9,7 @@ import { type SignInView, signInPage } from '../../pages/sign_in.ts'
 import { beginSession } from '../../sessions/begin.ts'
 import { refreshPolicy } from '../../sessions/lifetimes.ts'
 import type { Session } from '../../sessions/session.ts'
-import { maxUsername } from '../../text.ts'
+import { maxSignInName } from '../../text.ts'
 import { signInByPassword } from '../../users/sign_in.ts'
 import { callerOf } from '../caller.ts'
 import type { Context } from '../context.ts'
@@ -38,7 +38,10 @@ export function signInEndpoints(deps: Deps, site: Site): readonly Endpoint[] {
       async handle(ctx) {
         const returnTo = localPath(site, readQuery(ctx).return_to, deps.config.issuer)
         if ((await readSessionCookie(deps, ctx)) !== undefined) return redirect(ctx, returnTo ?? site.paths.account)
-        sendPage(ctx, signInPage({ returnTo, signInFirst: returnTo !== undefined }, site.frame(ctx)))
+        sendPage(
+          ctx,
+          signInPage({ by: deps.config.signInBy, returnTo, signInFirst: returnTo !== undefined }, site.frame(ctx)),
+        )
       },
       describe: ({ htmlPage }) => ({
         tag: 'Browser',
@@ -76,17 +79,19 @@ export function signInEndpoints(deps: Deps, site: Site): readonly Endpoint[] {
   ]
 }
 
-const textsNeeded = 'username and password are needed, of at most 128 and 1,024 characters'
+const textsNeeded = 'username and password are needed, of at most 254 and 1,024 characters'
 
 /** `{"message": "Login successful"}` and the cookie, or 401; a browser is led on, or sees the form again with what is wrong. */
 async function login(deps: Deps, site: Site, ctx: Context): Promise<RefusedByPage | undefined> {
   const { params } = bodyParams(ctx)
   const returnTo = localPath(site, params.return_to, deps.config.issuer)
   const refuse = (failure: OAuthError, view: SignInView): RefusedByPage => {
-    const username = params.username?.slice(0, 2 * maxUsername).toWellFormed()
+    const username = params.username?.slice(0, 2 * maxSignInName).toWellFormed()
     return {
       failure,
-      page: wantsPage(ctx) ? signInPage({ username, returnTo, ...view }, site.frame(ctx)) : undefined,
+      page: wantsPage(ctx)
+        ? signInPage({ by: deps.config.signInBy, username, returnTo, ...view }, site.frame(ctx))
+        : undefined,
     }
   }
   try {
