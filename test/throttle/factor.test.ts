@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava'
 import fc from 'fast-check'
 import { OAuthError } from '../../src/error.ts'
 import { throttleSettings } from '../../src/throttle/settings.ts'
-import { createThrottle } from '../../src/throttle/throttle.ts'
+import { createThrottle, type Throttle } from '../../src/throttle/throttle.ts'
 import { refuseSignIn } from '../../src/users/user.ts'
 import { createClock, createTestRandom, createTestSecrets } from '../_server.ts'
 import { openTestStorage } from '../_storages.ts'
@@ -18,8 +18,17 @@ async function start(t: ExecutionContext, given: { enabled?: boolean } = {}) {
   const storage = await openTestStorage(t)
   const clock = createClock()
   const deps = { storage, secrets: createTestSecrets(), now: clock.now, randomBytes: createTestRandom(t.title) }
-  const throttle = await createThrottle({ ...settings, ...given }, deps)
+  const open = async () => attemptsOf(await createThrottle({ ...settings, ...given }, deps))
+  return {
+    storage,
+    clock,
+    ...(await open()),
+    restart: open,
+    told: () => storage.listAuditEvents(100, { type: 'factor.guessed' }),
+  }
+}
 
+function attemptsOf(throttle: Throttle) {
   async function give(ip: string, isRight: boolean, userId = 'usr_alice', kind = 'otp'): Promise<Decision> {
     try {
       await throttle.factor({ userId, kind }, { ip, requestId: 'req' }, async () => {
@@ -32,8 +41,6 @@ async function start(t: ExecutionContext, given: { enabled?: boolean } = {}) {
     }
   }
   return {
-    storage,
-    clock,
     throttle,
     give,
     async fail(times: number, ip = stranger, userId = 'usr_alice', kind = 'otp') {
@@ -41,7 +48,6 @@ async function start(t: ExecutionContext, given: { enabled?: boolean } = {}) {
       for (let i = 0; i < times; i++) decisions.push(await give(ip, false, userId, kind))
       return decisions
     },
-    told: () => storage.listAuditEvents(100, { type: 'factor.guessed' }),
   }
 }
 
@@ -116,6 +122,19 @@ test('wrong codes where the user gave a factor before count for all other networ
   await fail(5, home)
   t.deepEqual(await fail(6), [...Array(5).fill('wrong'), 'wait 360'])
   t.is(await give(home, true), 'right')
+})
+
+test('a restart forgets neither wrong codes nor where a factor was given, nor that somebody was told', async t => {
+  const { give, fail, throttle, told, clock, restart } = await start(t)
+  t.is(await give(home, true), 'right')
+  await fail(10)
+  await throttle.flush()
+  const after = await restart()
+  t.is(await after.give(stranger, true), 'wait 360')
+  t.deepEqual(await after.fail(1, home), ['wrong'])
+  t.is((await told()).length, 1)
+  clock.advance(360)
+  t.is(await after.give(stranger, true), 'right')
 })
 
 test('what is wrong with the request or the server is no wrong code', async t => {

@@ -240,7 +240,7 @@ for (const patience of [0, 20_000]) {
           const attempt = (at: typeof alone) => {
             if (who === 'client') return at.client(ip, name, isRight)
             if (who === 'current') return at.currentPassword(name, isRight)
-            if (who === 'factor') return at.factor(ip, name, isRight)
+            if (who === 'factor') return at.factor(ip, 'usr_alice', isRight)
             return at.signIn(ip, name, isRight, patience)
           }
           for (let i = 0; i < times; i++) {
