@@ -21,6 +21,15 @@ const owedProof = {
     description: 'The parameters of which one is to come.',
   }),
   enrollment_required: z.literal(true).meta({ description: 'There is no factor yet, and one has to be set up first.' }),
+  enrollment: z
+    .string()
+    .regex(/^lke_[\w-]+$/)
+    .meta({ description: 'Of a factor that is being set up: brought back with its first proof.' }),
+  secret: z.string().meta({ description: 'Of time-based codes, for who cannot scan the next one.' }),
+  otpauth_uri: z.string().meta({ description: 'For a QR code.' }),
+  options: z
+    .looseObject({ challenge: z.string() })
+    .meta({ description: 'For `PublicKeyCredential.parseCreationOptionsFromJSON` (WebAuthn §5.1.9).' }),
   passkey_options: z
     .looseObject({ challenge: z.string(), rpId: z.string() })
     .meta({ description: 'For `PublicKeyCredential.parseRequestOptionsFromJSON` (WebAuthn §5.1.10).' }),

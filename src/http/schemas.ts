@@ -159,6 +159,10 @@ export const challengeResponse = z
       .string()
       .regex(/^lkg_[\w-]+$/)
       .meta({ description: 'For `/token`, once, within 60 seconds.' }),
+    recovery_codes: z
+      .array(z.string())
+      .optional()
+      .meta({ description: 'With a factor that was set up in this sign-in: ten, shown here only.' }),
   })
   .meta({ id: 'AuthorizationCode', examples: [{ authorization_code: 'lkg_AZAFiWpAOIQv8XIkUK8OcsIL' }] })
 

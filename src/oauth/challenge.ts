@@ -25,13 +25,14 @@ import {
 import { formatAuthorizationCode, maxNonce } from './authorization_code.ts'
 import { grantRequest, type Wanted } from './authorization_request.ts'
 import type { Deps } from './deps.ts'
+import { askToEnroll, enrollAtSignIn } from './enroll_at_sign_in.ts'
 import { beginWithProof, nextProofMembers, passkeyQuestion } from './next_proof.ts'
 import { readCodeChallenge } from './pkce.ts'
 import { challengeParams, readParams } from './request_params.ts'
 import { proveStepUp, readRequirements } from './step_up.ts'
 
-/** §5.2.1. */
-export type ChallengeResponse = Readonly<{ authorization_code: string }>
+/** §5.2.1. `recovery_codes` come with a first factor that was set up meanwhile, this once. */
+export type ChallengeResponse = Readonly<{ authorization_code: string; recovery_codes?: readonly string[] }>
 
 /** What a request comes to once it is known what it asks for. */
 type Step = Readonly<{
@@ -82,6 +83,19 @@ export async function challengeRequest(
     if (proof?.param === 'passkey')
       throw new OAuthError('invalid_request', 'a passkey comes with the auth_session that it was asked for with')
     return byPassword(deps, step, { username, password }, proof)
+  }
+  if (given.enroll !== undefined) return askToEnroll(deps, authSession, given.enroll)
+  if (given.enrollment !== undefined) {
+    const { enrollment, otp, passkey } = given
+    const { authentication, recoveryCodes } = await enrollAtSignIn(
+      deps,
+      authSession,
+      { enrollment, otp, passkey },
+      caller,
+    )
+    const response = await issueCode(deps, step, authentication)
+    await consumeAuthSession(deps, authSession!)
+    return { ...response, ...(recoveryCodes && { recovery_codes: recoveryCodes }) }
   }
   return byAuthSession(deps, step, proof)
 }
@@ -175,8 +189,9 @@ async function askAnybody(
       : { ...before, request }
   const factors = user === undefined ? [] : await deps.storage.listFactors(user.id)
   const kinds = user === undefined ? (['passkey'] as const) : kindsReaching(request.acrValues, factors)
+  const mustEnroll = user !== undefined && kinds.length === 0 && { enrollment_required: true }
   throw new OAuthError('insufficient_authorization', 'a proof of who this is is needed', {
-    members: nextProofMembers(deps, authSession, kinds, factors),
+    members: { ...nextProofMembers(deps, authSession, kinds, factors), ...mustEnroll },
   })
 }
 

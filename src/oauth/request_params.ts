@@ -89,6 +89,17 @@ export const challengeParams = z.object({
     description:
       'What `PublicKeyCredential.toJSON()` gives, as JSON text, for the `passkey_options` of the answer before.',
   }),
+  enroll: z
+    .string()
+    .optional()
+    .meta({
+      description: 'What is to be set up, where the answer before has `enrollment_required`: `otp` or `passkey`.',
+      examples: ['otp'],
+    }),
+  enrollment: z.string().optional().meta({
+    description:
+      'Of the answer to `enroll`, with the first code as `otp`, or what the authenticator answered as `passkey`.',
+  }),
   code_challenge: z
     .string()
     .optional()
