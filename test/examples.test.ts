@@ -23,6 +23,7 @@ import { createKeyRing } from '../src/keys/key_ring.ts'
 import { type MasterSecrets, parseMasterSecrets } from '../src/keys/master_secret.ts'
 import { createSigningKey, type SigningKey } from '../src/keys/signing_key.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
+import { stepAt, totpCode } from '../src/users/factors/totp.ts'
 import { addPasskey, addTotp } from './_factors.ts'
 import {
   createFolder,
@@ -172,6 +173,7 @@ async function startLatchkey(t: ExecutionContext, folder = createFolder(t)) {
   )![1]!
   return {
     issuer: String(server.log.find(line => line.msg === 'listening')?.issuer),
+    adminPassword,
     async accessToken(scope: string): Promise<string> {
       const params = { grant_type: 'password', client_id: 'app', username: 'admin', password: adminPassword, scope }
       const { status, body } = await postForm(`${server.url}/token`, params)
@@ -694,6 +696,35 @@ test('the client example: a redirect is not followed with a password or a refres
   t.is(proxy.to('/elsewhere').length, 0)
 })
 
+test('the examples together: a payment needs the code that was set up on another device, and the phone stays one session (RFC 9470 §7)', async t => {
+  const { issuer, adminPassword } = await startLatchkey(t)
+  const api = await startExample(t, process.execPath, 'express.ts', { ISSUER: issuer })
+  const secret: { current?: Buffer } = {}
+  // The code that set it up is used up, so the next one.
+  const nextCode = () => ({ otp: totpCode(secret.current!, stepAt(Date.now() / 1000) + 1) })
+  const { asked, askForProof } = answering(nextCode)
+  const options = { issuer, clientId: 'app', apis: [api] }
+  const [laptop, phone] = [
+    createClient({ ...options, storage: createStorage() }),
+    createClient({ ...options, storage: createStorage(), askForProof }),
+  ]
+  for (const device of [laptop, phone]) await device.signIn('admin', adminPassword)
+
+  const send = (path: string, params: Record<string, string>) =>
+    laptop.fetch(`${issuer}/users/me/factors${path}`, { method: 'POST', body: new URLSearchParams(params) })
+  const begun = (await (await send('', { kind: 'totp' })).json()) as { enrollment: string; secret: string }
+  secret.current = fromBase32(begun.secret)
+  const otp = totpCode(secret.current, stepAt(Date.now() / 1000))
+  t.is((await send('/confirm', { enrollment: begun.enrollment, otp })).status, 200)
+
+  const pay = (device: Client) => device.fetch(`${api}/payments`, { method: 'POST' })
+  t.is((await pay(phone)).status, 201)
+  t.deepEqual(asked, [{ factors: ['otp', 'recovery_code'], wasWrong: false }])
+  t.is((await pay(phone)).status, 201, 'and it is not asked again')
+  const { sessions } = (await (await phone.fetch(`${issuer}/sessions`)).json()) as { sessions: object[] }
+  t.is(sessions.length, 2)
+})
+
 /** What the user answers, and what was asked. */
 function answering(...proofs: (Proof | undefined | ((wanted: ProofRequest) => Proof))[]) {
   const asked: ProofRequest[] = []
@@ -703,6 +734,14 @@ function answering(...proofs: (Proof | undefined | ((wanted: ProofRequest) => Pr
     return typeof proof === 'function' ? proof(wanted) : proof
   }
   return { asked, askForProof }
+}
+
+/** What an app for codes does with the text below the QR code: RFC 4648 §6. */
+function fromBase32(text: string): Buffer {
+  const bits = [...text]
+    .map(one => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(one).toString(2).padStart(5, '0'))
+    .join('')
+  return Buffer.from(bits.match(/.{8}/g)!.map(byte => Number.parseInt(byte, 2)))
 }
 
 const accessTokenOf = (proxy: { seen: { headers: IncomingMessage['headers'] }[] }) =>
