@@ -36,7 +36,7 @@ const partOf = (file: string) => file.split('/').slice(0, 2).join('/')
  */
 const rooms: readonly (readonly [room: string, packages: RegExp])[] = [
   ['cli', /^(?:node:|commander$|better-sqlite3$)/],
-  ['http', /^(?:node:|koa$|@koa\/router$|koa-bodyparser$|pino$|zod$)/],
+  ['http', /^(?:node:|koa$|@koa\/router$|koa-bodyparser$|pino$|uqr$|zod$)/],
   ['metrics', /^@prometheus-io\/client$/],
   ['admin', /^node:crypto$/],
   ['oauth', /^(?:node:crypto|zod$)/],

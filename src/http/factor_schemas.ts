@@ -73,3 +73,25 @@ export const enrollmentResponse = z
 export const factorsResetDocument = z
   .strictObject({ removed: z.int().nonnegative() })
   .meta({ examples: [{ removed: 2 }] })
+
+export const passkeySignInResponse = z
+  .strictObject({
+    auth_session: z.string().regex(/^lka_[\w-]+$/),
+    auth_session_expires_in: z.int().positive(),
+    passkey_options: z.looseObject({ challenge: z.string(), rpId: z.string() }),
+  })
+  .meta({
+    examples: [
+      {
+        auth_session: 'lka_Aa4dXSYeqcf0DFiqVvwMDAnCv5Q5ip6t3Vum3J36Wn',
+        auth_session_expires_in: 300,
+        passkey_options: {
+          challenge: 'gWbMWhJ3EZgNe9u0R9qMOq1hGjzw6f3d2wNCYg2IY0s',
+          rpId: 'auth.example.com',
+          allowCredentials: [],
+          userVerification: 'required',
+          timeout: 300_000,
+        },
+      },
+    ],
+  })

@@ -47,6 +47,66 @@ export const loginParams = z
   })
   .meta({ examples: [{ username: 'alice', password: 'correct horse battery staple' }] })
 
+const factorParams = z.object({
+  auth_session: z.string().optional().meta({ description: 'Of the 403 of the request before.' }),
+  otp: z
+    .string()
+    .optional()
+    .meta({ description: 'Six digits of an authenticator app.', examples: ['492039'] }),
+  recovery_code: z
+    .string()
+    .optional()
+    .meta({ examples: ['8kc4-q0zt-7w2m-xr5d'] }),
+  passkey: z.string().optional().meta({ description: 'The JSON of `PublicKeyCredential.toJSON()`.' }),
+})
+
+/** What comes to `POST /login` in all: a password, or what is owed after it. */
+export const loginForm = loginParams
+  .partial()
+  .extend({
+    ...factorParams.shape,
+    use: z.enum(['otp', 'recovery_code', 'passkey']).optional().meta({ description: 'For pages: what to ask for.' }),
+    enrollment: z.string().optional().meta({ description: 'For pages: a factor that has to be set up first.' }),
+  })
+  .meta({
+    examples: [
+      { username: 'alice', password: 'correct horse battery staple' },
+      { auth_session: 'lka_…', otp: '492039' },
+    ],
+  })
+
+/** For the form that asks who is signed in to show it anew. */
+export const confirmForm = factorParams
+  .extend({ password: z.string().optional(), use: loginForm.shape.use, return_to: loginParams.shape.return_to })
+  .meta({ examples: [{ auth_session: 'lka_…', otp: '492039' }] })
+
+export const addFactorQuery = z.object({ kind: z.string().optional().meta({ description: '`totp` or `passkey`.' }) })
+
+/** For the form that adds a factor. */
+export const addFactorForm = z
+  .object({
+    kind: z.enum(['totp', 'passkey']),
+    enrollment: z.string().meta({ description: 'Of the page.' }),
+    otp: factorParams.shape.otp,
+    passkey: factorParams.shape.passkey,
+  })
+  .meta({ examples: [{ kind: 'totp', enrollment: 'lke_…', otp: '492039' }] })
+
+export const factorPathParams = z.object({ id: z.string().meta({ examples: ['fac_kAWJakA4hC_xciRQrw5ywg'] }) })
+
+/** For the forms that name and remove a factor. */
+export const factorForm = z
+  .object({
+    name: z.string().optional(),
+    remove: z.string().optional().meta({ description: 'Anything: it is removed.' }),
+  })
+  .meta({ examples: [{ name: 'Work phone' }, { remove: 'yes' }] })
+
+/** For the form that replaces recovery codes. */
+export const newCodesForm = z
+  .object({ factor: z.string().meta({ description: 'Of those that are replaced; `none` where there are none.' }) })
+  .meta({ examples: [{ factor: 'fac_kAWJakA4hC_xciRQrw5ywg' }] })
+
 /** For `GET /login`. */
 export const loginQuery = loginParams.pick({ return_to: true })
 

@@ -113,7 +113,7 @@ export const userInfoForm = z
   })
   .meta({ examples: [{}] })
 
-export const styleSheetPath = z.object({ file: z.string() })
+export const pageFilePath = z.object({ file: z.string() })
 
 export const assetPath = z.object({ hash: z.string(), file: z.string() })
 

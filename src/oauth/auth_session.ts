@@ -113,12 +113,13 @@ export async function consumeAuthSession({ storage }: AuthSessionDeps, authSessi
 /**
  * Takes one of the tries that it has. To be called before a proof is looked at, so that of many at once no more are heard.
  *
+ * @returns how many are left then
  * @throws OAuthError `invalid_session` when there is none left
  */
-export async function takeTry({ storage }: AuthSessionDeps, authSession: AuthSession): Promise<void> {
+export async function takeTry({ storage }: AuthSessionDeps, authSession: AuthSession): Promise<number> {
   for (let n = 1; n <= maxWrongProofs; n++)
-    if (await storage.consumeOnce(`${overId(authSession)} ${n}`, authSession.expiresAt)) return
-  refuseAuthSession('too many wrong proofs')
+    if (await storage.consumeOnce(`${overId(authSession)} ${n}`, authSession.expiresAt)) return maxWrongProofs - n
+  return refuseAuthSession('too many wrong proofs')
 }
 
 /**

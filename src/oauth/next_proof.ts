@@ -126,8 +126,9 @@ export function passkeyQuestion(
   return { relyingParty, challenge: createHash('sha256').update(`passkey of auth_session ${id}`).digest('base64url') }
 }
 
-function storeBetterHash(
-  { storage }: NextProofDeps,
+/** Where the credentials are still those that were verified. */
+export function storeBetterHash(
+  { storage }: Readonly<{ storage: SessionStorage }>,
   { user: { id, credentialVersion } }: Authentication,
   passwordHash: string,
 ): Promise<void> {

@@ -119,21 +119,7 @@ export async function proveStepUp(
   if (param === undefined || !offers(deps, user, factors, request).some(kind => nameOf(kind) === param))
     return ask(deps, client, user, factors, authSession)
   await takeTry(deps, authSession)
-  let authentication: Authentication
-  if (proof === undefined) {
-    await typePassword(deps, user, sessionId, client, password!, caller)
-    authentication = { user, amr: ['pwd'], at: deps.now() }
-  } else {
-    const prover = {
-      userId: user.id,
-      factors,
-      asked: passkeyQuestion(deps, authSession),
-      clientId: client.id,
-      sessionId,
-    }
-    const { use, amr } = await proveFactor(deps, prover, proof, caller)
-    authentication = { user, amr, at: deps.now(), uses: [use] }
-  }
+  const authentication = await proveWithin(deps, client, authSession, user, factors, { password, proof }, caller)
   const where = { sessionId, client, lifetimes: refreshPolicy(deps.config, client) }
   if ((await raiseSession(deps, authentication, where, caller)) === undefined)
     refuseAuthSession('the session has ended')
@@ -142,6 +128,31 @@ export async function proveStepUp(
   const raised = { id: authSession.id, scope, resources }
   const expiresAt = deps.now() + codeLifetime
   return formatAuthorizationCode({ sessionId, codeChallenge, nonce, expiresAt, raised }, deps)
+}
+
+/**
+ * Verifies a proof within a session: the password, for who has no second factor, or a factor.
+ *
+ * @throws OAuthError `invalid_grant`, `too_many_attempts`
+ */
+export async function proveWithin(
+  deps: Deps,
+  client: Client,
+  authSession: AuthSession & { sessionId: string },
+  user: User,
+  factors: readonly Factor[],
+  { password = '', proof }: StepUpProof,
+  caller: Caller,
+): Promise<Authentication> {
+  const { sessionId } = authSession
+  if (proof === undefined) {
+    await typePassword(deps, user, sessionId, client, password, caller)
+    return { user, amr: ['pwd'], at: deps.now() }
+  }
+  const asked = passkeyQuestion(deps, authSession)
+  const prover = { userId: user.id, factors, asked, clientId: client.id, sessionId }
+  const { use, amr } = await proveFactor(deps, prover, proof, caller)
+  return { user, amr, at: deps.now(), uses: [use] }
 }
 
 /**

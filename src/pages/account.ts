@@ -1,4 +1,5 @@
 /** The account page: who I am, where I am signed in, and how to end it. */
+import { type FactorView, factorsSection } from './factors.ts'
 import { cut, formatAgo, formatInstant, formatNumber, parseUserAgent } from './formats.ts'
 import { attributes, type Content, type Html, html } from './html.ts'
 import { type Frame, formatPage, hidden, notice, person } from './layout.ts'
@@ -6,7 +7,17 @@ import { accountPath, type Paths } from './paths.ts'
 import { type Texts, texts } from './texts.ts'
 
 /** What the page can say has just been done, as it stands in the query of its URL. */
-export const accountNotices = ['password_changed', 'session_ended', 'others_ended', 'nothing_ended'] as const
+export const accountNotices = [
+  'password_changed',
+  'session_ended',
+  'others_ended',
+  'nothing_ended',
+  'factor_added',
+  'factor_renamed',
+  'factor_removed',
+  'factor_gone',
+  'too_many_factors',
+] as const
 export type AccountNotice = (typeof accountNotices)[number]
 
 export function parseAccountNotice(text: unknown): AccountNotice | undefined {
@@ -31,6 +42,10 @@ export type AccountView = Readonly<{
   username: string
   fullName?: string | undefined
   email?: string | undefined
+  /** In the order in which they came. */
+  factors: readonly FactorView[]
+  /** Whether there are passkeys here. */
+  hasPasskeys?: boolean | undefined
   /** The live sessions from one sign-in back, the last seen first. */
   devices: readonly DeviceView[]
   /** The id of the session that asks. */
@@ -63,6 +78,7 @@ ${view.fullName?.trim() && fact(words.fullName, person(cut(view.fullName, 256)))
 ${view.email?.trim() && fact(words.email, person(cut(view.email, 256)))}
 </dl>
 ${devicesSection(view, frame, words)}
+${factorsSection(view.factors, view.hasPasskeys === true, view.now, frame)}
 <section aria-labelledby="password">
 <h2 id="password">${words.password}</h2>
 <p class="lede">${page.passwordLede}</p>

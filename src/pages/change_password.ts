@@ -13,8 +13,7 @@ export type ChangePasswordView = Readonly<{
   longest: number
   problems?:
     | Readonly<{
-        /** `proof_needed`: the sign-in has not proved the second factor that there is. */
-        form?: 'try_later' | 'proof_needed' | undefined
+        form?: 'try_later' | undefined
         currentPassword?: 'missing' | 'wrong' | 'too_long' | undefined
         newPassword?: 'missing' | 'too_short' | 'too_long' | 'too_common' | 'not_typeable' | undefined
         repeat?: 'missing' | 'different' | undefined
@@ -56,7 +55,6 @@ export function changePasswordPage(view: ChangePasswordView, frame: Frame): stri
   ]
   const first = fields.find(({ problem }) => problem !== undefined) ?? fields[0]
   const wait = view.retryAfter === undefined ? undefined : formatWait(view.retryAfter, frame.language)
-  const formProblem = form === 'try_later' ? words.problem.try_later(wait) : form && words.problem[form]
   return formatPage(
     { ...frame, username: view.username },
     {
@@ -66,7 +64,7 @@ export function changePasswordPage(view: ChangePasswordView, frame: Frame): stri
         form !== undefined || currentPassword !== undefined || newPassword !== undefined || repeat !== undefined,
       content: html`<h1>${words.changePassword}</h1>
 <p class="lede">${page.lede}</p>
-${problemSummary(fields, formProblem, words)}
+${problemSummary(fields, form && words.problem.try_later(wait), words)}
 <form class="stack" method="post" action="${frame.paths.password}">
 ${field({ name: 'username', label: words.username, type: 'text', autocomplete: 'username', value: view.username, readonly: true })}
 ${fields.map(one => field({ ...one, autofocus: one === first }))}

@@ -26,6 +26,12 @@ function createFormats(locale: string) {
       timeZone: 'UTC',
       timeZoneName: 'short',
     }),
+    day: new Intl.DateTimeFormat(locale, {
+      year: 'numeric',
+      month: locale === locales.ko ? 'long' : 'short',
+      day: 'numeric',
+      timeZone: 'UTC',
+    }),
     ago: new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }),
     number: new Intl.NumberFormat(locale),
     second: unit('second'),
@@ -36,8 +42,17 @@ function createFormats(locale: string) {
 
 /** @param instant seconds since the epoch */
 export function formatInstant(instant: number, language: Language): Html {
+  return time(instant, formatsOf(language).instant)
+}
+
+/** The day alone. */
+export function formatDay(instant: number, language: Language): Html {
+  return time(instant, formatsOf(language).day)
+}
+
+function time(instant: number, format: Intl.DateTimeFormat): Html {
   const date = new Date(instant * 1000)
-  return html`<time datetime="${date.toISOString().replace('.000', '')}">${formatsOf(language).instant.format(date)}</time>`
+  return html`<time datetime="${date.toISOString().replace('.000', '')}">${format.format(date)}</time>`
 }
 
 /** How long before `now`, roughly: “3 hours ago”; undefined for less than a minute. Seconds since the epoch. */

@@ -2,7 +2,7 @@
 import { visible } from './formats.ts'
 import { attributes, type Content, formatHtml, type Html, html } from './html.ts'
 import type { Language } from './language.ts'
-import { type Paths, styleSheetPath } from './paths.ts'
+import { type Paths, scriptPath, styleSheetPath } from './paths.ts'
 import { type Texts, texts } from './texts.ts'
 
 /** What a page needs besides its own view. */
@@ -11,6 +11,8 @@ export type Frame = Readonly<{
   paths: Paths
   /** Of the stylesheet's content, as in its URL. */
   styleHash: string
+  /** The same of the script. */
+  scriptHash: string
   /** Who is signed in, for the head of pages that do not know it from their view. */
   username?: string | undefined
 }>
@@ -22,11 +24,13 @@ export type Page = Readonly<{
   content: Content
   /** The page shows what is wrong with what was typed. */
   hasProblem?: boolean | undefined
+  /** The page has something that only the script can do. */
+  hasScript?: boolean | undefined
 }>
 
 export const productName = 'Latchkey'
 
-export function formatPage(frame: Frame, { title, width, content, hasProblem }: Page): string {
+export function formatPage(frame: Frame, { title, width, content, hasProblem, hasScript }: Page): string {
   const words = texts[frame.language]
   const fullTitle = title === productName ? title : `${title} – ${productName}`
   return formatHtml(html`<!doctype html>
@@ -39,6 +43,7 @@ export function formatPage(frame: Frame, { title, width, content, hasProblem }: 
 <meta name="robots" content="noindex">
 <link rel="stylesheet" href="${styleSheetPath(frame.paths, frame.styleHash)}">
 <link rel="icon" href="${frame.paths.icon}">
+${hasScript && html`<script src="${scriptPath(frame.paths, frame.scriptHash)}" defer></script>`}
 </head>
 <body>
 <a class="skip" href="#main">${words.skipToContent}</a>
@@ -81,9 +86,11 @@ export type Field = Readonly<{
   name: string
   label: string
   type: 'text' | 'password'
-  autocomplete: 'username' | 'current-password' | 'new-password'
+  autocomplete: 'username' | 'username webauthn' | 'current-password' | 'new-password' | 'one-time-code' | 'off'
   /** Which keys a telephone shows first. */
-  inputmode?: 'email' | undefined
+  inputmode?: 'email' | 'numeric' | undefined
+  /** What is typed is a code. */
+  isCode?: boolean | undefined
   hint?: string | undefined
   problem?: string | undefined
   value?: string | undefined
@@ -91,6 +98,9 @@ export type Field = Readonly<{
   questioned?: boolean | undefined
   minlength?: number | undefined
   autofocus?: boolean | undefined
+  /** May be left empty. */
+  optional?: boolean | undefined
+  maxlength?: number | undefined
   /** Said, not asked. */
   readonly?: boolean | undefined
 }>
@@ -111,9 +121,11 @@ export function field(one: Field): Html {
     type: one.type,
     autocomplete: one.autocomplete,
     inputmode: one.inputmode,
-    required: !one.readonly,
+    required: !one.readonly && !one.optional,
     readonly: one.readonly,
     minlength: one.minlength,
+    maxlength: one.maxlength,
+    class: one.isCode && 'code',
     value: one.value,
     autocapitalize: 'none',
     autocorrect: 'off',

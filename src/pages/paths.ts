@@ -4,11 +4,18 @@
 export const paths = {
   home: '/',
   signIn: '/login',
+  /** POST begins a sign-in by passkey, for the script. */
+  passkeySignIn: '/login/passkey',
+  /** Where who is signed in proves it anew. */
+  confirm: '/login/confirm',
   signOut: '/logout',
   account: '/profile',
   /** POST `session`, an id, or `scope`, which is `others` or `all`. */
   endSessions: '/profile/sign-out',
   password: '/profile/password',
+  /** GET `kind`, `totp` or `passkey`, to add one; POST what proves it. Below it, each factor by its id. */
+  factors: '/profile/factors',
+  recoveryCodes: '/profile/recovery-codes',
   icon: '/favicon.ico',
   docs: '/docs',
   reference: '/redoc',
@@ -28,6 +35,21 @@ export function pathsBelow(basePath: string): Paths {
 /** @param hash of the content, so that a browser may keep it for ever */
 export function styleSheetPath({ assets }: Paths, hash: string): string {
   return `${assets}/style.${hash}.css`
+}
+
+/** The same of the script. */
+export function scriptPath({ assets }: Paths, hash: string): string {
+  return `${assets}/pages.${hash}.js`
+}
+
+/** @param returnTo a path of this site where to go after that */
+export function confirmPath({ confirm }: Paths, returnTo: string): string {
+  return `${confirm}?return_to=${encodeURIComponent(returnTo.toWellFormed())}`
+}
+
+/** @param id of a factor */
+export function factorPath({ factors }: Paths, id: string): string {
+  return `${factors}/${encodeURIComponent(id.toWellFormed())}`
 }
 
 /** @param returnTo a path of this site where to go after signing in */

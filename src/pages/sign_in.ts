@@ -1,7 +1,7 @@
 /** The sign-in page. */
 
 import { formatWait } from './formats.ts'
-import { html } from './html.ts'
+import { type Html, html } from './html.ts'
 import { type Field, type Frame, field, formatPage, hidden, notice, problemSummary } from './layout.ts'
 import { type Texts, texts } from './texts.ts'
 
@@ -13,9 +13,11 @@ export type SignInView = Readonly<{
   returnTo?: string | undefined
   /** The person wanted another page and was sent here. */
   signInFirst?: boolean | undefined
+  /** Whether there are passkeys here. */
+  hasPasskeys?: boolean | undefined
   problems?:
     | Readonly<{
-        form?: 'wrong_credentials' | 'try_later' | undefined
+        form?: 'wrong_credentials' | 'try_later' | 'over' | 'passkey_refused' | undefined
         username?: 'missing' | 'too_long' | undefined
         password?: 'missing' | 'too_long' | undefined
       }>
@@ -38,7 +40,7 @@ export function signInPage(view: SignInView, frame: Frame): string {
       label: names.label,
       type: 'text',
       // Also of an address: that is what a password manager keeps the account by.
-      autocomplete: 'username',
+      autocomplete: view.hasPasskeys ? 'username webauthn' : 'username',
       inputmode: view.by === 'email' ? 'email' : undefined,
       value: view.username,
       problem: username && names[username],
@@ -55,19 +57,51 @@ export function signInPage(view: SignInView, frame: Frame): string {
       autofocus: passwordFirst,
     },
   ]
-  const wait = view.retryAfter === undefined ? undefined : formatWait(view.retryAfter, frame.language)
-  const formProblem = form === 'try_later' ? words.problem.try_later(wait) : form && names.wrong_credentials
   return formatPage(frame, {
     title: words.signIn,
     width: 'narrow',
     hasProblem,
+    hasScript: view.hasPasskeys,
     content: html`<h1>${words.signIn}</h1>
 ${view.signInFirst && !hasProblem && notice(words.signInPage.signInFirst)}
-${problemSummary(fields, formProblem, words)}
+${problemSummary(fields, form && formProblem(form, view, frame, words), words)}
 <form class="stack" method="post" action="${frame.paths.signIn}">
 ${hidden('return_to', view.returnTo)}
 ${fields.map(field)}
 <button class="main">${words.signIn}</button>
+${view.hasPasskeys && passkeyPart(frame, words)}
 </form>`,
   })
+}
+
+/** Shown by the script, which asks this server for what the browser is to be asked, and posts `auth_session` and `passkey`. */
+function passkeyPart({ paths }: Frame, words: Texts): Html {
+  const page = words.signInPage
+  return html`${hidden('auth_session', '')}
+${hidden('passkey', '')}
+<div class="passkey" hidden>
+<p class="or">${page.or}</p>
+<button type="button" data-passkey="get" data-begin="${paths.passkeySignIn}">${page.passkey}</button>
+<p class="problem" role="alert" data-failed hidden>${page.passkeyFailed}</p>
+</div>`
+}
+
+type FormProblem = NonNullable<NonNullable<SignInView['problems']>['form']>
+
+function formProblem(
+  problem: FormProblem,
+  { by = 'username', retryAfter }: SignInView,
+  { language }: Frame,
+  words: Texts,
+): string {
+  switch (problem) {
+    case 'try_later':
+      return words.problem.try_later(retryAfter === undefined ? undefined : formatWait(retryAfter, language))
+    case 'over':
+      return words.signInPage.over
+    case 'passkey_refused':
+      return words.signInPage.passkeyRefused
+    case 'wrong_credentials':
+      return words.signInNames[by].wrong_credentials
+  }
 }

@@ -62,8 +62,21 @@ export const en = {
       missing: 'Enter the new password once more.',
       different: 'This is not the same as the new password.',
     },
-    proof_needed:
-      'You have a second factor, and this sign-in did not use it. Sign out and in again to change your password.',
+    otp: {
+      missing: 'Enter the six digits that your app shows.',
+      wrong: 'This code is wrong, or it has been used. Wait for the next one and enter that.',
+      clock: (minutes: string) =>
+        `This is the code of another time: the clock of your phone differs by about ${minutes}. Let your phone set its clock by itself, then enter the next code.`,
+    },
+    recoveryCode: {
+      missing: 'Enter one of your recovery codes.',
+      wrong: 'This is none of the recovery codes that you have left.',
+    },
+    passkey: 'This passkey could not be checked. Try again.',
+    too_many_codes: (wait: string | undefined) =>
+      wait === undefined
+        ? 'Too many codes were wrong. Try again in a moment.'
+        : `Too many codes were wrong. Try again in ${wait}.`,
     try_later: (wait: string | undefined) =>
       wait === undefined
         ? 'We cannot check your password right now. Try again in a moment.'
@@ -88,6 +101,108 @@ export const en = {
 
   signInPage: {
     signInFirst: 'Sign in to go on to that page.',
+    over: 'That sign-in took too long, or too many codes were wrong. Please start again.',
+    or: 'or',
+    passkey: 'Sign in with a passkey',
+    passkeyRefused: 'This passkey does not sign anybody in here. Use your password.',
+    passkeyFailed: 'That did not work. Try again, or use your password.',
+  },
+
+  factorPage: {
+    title: {
+      otp: 'Enter your code',
+      recovery_code: 'Enter a recovery code',
+      passkey: 'Use your passkey',
+      password: 'Enter your password',
+    },
+    signingIn: (name: Content) => html`You are signing in as ${name}.`,
+    confirming: (name: Content) => html`You are signed in as ${name}. Before you go on, show that it is you.`,
+    lede: {
+      otp: 'Open your authenticator app and enter the six digits that it shows.',
+      recovery_code: 'It is one of the ten codes that you kept when you added your second step. Each works once.',
+      passkey: 'Your device asks for your fingerprint, your face or your screen lock.',
+      password: 'You signed in a while ago, so we ask for your password again.',
+    },
+    field: { otp: 'Six-digit code', recovery_code: 'Recovery code' },
+    go: 'Continue',
+    use: {
+      otp: 'Use your authenticator app',
+      recovery_code: 'Use a recovery code',
+      passkey: 'Use a passkey',
+      password: 'Use your password',
+    },
+    noPasskeys: 'This browser cannot use passkeys here.',
+    over: 'That took too long, or too many codes were wrong. Please start again.',
+    passkeyFailed: 'That did not work. Try again.',
+    startOver: 'Sign in as somebody else',
+  },
+
+  factors: {
+    title: 'Sign-in security',
+    lede: 'Two steps protect your account even when somebody knows your password.',
+    none: 'A password alone can be guessed or stolen. Add a second step, and it is no longer enough to sign in as you.',
+    kind: { totp: 'Authenticator app', passkey: 'Passkey', recovery_codes: 'Recovery codes' },
+    added: (day: Content) => html`Added ${day}`,
+    used: (ago: string) => `Last used ${ago}`,
+    never: 'Not used yet',
+    left: (count: string) => `${count} left`,
+    manage: 'Manage',
+    addTotp: 'Add an authenticator app',
+    addPasskey: 'Add a passkey',
+    newCodes: 'New codes',
+  },
+
+  addTotpPage: {
+    title: 'Add an authenticator app',
+    demandedTitle: 'Add a second step',
+    demanded: (name: Content) =>
+      html`You are signing in as ${name}. This account needs a second step beside the password: an app on your phone that shows a new code every 30 seconds.`,
+    scan: 'Scan this picture with an authenticator app.',
+    picture: 'QR code for your authenticator app',
+    here: 'Or open the app on this device',
+    type: 'Or enter this key in the app:',
+    copy: 'Copy the key',
+    code: 'Six-digit code',
+    codeHint: 'It is the one that the app shows now for Latchkey.',
+    go: 'Add it',
+    goSignIn: 'Add it and sign in',
+    over: 'That took too long. Here is a new picture: scan it again, the old one does not count.',
+  },
+
+  addPasskeyPage: {
+    title: 'Add a passkey',
+    lede: 'A passkey signs you in without a password, by your fingerprint, your face or your screen lock. No website but this one can use it.',
+    go: 'Make a passkey',
+    over: 'That took too long. Please try again.',
+    failed: 'That did not work. Try again.',
+    known: 'This device has a passkey for your account already.',
+    noPasskeys: 'This browser cannot make passkeys here. It may have JavaScript switched off.',
+  },
+
+  codesPage: {
+    title: 'Your recovery codes',
+    lede: 'Should you lose your phone, each of these signs you in once in its place.',
+    once: 'They are shown only now. Keep them where nobody else finds them, and not on the phone itself.',
+    list: 'Recovery codes',
+    copy: 'Copy',
+    copied: 'Copied',
+    print: 'Print',
+    go: 'I have kept them',
+  },
+
+  newCodesPage: {
+    title: 'New recovery codes?',
+    lede: (left: string) => `You have ${left} left. Ten new ones take their place, and the old ones stop working.`,
+    go: 'Make new codes',
+  },
+
+  managePage: {
+    rename: 'Rename',
+    name: 'Name',
+    nameHint: 'So that you know it again, such as “Work phone”.',
+    remove: 'Remove',
+    removeLede: 'You cannot sign in with it any more.',
+    removeLast: 'It is your last one: the recovery codes go too, and your password alone will sign you in.',
   },
 
   accountPage: {
@@ -96,6 +211,11 @@ export const en = {
       session_ended: 'That device has been signed out.',
       others_ended: 'Every other device has been signed out.',
       nothing_ended: 'That device was already signed out.',
+      factor_added: 'Your second step has been added.',
+      factor_renamed: 'The name has been changed.',
+      factor_removed: 'It has been removed.',
+      factor_gone: 'Nothing was changed: that is no longer there.',
+      too_many_factors: 'You have as many as you can have. Remove one first.',
     },
     devices: 'Signed-in devices',
     devicesLede: 'Don’t recognise one? Sign it out, then change your password.',

@@ -61,7 +61,21 @@ export const ko: Texts = {
       missing: '새 비밀번호를 한 번 더 입력해 주세요.',
       different: '새 비밀번호와 일치하지 않아요.',
     },
-    proof_needed: '2단계 인증 없이 로그인된 상태예요. 비밀번호를 바꾸려면 로그아웃한 뒤 다시 로그인해 주세요.',
+    otp: {
+      missing: '앱에 표시된 여섯 자리 숫자를 입력해 주세요.',
+      wrong: '코드가 맞지 않거나 이미 사용한 코드예요. 다음 코드가 나오면 입력해 주세요.',
+      clock: minutes =>
+        `지금 시각의 코드가 아니에요. 휴대폰 시계가 약 ${minutes} 어긋나 있어요. 시계를 자동 설정으로 바꾸고 다음 코드를 입력해 주세요.`,
+    },
+    recoveryCode: {
+      missing: '복구 코드 하나를 입력해 주세요.',
+      wrong: '남아 있는 복구 코드와 일치하지 않아요.',
+    },
+    passkey: '패스키를 확인하지 못했어요. 다시 시도해 주세요.',
+    too_many_codes: wait =>
+      wait === undefined
+        ? '틀린 코드를 너무 많이 입력했어요. 잠시 후 다시 시도해 주세요.'
+        : `틀린 코드를 너무 많이 입력했어요. ${wait} 후에 다시 시도해 주세요.`,
     try_later: wait =>
       wait === undefined
         ? '지금은 비밀번호를 확인할 수 없어요. 잠시 후 다시 시도해 주세요.'
@@ -86,6 +100,108 @@ export const ko: Texts = {
 
   signInPage: {
     signInFirst: '그 페이지를 보려면 먼저 로그인해 주세요.',
+    over: '시간이 너무 지났거나 틀린 코드를 너무 많이 입력했어요. 처음부터 다시 로그인해 주세요.',
+    or: '또는',
+    passkey: '패스키로 로그인',
+    passkeyRefused: '이 패스키로는 로그인할 수 없어요. 비밀번호로 로그인해 주세요.',
+    passkeyFailed: '패스키를 쓰지 못했어요. 다시 시도하거나 비밀번호로 로그인해 주세요.',
+  },
+
+  factorPage: {
+    title: {
+      otp: '인증 코드 입력',
+      recovery_code: '복구 코드 입력',
+      passkey: '패스키로 확인',
+      password: '비밀번호 확인',
+    },
+    signingIn: name => html`${name} 님으로 로그인하고 있어요.`,
+    confirming: name => html`${name} 님으로 로그인한 상태예요. 계속하기 전에 본인인지 한 번 더 확인할게요.`,
+    lede: {
+      otp: '인증 앱을 열고 표시된 여섯 자리 숫자를 입력해 주세요.',
+      recovery_code: '2단계 인증을 추가할 때 보관해 둔 코드 열 개 중 하나예요. 코드는 한 번씩만 쓸 수 있어요.',
+      passkey: '지문이나 얼굴, 화면 잠금으로 확인해요.',
+      password: '로그인한 지 시간이 지나서 비밀번호를 다시 확인해요.',
+    },
+    field: { otp: '여섯 자리 코드', recovery_code: '복구 코드' },
+    go: '계속',
+    use: {
+      otp: '인증 앱 사용하기',
+      recovery_code: '복구 코드 사용하기',
+      passkey: '패스키 사용하기',
+      password: '비밀번호 사용하기',
+    },
+    noPasskeys: '이 브라우저에서는 패스키를 쓸 수 없어요.',
+    over: '시간이 너무 지났거나 틀린 코드를 너무 많이 입력했어요. 다시 시작해 주세요.',
+    passkeyFailed: '패스키를 쓰지 못했어요. 다시 시도해 주세요.',
+    startOver: '다른 아이디로 로그인',
+  },
+
+  factors: {
+    title: '로그인 보안',
+    lede: '2단계 인증을 쓰면 누군가 비밀번호를 알아내도 계정을 지킬 수 있어요.',
+    none: '비밀번호는 추측당하거나 유출될 수 있어요. 2단계 인증을 추가하면 비밀번호만으로는 로그인할 수 없어요.',
+    kind: { totp: '인증 앱', passkey: '패스키', recovery_codes: '복구 코드' },
+    added: day => html`${day} 추가`,
+    used: ago => `${ago} 사용`,
+    never: '아직 쓰지 않음',
+    left: count => `${count}개 남음`,
+    manage: '관리',
+    addTotp: '인증 앱 추가',
+    addPasskey: '패스키 추가',
+    newCodes: '새로 만들기',
+  },
+
+  addTotpPage: {
+    title: '인증 앱 추가하기',
+    demandedTitle: '2단계 인증 추가하기',
+    demanded: name =>
+      html`${name} 님으로 로그인하고 있어요. 이 계정은 비밀번호와 함께 2단계 인증이 필요해요. 30초마다 새 코드를 보여 주는 휴대폰 앱을 준비해 주세요.`,
+    scan: '인증 앱으로 아래 그림을 스캔해 주세요.',
+    picture: '인증 앱에 등록할 QR 코드',
+    here: '이 기기에 있는 앱으로 열기',
+    type: '또는 앱에 이 키를 입력해 주세요.',
+    copy: '키 복사',
+    code: '여섯 자리 코드',
+    codeHint: '앱에서 지금 Latchkey에 표시된 숫자예요.',
+    go: '추가',
+    goSignIn: '추가하고 로그인',
+    over: '시간이 너무 지났어요. 새 그림을 다시 스캔해 주세요. 이전 그림은 쓸 수 없어요.',
+  },
+
+  addPasskeyPage: {
+    title: '패스키 추가하기',
+    lede: '패스키가 있으면 비밀번호 없이 지문이나 얼굴, 화면 잠금으로 로그인할 수 있어요. 다른 웹사이트에서는 쓸 수 없어요.',
+    go: '패스키 만들기',
+    over: '시간이 너무 지났어요. 다시 시도해 주세요.',
+    failed: '패스키를 만들지 못했어요. 다시 시도해 주세요.',
+    known: '이 기기에는 이미 이 계정의 패스키가 있어요.',
+    noPasskeys: '이 브라우저에서는 패스키를 만들 수 없어요. JavaScript가 꺼져 있을 수도 있어요.',
+  },
+
+  codesPage: {
+    title: '복구 코드',
+    lede: '휴대폰을 잃어버렸을 때 대신 입력하면 로그인할 수 있어요. 코드는 한 번씩만 쓸 수 있어요.',
+    once: '지금만 볼 수 있어요. 다른 사람이 찾지 못하는 곳에, 휴대폰이 아닌 곳에 보관해 주세요.',
+    list: '복구 코드 목록',
+    copy: '복사',
+    copied: '복사했어요',
+    print: '인쇄',
+    go: '보관했어요',
+  },
+
+  newCodesPage: {
+    title: '복구 코드를 새로 만들까요?',
+    lede: left => `지금 ${left}개 남아 있어요. 새 코드 열 개를 만들면 이전 코드는 쓸 수 없어요.`,
+    go: '새 코드 만들기',
+  },
+
+  managePage: {
+    rename: '이름 바꾸기',
+    name: '이름',
+    nameHint: '나중에 알아볼 수 있게 ‘회사 휴대폰’처럼 정해 두세요.',
+    remove: '삭제',
+    removeLede: '삭제하면 더 이상 로그인에 쓸 수 없어요.',
+    removeLast: '마지막 하나라서 삭제하면 복구 코드도 함께 없어지고, 비밀번호만으로 로그인하게 돼요.',
   },
 
   accountPage: {
@@ -94,6 +210,11 @@ export const ko: Texts = {
       session_ended: '선택한 기기를 로그아웃했어요.',
       others_ended: '다른 기기를 모두 로그아웃했어요.',
       nothing_ended: '이미 로그아웃된 기기예요.',
+      factor_added: '2단계 인증을 추가했어요.',
+      factor_renamed: '이름을 바꿨어요.',
+      factor_removed: '삭제했어요.',
+      factor_gone: '이미 없어진 항목이라 아무것도 바꾸지 않았어요.',
+      too_many_factors: '더 추가할 수 없어요. 먼저 하나를 삭제해 주세요.',
     },
     devices: '로그인한 기기',
     devicesLede: '모르는 기기가 있나요? 먼저 로그아웃하고 비밀번호를 바꿔 주세요.',

@@ -56,8 +56,25 @@ export async function beginTotpEnrollment(
   const begun = await begin(deps, enroller, { kind: 'totp', name, secret: secret.toString('base64url') })
   if (begun.kind !== 'begun') return begun
   const { enrollment, expiresIn } = begun
-  const uri = otpauthUri(secret, new URL(deps.config.issuer).host, enroller.user.username)
-  return { kind: 'begun', enrollment, expiresIn, secret: base32(secret), otpauthUri: uri }
+  return { kind: 'begun', enrollment, expiresIn, ...totpAsSeen(deps, enroller, secret) }
+}
+
+/** What was begun, to be seen again after a wrong code. @returns undefined when it is over, or of another sign-in */
+export function resumeTotpEnrollment(
+  deps: OwnFactorDeps,
+  enroller: Enroller,
+  text: string,
+): TotpEnrollment | undefined {
+  const enrollment = parseEnrollment(text, deps.secrets)
+  if (enrollment?.kind !== 'totp' || !isGoingOn(enrollment, enroller, deps.now())) return undefined
+  const expiresIn = enrollment.expiresAt - deps.now()
+  const seen = totpAsSeen(deps, enroller, Buffer.from(enrollment.secret, 'base64url'))
+  return { kind: 'begun', enrollment: text, expiresIn, ...seen }
+}
+
+function totpAsSeen({ config }: OwnFactorDeps, { user }: Enroller, secret: Buffer) {
+  const uri = otpauthUri(secret, new URL(config.issuer).host, user.username)
+  return { secret: base32(secret), otpauthUri: uri }
 }
 
 /** Begins to set up a passkey. Writes nothing. */
@@ -107,6 +124,10 @@ async function begin(
 const withinOf = (within: { session: SignedInUser['session'] } | { session?: undefined; signInId: string }) =>
   within.session === undefined ? within.signInId : within.session.id
 
+function isGoingOn({ userId, within, expiresAt }: Enrollment, { user, ...where }: Enroller, now: number): boolean {
+  return userId === user.id && within === withinOf(where) && now < expiresAt
+}
+
 /** What a confirmation brings: the text of {@link Begun}, and the first code, or the JSON that an authenticator answered. */
 export type Confirmation = Readonly<{
   enrollment: string
@@ -128,8 +149,7 @@ export async function confirmEnrollment(
   const now = deps.now()
   const enrollment = parseEnrollment(given.enrollment, deps.secrets)
   if (enrollment === undefined) await insistThatNoOtherHas(deps, secretNameOf(given.enrollment))
-  const isTheirs = enrollment?.userId === user.id && enrollment.within === withinOf(within)
-  if (enrollment === undefined || !isTheirs || enrollment.expiresAt <= now) return { kind: 'enrollment_over' }
+  if (enrollment === undefined || !isGoingOn(enrollment, enroller, now)) return { kind: 'enrollment_over' }
   const prove = enrollment.kind === 'totp' ? proveTotp : provePasskey
   const proved = await prove(deps, enrollment, given, now)
   if (proved.kind !== 'proved') return proved

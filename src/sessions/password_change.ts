@@ -6,7 +6,7 @@ import { auditEvent, type Caller } from '../audit/audit.ts'
 import { isRefusal, type Refusals } from '../audit/refusals.ts'
 import type { ClientStorage } from '../clients/storage.ts'
 import type { Throttle } from '../throttle/throttle.ts'
-import { isSecondFactor } from '../users/factors/factor.ts'
+import { type Factor, isSecondFactor } from '../users/factors/factor.ts'
 import type { FactorStorage } from '../users/factors/storage.ts'
 import type { Passwords } from '../users/password.ts'
 import { minPasswordOf, type PasswordProblem, type PasswordSettings, passwordProblem } from '../users/password_rules.ts'
@@ -29,6 +29,15 @@ export type PasswordChangeDeps = Readonly<{
 
 export type PasswordChange = Readonly<{ currentPassword: string; newPassword: string }>
 
+/** Whether a user has a second factor that the session has not proved. */
+export function lacksFactor(
+  { config }: Pick<PasswordChangeDeps, 'config'>,
+  { amr }: Session,
+  factors: readonly Factor[],
+): boolean {
+  return config.requireFactor !== 'off' && factors.some(isSecondFactor) && !amr.includes('mfa')
+}
+
 /**
  * @returns the session as it is from now on; or what is wrong with what was typed, `proof_needed` when the user has a second factor and
  *          the session has not proved it, or `overtaken` when the session has ended at this moment, as by a change of the password
@@ -43,8 +52,7 @@ export async function changePassword(
 ): Promise<Session | 'wrong_password' | 'proof_needed' | 'overtaken' | PasswordProblem> {
   const factors = await deps.storage.listFactors(user.id)
   // Whoever comes with a factor later raises the credential version, and this comes too late.
-  const owesFactor = deps.config.requireFactor !== 'off' && factors.some(isSecondFactor)
-  if (owesFactor && !session.amr.includes('mfa')) return 'proof_needed'
+  if (lacksFactor(deps, session, factors)) return 'proof_needed'
   // The rules first: they cost no hash.
   const problem = await passwordProblem(newPassword, minPasswordOf(deps.config, factors))
   if (problem !== undefined) return problem

@@ -120,7 +120,7 @@ export async function signIn(page: Page, as: { username?: string; password?: str
   await page.goto('/login')
   await page.getByLabel('Username').fill(as.username ?? 'alice')
   await page.getByLabel('Password').fill(as.password ?? password)
-  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
   await page.waitForURL('/profile')
 }
 

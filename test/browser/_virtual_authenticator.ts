@@ -31,6 +31,10 @@ export async function addVirtualAuthenticator(
     async credentials() {
       return (await devTools.send('WebAuthn.getCredentials', { authenticatorId })).credentials
     },
+    /** Whether anybody answers; a request waits for them else. */
+    async attend(isThere: boolean) {
+      await devTools.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId, enabled: isThere })
+    },
     /** Whether the next finger is the right one. */
     async recognise(isRight: boolean) {
       await devTools.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: isRight })

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { Page } from 'playwright-core'
 import { browserTest, type Site, signIn, startSite } from './_chromium.ts'
+import { shownCode } from './_factor_pages.ts'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
@@ -27,7 +28,7 @@ async function walk(page: Page, server: Site, look: (name: string) => Promise<vo
   await look('sign in')
   await page.locator('[name=username]').fill('alice')
   await page.locator('[name=password]').fill('wrong')
-  await page.locator('main button').click()
+  await page.locator('main button.main').click()
   await page.waitForSelector('[aria-invalid=true]')
   await look('sign in, refused')
 
@@ -43,6 +44,7 @@ async function walk(page: Page, server: Site, look: (name: string) => Promise<vo
   await page.locator('main form button').click()
   await page.waitForSelector('[aria-invalid=true]')
   await look('password, refused')
+  await walkFactors(page, server, look)
   await page.goto('/logout')
   await look('sign out')
   await page.locator('main button').click()
@@ -50,11 +52,57 @@ async function walk(page: Page, server: Site, look: (name: string) => Promise<vo
   await look('signed out')
 }
 
-async function signInAnyLanguage(page: Page): Promise<void> {
+/** Adds an app, signs in by it, and back in the account where it is. */
+async function walkFactors(page: Page, server: Site, look: (name: string) => Promise<void>): Promise<void> {
+  await page.goto('/profile/factors?kind=passkey')
+  await look('add a passkey')
+  await page.goto('/profile/factors?kind=totp')
+  await look('add an app')
+  const code = await shownCode(page, server)
+  await page.locator('[name=otp]').fill('000000')
+  await page.locator('button.main').click()
+  await page.waitForSelector('[aria-invalid=true]')
+  await look('add an app, refused')
+  await page.locator('[name=otp]').fill(code())
+  await page.locator('button.main').click()
+  await page.waitForSelector('.codes')
+  await look('recovery codes')
+  await page.goto('/profile')
+  await look('account with factors')
+  await page.locator('.factors .button').first().click()
+  await page.waitForSelector('.danger')
+  await look('a factor')
+  await page.goto('/profile/recovery-codes')
+  await look('new recovery codes')
+  await page.goto('/login/confirm')
+  await look('confirm')
+  await page.context().clearCookies()
+  await givePassword(page)
+  await page.waitForSelector('[name=otp]')
+  await look('code')
+  await page.locator('[name=otp]').fill('000000')
+  await page.locator('button.main').click()
+  await page.waitForSelector('[aria-invalid=true]')
+  await look('code, refused')
+  await page.locator('[value=recovery_code]').click()
+  await page.waitForSelector('[name=recovery_code]')
+  await look('recovery code')
+  server.clock.advance(30)
+  await page.locator('[value=otp]').click()
+  await page.locator('[name=otp]').fill(code())
+  await page.locator('button.main').click()
+  await page.waitForURL('/profile')
+}
+
+async function givePassword(page: Page): Promise<void> {
   await page.goto('/login')
   await page.locator('[name=username]').fill('alice')
   await page.locator('[name=password]').fill('correct horse battery staple')
-  await page.locator('main button').click()
+  await page.locator('main button.main').click()
+}
+
+async function signInAnyLanguage(page: Page): Promise<void> {
+  await givePassword(page)
   await page.waitForURL('/profile')
 }
 
@@ -69,7 +117,7 @@ for (const [title, options] of Object.entries({
   'Korean, light, on a wide screen': { locale: 'ko-KR', colorScheme: 'light', viewport: { width: 1280, height: 800 } },
 } as const)) {
   browserTest(`axe-core finds nothing on any page: ${title}`, async (t, open) => {
-    const server = await startSite(t)
+    const server = await startSite(t, 'localhost')
     const page = await open(server, options)
     const found: string[] = []
     const seen: string[] = []
@@ -88,7 +136,7 @@ for (const [title, options] of Object.entries({
       t.is(/[가-힣]/.test(look.text), options.locale === 'ko-KR', name)
     })
     t.deepEqual(found, [])
-    t.is(seen.length, 9)
+    t.is(seen.length, 20)
   })
 }
 
@@ -117,7 +165,7 @@ browserTest(
       t.true(isVisible, name)
       order.push(name)
     }
-    t.deepEqual(order.slice(-2), ['Sign out', 'Change password'])
+    t.deepEqual(order.slice(-3), ['Sign out', 'Add an authenticator app', 'Change password'])
     t.true(order.includes('alice'))
   },
 )

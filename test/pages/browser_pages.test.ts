@@ -47,7 +47,7 @@ for (const accept of ['*/*', 'application/json', 'application/json, text/html', 
   })
 }
 
-test('every page has a strict CSP, is not kept by caches, and asks for one stylesheet, the icon and nothing else', async t => {
+test('every page has a strict CSP, is not kept by caches, and asks for one stylesheet, the icon, at most one script and nothing else', async t => {
   const server = await startServerWithAlice(t)
   const cookie = await signInByCookie(server)
   for (const path of ['/', '/login', '/profile', '/profile/password', '/logout', '/nowhere']) {
@@ -58,20 +58,28 @@ test('every page has a strict CSP, is not kept by caches, and asks for one style
     t.is(answer.headers.get('cache-control'), 'no-store', path)
     t.is(
       answer.headers.get('content-security-policy'),
-      "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+      "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     )
     t.is([...answer.body.matchAll(/<link rel="stylesheet"/g)].length, 1, path)
-    t.notRegex(answer.body, /<script|<img|<iframe| style=| on\w+=/, path)
+    const scripts = [...answer.body.matchAll(/<script[^>]*>/g)].map(([tag]) => tag)
+    const isOurs = (tag: string) => /^<script src="\/assets\/pages\.[\w-]{16}\.js" defer>$/.test(tag)
+    t.true(scripts.length <= 1 && scripts.every(isOurs), path)
+    t.notRegex(answer.body, /<img|<iframe| style=| on\w+=/, path)
   }
 })
 
-test('the stylesheet is kept for a year under a name that changes with it', async t => {
+test('the stylesheet and the script are kept for a year under a name that changes with them', async t => {
   const server = await startServerWithAlice(t)
-  const { body } = await openPage(server, '/')
-  const path = /href="(\/assets\/style\.[\w-]{16}\.css)"/.exec(body)?.[1] ?? ''
-  const { status, headers } = await server.request(path)
-  t.deepEqual([status, headers.get('cache-control')], [200, 'public, max-age=31536000, immutable'])
-  t.is((await server.request('/assets/style.css')).status, 404)
+  const { body } = await openPage(server, '/login')
+  for (const [pattern, type, former] of [
+    [/href="(\/assets\/style\.[\w-]{16}\.css)"/, 'text/css; charset=utf-8', '/assets/style.css'],
+    [/src="(\/assets\/pages\.[\w-]{16}\.js)"/, 'text/javascript; charset=utf-8', '/assets/pages.js'],
+  ] as const) {
+    const { status, headers } = await server.request(pattern.exec(body)?.[1] ?? '')
+    t.deepEqual([status, headers.get('cache-control')], [200, 'public, max-age=31536000, immutable'])
+    t.is(headers.get('content-type'), type)
+    t.is((await server.request(former)).status, 404)
+  }
 })
 
 test('the icon is one, in three sizes, small, and kept', async t => {
@@ -223,7 +231,7 @@ test('property: what a person or a device typed is text on the page, and never m
       const { refresh_token } = await server.signIn({ device: text })
       const account = await openPage(server, '/profile', cookie)
       for (const { body } of [refused, account]) {
-        t.notRegex(body, /<script|value=""[^ >]|value="[^"]*[<>]/)
+        t.notRegex(body, /<script(?! src="\/assets\/)|value=""[^ >]|value="[^"]*[<>]/)
         t.is(body.split('<form').length, body.split('</form>').length, text)
       }
       await server.post('/revoke', { token: refresh_token, client_id: 'app' })

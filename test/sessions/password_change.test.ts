@@ -368,8 +368,8 @@ test('who has a second factor changes the password in a session that has proved 
   t.deepEqual(refusal(wrong), refusal(refusedChange))
   const form = { ...params, new_password_repeat: newPassword }
   const page = await postFromPage(server, '/profile/password', form, cookie)
-  t.is(page.status, 401)
-  t.regex(page.body, /Sign out and in again/)
+  // A person is led to where it is proved, and back.
+  t.deepEqual([page.status, page.headers.get('location')], [303, '/login/confirm?return_to=%2Fprofile%2Fpassword'])
   t.deepEqual(await stateOf(server), before)
 
   await proveInSessions(server)

@@ -14,6 +14,7 @@ import { bodyParams, formOrJsonBody } from '../params.ts'
 import { readQuery } from '../query.ts'
 import { profileQuery, signOutForm } from '../request_params.ts'
 import { listShownSessions, sessionsToEnd } from '../sessions.ts'
+import { factorView } from './factor_view.ts'
 import { redirect, type Site, sendPage, wantsPage } from './pages.ts'
 import { insistOnSameSite } from './same_site.ts'
 import { readSessionCookie, type SignedIn } from './session_cookie.ts'
@@ -78,7 +79,9 @@ async function sendAccount(deps: Deps, site: Site, ctx: Context, { user, session
     app: clientId === browserClientId ? undefined : clientName,
   }))
   const start = Number(query.start ?? 0)
-  const view = { ...user, devices, currentId: session.id, now, start, cursor, next }
+  const factors = (await deps.storage.listFactors(user.id)).map(factorView)
+  const hasPasskeys = deps.config.relyingParty !== undefined
+  const view = { ...user, factors, hasPasskeys, devices, currentId: session.id, now, start, cursor, next }
   sendPage(ctx, accountPage({ ...view, notice: parseAccountNotice(query.notice) }, site.frame(ctx)))
 }
 

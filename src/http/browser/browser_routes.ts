@@ -10,7 +10,9 @@ import type { Endpoint } from '../endpoint.ts'
 import { sendJson } from '../json.ts'
 import { htmlType, jsonType } from '../media_types.ts'
 import { accountEndpoints } from './account_routes.ts'
-import { favicon, type Site, sendPage, styleSheet, wantsPage } from './pages.ts'
+import { confirmEndpoints } from './confirm_routes.ts'
+import { factorPageEndpoints } from './factor_routes.ts'
+import { favicon, pageFile, type Site, sendPage, wantsPage } from './pages.ts'
 import { passwordEndpoints } from './password_routes.ts'
 import { readSessionCookie } from './session_cookie.ts'
 import { signInEndpoints } from './sign_in_routes.ts'
@@ -23,6 +25,8 @@ export function browserEndpoints(deps: Deps, site: Site, docs: boolean): readonl
     ...signInEndpoints(deps, site),
     ...accountEndpoints(deps, site),
     ...passwordEndpoints(deps, site),
+    ...factorPageEndpoints(deps, site),
+    ...confirmEndpoints(deps, site),
     ...signOutEndpoints(deps, site),
     ...fileEndpoints,
   ]
@@ -66,17 +70,17 @@ const fileEndpoints: readonly Endpoint[] = [
     }),
   },
   {
-    id: 'styleSheet',
+    id: 'pageFile',
     method: 'get',
     path: `${paths.assets}/{file}`,
     caller: 'open',
     cors: 'public',
-    handle: (ctx, { file }) => styleSheet(ctx, file),
-    describe: ({ styleSheetPath, textFile }) => ({
+    handle: (ctx, { file }) => pageFile(ctx, file),
+    describe: ({ pageFilePath, textFile }) => ({
       tag: 'Browser',
-      summary: 'What the pages look like',
-      pathParams: styleSheetPath,
-      answers: ok('A file. It never changes.', { 'text/css': textFile }, 'Cache-Control'),
+      summary: 'What the pages look like, and their script',
+      pathParams: pageFilePath,
+      answers: ok('A file. It never changes.', { 'text/css': textFile, 'text/javascript': textFile }, 'Cache-Control'),
       errors: { not_found: 'there is nothing at this path' },
     }),
   },

@@ -12,15 +12,35 @@ import { errorAnswers } from '../error_answers.ts'
 import { setDocumentHeaders } from '../headers.ts'
 
 const style = readFileSync(new URL('../../pages/style.css', import.meta.url))
-const styleHash = createHash('sha256').update(style).digest('base64url').slice(0, 16)
+const styleHash = hashOf(style)
+
+/** As browsers run it: no page needs it for anything but passkeys, and what is a comfort. */
+const script = readFileSync(new URL('../../pages/pages.js', import.meta.url))
+const scriptHash = hashOf(script)
+
+/** In a URL. */
+function hashOf(file: Buffer): string {
+  return createHash('sha256').update(file).digest('base64url').slice(0, 16)
+}
 
 /** In three sizes, each a PNG. */
 const icon = readFileSync(new URL('../../pages/icon.ico', import.meta.url))
 const iconTag = `"${contentHash(icon)}"`
 
-/** Nothing but our own stylesheet, our own icon and our own forms; `Referrer-Policy` leaves `Origin` on those. */
-const contentSecurityPolicy =
-  "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+/**
+ * Nothing but our own files and our own forms; the script asks this server what to ask an authenticator. `Referrer-Policy` leaves `Origin`
+ * on the forms.
+ */
+const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "connect-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "form-action 'self'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
 
 /** A browser says that it would rather have HTML; a program says nothing, or that anything will do. */
 export function wantsPage(ctx: Context): boolean {
@@ -36,7 +56,7 @@ export function createSite(issuer: string) {
   const paths = pathsBelow(basePath)
 
   function frame({ headers }: Context, username?: string): Frame {
-    return { language: pickLanguage(headers['accept-language']), paths, styleHash, username }
+    return { language: pickLanguage(headers['accept-language']), paths, styleHash, scriptHash, username }
   }
 
   return {
@@ -67,12 +87,18 @@ export function redirect(ctx: Context, path: string): void {
 }
 
 /** @throws OAuthError `not_found` for anything but the file of this version */
-export function styleSheet(ctx: Context, file: string | undefined): void {
-  if (file !== `style.${styleHash}.css`) throw new OAuthError('not_found', 'there is nothing at this path')
+export function pageFile(ctx: Context, file: string | undefined): void {
+  const found = pageFiles.find(({ name }) => name === file)
+  if (found === undefined) throw new OAuthError('not_found', 'there is nothing at this path')
   ctx.set('Cache-Control', 'public, max-age=31536000, immutable')
-  ctx.type = 'css'
-  ctx.body = style
+  ctx.type = found.type
+  ctx.body = found.content
 }
+
+const pageFiles = [
+  { name: `style.${styleHash}.css`, type: 'css', content: style },
+  { name: `pages.${scriptHash}.js`, type: 'js', content: script },
+] as const
 
 /** Under the name that browsers try by themselves, so it may change; the tag says whether it has. */
 export function favicon(ctx: Context): void {

@@ -2,9 +2,10 @@
 import { OAuthError } from '../../error.ts'
 import type { Deps } from '../../oauth/deps.ts'
 import { type ChangePasswordView, changePasswordPage } from '../../pages/change_password.ts'
-import { paths } from '../../pages/paths.ts'
+import { confirmPath, paths } from '../../pages/paths.ts'
 import { proofNeeded } from '../../sessions/factor_error.ts'
-import { changePassword } from '../../sessions/password_change.ts'
+import { changePassword, lacksFactor } from '../../sessions/password_change.ts'
+import type { Factor } from '../../users/factors/factor.ts'
 import { maxPassword, minPasswordOf } from '../../users/password_rules.ts'
 import { callerOf } from '../caller.ts'
 import type { Context } from '../context.ts'
@@ -31,7 +32,10 @@ export function passwordEndpoints(deps: Deps, site: Site): readonly Endpoint[] {
       async handle(ctx) {
         const signedIn = await readSessionCookie(deps, ctx)
         if (signedIn === undefined) return askToSignIn(ctx, site)
-        sendPage(ctx, changePasswordPage(await passwordView(deps, signedIn), site.frame(ctx)))
+        const factors = await deps.storage.listFactors(signedIn.user.id)
+        // Asked now, and not when passwords have been typed.
+        if (lacksFactor(deps, signedIn.session, factors)) return askToConfirm(ctx, site)
+        sendPage(ctx, changePasswordPage(passwordView(deps, signedIn, factors), site.frame(ctx)))
       },
       describe: ({ htmlPage }) => ({
         tag: 'Browser',
@@ -85,13 +89,11 @@ async function changePasswordByForm(deps: Deps, site: Site, ctx: Context): Promi
   insistOnSameSite(ctx, deps.config.issuer)
   const signedIn = await readSessionCookie(deps, ctx)
   if (signedIn === undefined) return askToSignIn(ctx, site)
-  const refuse = async (
-    failure: OAuthError,
-    view: Pick<ChangePasswordView, 'problems' | 'retryAfter'>,
-  ): Promise<RefusedByPage> => ({
+  const factors = await deps.storage.listFactors(signedIn.user.id)
+  const refuse = (failure: OAuthError, view: Pick<ChangePasswordView, 'problems' | 'retryAfter'>): RefusedByPage => ({
     failure,
     page: wantsPage(ctx)
-      ? changePasswordPage({ ...(await passwordView(deps, signedIn)), ...view }, site.frame(ctx))
+      ? changePasswordPage({ ...passwordView(deps, signedIn, factors), ...view }, site.frame(ctx))
       : undefined,
   })
   const invalid = (problems: ChangePasswordView['problems'], description: string) =>
@@ -113,7 +115,10 @@ async function changePasswordByForm(deps: Deps, site: Site, ctx: Context): Promi
   }
   try {
     const changed = await changePassword(deps, signedIn, { currentPassword, newPassword }, callerOf(ctx))
-    if (changed === 'proof_needed') return refuse(proofNeeded(true), { problems: { form: 'proof_needed' } })
+    if (changed === 'proof_needed') {
+      if (!wantsPage(ctx)) throw proofNeeded(true)
+      return askToConfirm(ctx, site)
+    }
     if (changed === 'overtaken') return askToSignIn(ctx, site)
     if (changed === 'wrong_password') return invalid({ currentPassword: 'wrong' }, 'the current password is wrong')
     if ('problem' in changed) return invalid({ newPassword: changed.problem }, changed.text)
@@ -127,7 +132,11 @@ async function changePasswordByForm(deps: Deps, site: Site, ctx: Context): Promi
   return undefined
 }
 
-async function passwordView({ config, storage }: Deps, { user }: SignedIn): Promise<ChangePasswordView> {
-  const shortest = minPasswordOf(config, await storage.listFactors(user.id))
-  return { username: user.username, shortest, longest: maxPassword }
+/** Back to the page after that. */
+function askToConfirm(ctx: Context, { paths }: Site): undefined {
+  redirect(ctx, confirmPath(paths, paths.password))
+}
+
+function passwordView({ config }: Deps, { user }: SignedIn, factors: readonly Factor[]): ChangePasswordView {
+  return { username: user.username, shortest: minPasswordOf(config, factors), longest: maxPassword }
 }

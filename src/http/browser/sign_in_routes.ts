@@ -1,30 +1,35 @@
 /** Signing in with a cookie. */
 import type { z } from 'zod'
-import { ensureBrowserClient } from '../../clients/browser_client.ts'
 import type { Params } from '../../clients/client.ts'
 import { OAuthError } from '../../error.ts'
 import type { Deps } from '../../oauth/deps.ts'
 import { paths } from '../../pages/paths.ts'
-import { type SignInView, signInPage } from '../../pages/sign_in.ts'
-import { beginSession } from '../../sessions/begin.ts'
-import { refreshPolicy } from '../../sessions/lifetimes.ts'
-import type { Session } from '../../sessions/session.ts'
+import { signInPage } from '../../pages/sign_in.ts'
+import { FactorsOwed } from '../../sessions/factors_owed.ts'
 import { maxSignInName } from '../../text.ts'
 import { signInByPassword } from '../../users/sign_in.ts'
 import { callerOf } from '../caller.ts'
 import type { Context } from '../context.ts'
 import { busy, crossSite, goOn, guessing, ok, readsQuery } from '../description.ts'
 import type { Endpoint, RefusedByPage } from '../endpoint.ts'
-import { sendJson } from '../json.ts'
 import { htmlType, jsonType } from '../media_types.ts'
 import { bodyParams, formOrJsonBody } from '../params.ts'
 import { readQuery } from '../query.ts'
 import { asOAuthError } from '../refusal.ts'
-import { loginParams, loginQuery } from '../request_params.ts'
-import { redirect, type Site, sendPage, wantsPage } from './pages.ts'
+import { loginForm, loginParams, loginQuery } from '../request_params.ts'
+import { askForFactor, beginPasskeySignIn, goOnSigningIn } from './factor_steps.ts'
+import { localPath } from './local_path.ts'
+import { redirect, type Site, sendPage } from './pages.ts'
 import { insistOnSameSite } from './same_site.ts'
-import { readSessionCookie, setSessionCookie } from './session_cookie.ts'
-import { endTheirs } from './signed_in.ts'
+import { readSessionCookie } from './session_cookie.ts'
+import {
+  beginByCookie,
+  refuseSignInBy,
+  type SignIn,
+  type SignInProblem,
+  sendSignedIn,
+  signInClient,
+} from './sign_in.ts'
 
 export function signInEndpoints(deps: Deps, site: Site): readonly Endpoint[] {
   return [
@@ -38,10 +43,8 @@ export function signInEndpoints(deps: Deps, site: Site): readonly Endpoint[] {
       async handle(ctx) {
         const returnTo = localPath(site, readQuery(ctx).return_to, deps.config.issuer)
         if ((await readSessionCookie(deps, ctx)) !== undefined) return redirect(ctx, returnTo ?? site.paths.account)
-        sendPage(
-          ctx,
-          signInPage({ by: deps.config.signInBy, returnTo, signInFirst: returnTo !== undefined }, site.frame(ctx)),
-        )
+        const view = { by: deps.config.signInBy, hasPasskeys: deps.config.relyingParty !== undefined, returnTo }
+        sendPage(ctx, signInPage({ ...view, signInFirst: returnTo !== undefined }, site.frame(ctx)))
       },
       describe: ({ htmlPage }) => ({
         tag: 'Browser',
@@ -60,12 +63,18 @@ export function signInEndpoints(deps: Deps, site: Site): readonly Endpoint[] {
       hasPages: true,
       body: formOrJsonBody,
       handle: ctx => login(deps, site, ctx),
-      describe: ({ loginResponse }) => ({
+      describe: ({ loginResponse, htmlPage }) => ({
         tag: 'Browser',
         summary: 'Sign in with a cookie',
-        body: loginParams,
+        description:
+          'With username and password. Where one more proof is owed the answer is 403 with an `auth_session` that lives five minutes, and `factors`: send it here again with one of those in their place. Five wrong ones end it. A browser sees a page for that.',
+        body: loginForm,
         answers: {
-          ...ok('Signed in.', { [jsonType]: loginResponse }, 'Set-Cookie'),
+          200: {
+            description: 'Signed in; or, for a browser, a page that asks for one more proof.',
+            content: { [jsonType]: loginResponse, [htmlType]: htmlPage },
+            sometimes: ['Set-Cookie'],
+          },
           303: { description: 'Signed in; for a browser.', headers: ['Location', 'Set-Cookie'] },
         },
         errors: {
@@ -73,7 +82,27 @@ export function signInEndpoints(deps: Deps, site: Site): readonly Endpoint[] {
           ...guessing,
           invalid_request: textsNeeded,
           sign_in_refused: 'the username or password is wrong',
+          insufficient_authorization: 'one more proof of who this is is needed',
+          invalid_grant: 'the code or passkey is wrong, or has been used',
+          invalid_session: 'the auth_session is expired, used or not valid; start again',
         },
+      }),
+    },
+    {
+      id: 'beginPasskeySignIn',
+      method: 'post',
+      path: paths.passkeySignIn,
+      caller: 'open',
+      cors: 'none',
+      hasPages: true,
+      handle: ctx => beginPasskeySignIn(deps, ctx),
+      describe: ({ passkeySignInResponse }) => ({
+        tag: 'Browser',
+        summary: 'Begin to sign in by a passkey alone',
+        description:
+          'Says what the browser is to be asked, for `PublicKeyCredential.parseRequestOptionsFromJSON`. What it answers goes to `POST /login`, with the `auth_session`.',
+        answers: ok('What to ask.', { [jsonType]: passkeySignInResponse }),
+        errors: { ...crossSite, ...busy, invalid_request: 'there are no passkeys here' },
       }),
     },
   ]
@@ -81,75 +110,65 @@ export function signInEndpoints(deps: Deps, site: Site): readonly Endpoint[] {
 
 const textsNeeded = 'username and password are needed, of at most 254 and 1,024 characters'
 
-/** `{"message": "Login successful"}` and the cookie, or 401; a browser is led on, or sees the form again with what is wrong. */
+/**
+ * `{"message": "Login successful"}` and the cookie, or 401; a browser is led on, or sees the form again with what is wrong. Where a second
+ * factor is owed, 403 with an `auth_session`; a browser sees the page that asks for it.
+ */
 async function login(deps: Deps, site: Site, ctx: Context): Promise<RefusedByPage | undefined> {
   const { params } = bodyParams(ctx)
   const returnTo = localPath(site, params.return_to, deps.config.issuer)
-  const refuse = (failure: OAuthError, view: SignInView): RefusedByPage => {
-    const username = params.username?.slice(0, 2 * maxSignInName).toWellFormed()
-    return {
-      failure,
-      page: wantsPage(ctx)
-        ? signInPage({ by: deps.config.signInBy, username, returnTo, ...view }, site.frame(ctx))
-        : undefined,
-    }
-  }
+  const signIn: SignIn = { deps, site, ctx, returnTo }
   try {
     insistOnSameSite(ctx, deps.config.issuer)
+    if (params.auth_session !== undefined) return await goOnSigningIn(signIn, params)
     const read = loginParams.safeParse(params)
     if (!read.success) {
       const failure = new OAuthError('invalid_request', textsNeeded)
-      return refuse(failure, { problems: textProblems(read.error, params) })
+      return refuseSignInBy(signIn, failure, { username: typed(params), problems: textProblems(read.error, params) })
     }
-    const before = await readSessionCookie(deps, ctx)
-    const session = await signInByCookie(deps, ctx, read.data.username, read.data.password)
-    // Nothing could reach the session whose cookie is replaced.
-    if (before !== undefined) await endTheirs(deps, ctx, before, { id: before.session.id })
-    setSessionCookie(deps, ctx, session)
+    await signInByCookie(signIn, read.data.username, read.data.password)
   } catch (error) {
+    if (error instanceof FactorsOwed) return askForFactor(signIn, error)
     const failure = asOAuthError(error)
-    return refuse(failure, signInProblem(failure))
+    return refuseSignInBy(signIn, failure, { username: typed(params), ...signInProblem(failure) })
   }
-  if (wantsPage(ctx)) redirect(ctx, returnTo ?? site.paths.account)
-  else sendJson(ctx, { message: 'Login successful' })
   return undefined
 }
 
-async function signInByCookie(deps: Deps, ctx: Context, username: string, password: string): Promise<Session> {
-  const client = await ensureBrowserClient(deps)
-  if (client.disabledAt !== undefined) throw new OAuthError('forbidden', 'signing in here is switched off')
+async function signInByCookie(signIn: SignIn, username: string, password: string): Promise<void> {
+  const { deps, ctx } = signIn
+  const client = await signInClient(deps)
   try {
     const authentication = await signInByPassword(deps, { username, password, clientId: client.id }, callerOf(ctx))
-    const wanted = { client, scope: '', audience: [], lifetimes: refreshPolicy(deps.config, client) }
-    return await beginSession(deps, authentication, wanted, callerOf(ctx))
+    await beginByCookie(signIn, client, authentication)
+    sendSignedIn(signIn)
   } catch (error) {
     if (!(error instanceof OAuthError) || error.code !== 'invalid_grant') throw error
     throw new OAuthError('sign_in_refused', error.message, { cause: error.cause })
   }
 }
 
-function signInProblem({ code, retryAfter }: OAuthError): SignInView {
-  return code === 'sign_in_refused'
-    ? { problems: { form: 'wrong_credentials' } }
-    : { problems: { form: 'try_later' }, retryAfter }
+/** What comes back into the field of the username. */
+function typed({ username }: Params): string | undefined {
+  return username?.slice(0, 2 * maxSignInName).toWellFormed()
+}
+
+function signInProblem({ code, retryAfter }: OAuthError): SignInProblem {
+  switch (code) {
+    case 'sign_in_refused':
+      return { problems: { form: 'wrong_credentials' } }
+    // Wrong codes stay on the page that asks for them.
+    case 'invalid_grant':
+      return { problems: { form: 'passkey_refused' } }
+    case 'invalid_session':
+      return { problems: { form: 'over' } }
+    default:
+      return { problems: { form: 'try_later' }, retryAfter }
+  }
 }
 
 /** What is wrong with each field that something is wrong with. */
 function textProblems({ issues }: z.ZodError, params: Params): Record<string, 'missing' | 'too_long'> {
   const names = issues.map(({ path }) => String(path[0]))
   return Object.fromEntries(names.map(name => [name, params[name] === undefined ? 'missing' : 'too_long']))
-}
-
-/** @returns undefined when nothing was asked for; the home page for anything but a path of this site */
-function localPath(
-  { paths: { home, signIn, signOut } }: Site,
-  returnTo: Params[string] | readonly string[],
-  issuer: string,
-): string | undefined {
-  if (returnTo === undefined || returnTo === '') return undefined
-  if (typeof returnTo !== 'string' || !/^\/(?![/\\])[\x21-\x7e]{0,2000}$/.test(returnTo)) return home
-  const url = URL.parse(returnTo, issuer)
-  // A path back to signing in or out would go round in circles.
-  const isCircle = url?.pathname === signIn || url?.pathname === signOut
-  return url?.origin === new URL(issuer).origin && !isCircle ? returnTo : home
 }
