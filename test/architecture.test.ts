@@ -184,6 +184,9 @@ test('a circle would be found', t => {
 test('one place begins a session, whatever the way in was, and one place ends sessions', t => {
   t.deepEqual(filesWith(/\bstorage\.createSession\(/), ['src/sessions/begin.ts'])
   t.deepEqual(filesWith(/\bstorage\.revokeSessions\(/), ['src/sessions/end.ts'])
+  // Each of them is a way in: `test/http/ways_in.test.ts` has it.
+  const ways = ['src/http/browser/sign_in.ts', 'src/oauth/challenge.ts', 'src/oauth/grants/password.ts']
+  t.deepEqual(filesWith(/(?<!function )\bbeginSession\(/).toSorted(), ways)
   const worded = filesWith(/auditEvent\(\s*'session\./)
   // A code is exchanged for a session whose row the door has made; a step-up neither begins nor ends one.
   const [begin, end, exchange, raise] = ['begin', 'end', 'code_exchange', 'raise'].map(
