@@ -137,7 +137,7 @@ export type Confirmation = Readonly<{
 
 /**
  * Adds the factor of an enrolment, if its first proof is right; a code is used up then. Who asks again, because the answer was lost,
- * gets it again as long as the enrolment lives, with those of the recovery codes that have not been used.
+ * gets it again in that session as long as the enrolment lives, with those of the recovery codes that have not been used.
  */
 export async function confirmEnrollment(
   deps: OwnFactorDeps,

@@ -52,7 +52,7 @@ export type NewFactor = Readonly<{
  * Adds a factor, which raises the credential version: sign-ins that have begun without it start over. The session in which the first
  * one was set up has proved it.
  *
- * @returns the factor as it is; of one that has been added before, too, as when an answer was lost
+ * @returns the factor as it is; within a session also of one that has been added before, as when an answer was lost
  */
 export function factorEnrollment(
   { factor, recoveryCodes, amr, version, isWithinSession }: NewFactor,
@@ -67,7 +67,8 @@ export function factorEnrollment(
   > => {
     if (!isEnabled(user) || (isWithinSession && !isOf(user, session, event.at)))
       return { outcome: { kind: 'session_over' } }
-    const added = factors.find(({ id }) => id === factor.id)
+    // Within a session only: in a sign-in a code that was used up would let somebody in once more.
+    const added = isWithinSession ? factors.find(({ id }) => id === factor.id) : undefined
     if (added !== undefined) {
       const codes = factors.find(one => !isSecondFactor(one))
       return { outcome: { kind: 'done', user, session, factor: added, recoveryCodes: codes } }

@@ -416,3 +416,13 @@ test('a server that is called by an address has no passkeys', async t => {
   t.is(refused.kind, 'no_passkeys')
   t.is((await beginTotpEnrollment(server.deps, alice, undefined)).kind, 'begun')
 })
+
+test('in a sign-in an enrollment counts once, also of many at the same moment: the code that enrolled lets nobody in again (RFC 6238 §5.2)', async t => {
+  const server = await startServerWithAlice(t)
+  const enroller = { user: (await server.deps.storage.findUser(server.aliceId))!, signInId: 'sign-in' }
+  const begun = await begin(server, enroller)
+  const outcomes = await Promise.all(Array.from({ length: 8 }, () => confirm(server, enroller, begun)))
+  t.deepEqual(outcomes.map(({ kind }) => kind).toSorted(), ['done', ...Array(7).fill('overtaken')])
+  t.is((await confirm(server, enroller, begun)).kind, 'overtaken')
+  t.is((await server.deps.storage.listFactors(server.aliceId)).length, 2)
+})
