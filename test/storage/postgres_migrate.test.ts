@@ -39,6 +39,23 @@ test('a program that knows all but the newest migration starts beside a migrated
   t.deepEqual(await ask(before, 'SELECT count(*) FROM schema_migrations'), [{ count: all.length }])
 })
 
+test('a database that was there before addresses were unique lets users share them; a new one does not', async t => {
+  const relaxed = async (first: readonly Migration[], made?: string) => {
+    const text = await emptyDatabase(t)
+    const before = await open(t, text, first)
+    if (made !== undefined) await ask(before, made)
+    return (await ask(await open(t, text), 'SELECT rule FROM relaxed_rules')).map(({ rule }) => rule)
+  }
+  // Those of the release before 0006.
+  const of = all.slice(0, 6)
+  const user = "('usr_a', 'a', 'a', 'a@example.com', 'hash', 1, 0)"
+  t.deepEqual(await relaxed(all), [])
+  t.deepEqual(await relaxed(of), [], 'nothing was in it')
+  const columns = 'id, username, username_key, email, password_hash, credential_version, created_at'
+  t.deepEqual(await relaxed(of, `INSERT INTO users (${columns}) VALUES ${user}`), ['unique_email'])
+  t.deepEqual(await relaxed(of, "INSERT INTO audit_events (at, type) VALUES (0, 'user.removed')"), ['unique_email'])
+})
+
 test('a program that the newest migration takes something away from refuses to start, in one line', async t => {
   const text = await emptyDatabase(t)
   const newest = { ...all.at(-1)!, at: all.at(-1)!.at + 1, statements: [] }

@@ -257,6 +257,34 @@ test('names of before they were compared in NFKC_Casefold stay each their own; a
   t.true(await isFree('joel'))
 })
 
+test('users of before addresses were unique go on sharing them, and are found by them once they share none', async t => {
+  const file = await temporaryFile(t)
+  const old = createOldDatabase(file, 1)
+  const insert = old.prepare("INSERT INTO users VALUES (?, ?, ?, ?, NULL, 'hash', 1, 0, NULL)")
+  for (const [name, email] of [
+    ['alice', 'Zoë@example.com'],
+    ['bob', 'ZOE\u0308@example.com'],
+    ['carol', ' Carol@example.com'],
+    ['dave', null],
+    ['erin', ''],
+  ])
+    insert.run(`usr_${name}`, name, name, email)
+  old.close()
+
+  const { storage } = openSqliteStorage(file)
+  t.teardown(() => storage.close())
+
+  t.false(await storage.hasUniqueEmails())
+  const shared = { email: 'zoë@example.com', users: 2, usernames: ['alice', 'bob'] }
+  t.deepEqual(await storage.listSharedEmails(5), { count: 1, examples: [shared] })
+  t.is(await storage.setUniqueEmails(true), 1)
+  await storage.updateUser('usr_bob', { email: undefined }, event('user.updated'))
+  t.is(await storage.setUniqueEmails(true), 0)
+  t.is((await storage.findUserToSignIn('zoë@EXAMPLE.com', 'email'))?.id, 'usr_alice')
+  t.is((await storage.findUserToSignIn('carol@example.com', 'both'))?.id, 'usr_carol')
+  t.is(await storage.findUserToSignIn('', 'email'), undefined)
+})
+
 test('a migration that fails half-way leaves the database as it was', async t => {
   const file = await temporaryFile(t)
   const old = createOldDatabase(file, 1)
