@@ -13,6 +13,7 @@ import { insistOnUtf8, OutputError, output, print, takeHasPrinted, UsageError } 
 import { secretCommand } from './cli/secret.ts'
 import { sessionCommand } from './cli/session.ts'
 import { userCommand } from './cli/user.ts'
+import { webhookCommand } from './cli/webhook.ts'
 import { readConfig, readEnvironment } from './config.ts'
 import { formatJson, printable, printableBrief, printableLines } from './printable.ts'
 import { openStorage } from './storage/open.ts'
@@ -70,7 +71,15 @@ program
     )
   })
 
-const commands = [userCommand(), clientCommand(), sessionCommand(), keyCommand(), secretCommand(), auditCommand()]
+const commands = [
+  userCommand(),
+  clientCommand(),
+  sessionCommand(),
+  keyCommand(),
+  secretCommand(),
+  auditCommand(),
+  webhookCommand(),
+]
 const others = [migrateToCommand(), backupCommand(), doctorCommand(), completionCommand(() => program)]
 for (const command of [...commands, ...others]) program.addCommand(command)
 program

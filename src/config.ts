@@ -3,7 +3,6 @@
  * `settings` is the one list of them; the check for unknown names, the test of docs/settings.md and the errors come from it.
  */
 import type { BlockList } from 'node:net'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { originProblem, parseOrigin } from './clients/origin.ts'
@@ -28,6 +27,7 @@ import { type DatabaseSetting, databaseProblem, folderOf, parseDatabase } from '
 import { type ThrottleSettings, throttleSettings } from './throttle/settings.ts'
 import { factorPolicies } from './users/factors/owed.ts'
 import type { PasskeySettings } from './users/factors/relying_party.ts'
+import { hashingLimits } from './users/hashing_limits.ts'
 import type { PasswordHashing } from './users/password.ts'
 import { minPassword, minSolePassword } from './users/password_rules.ts'
 import { needsUniqueEmail, signInNames } from './users/user.ts'
@@ -46,6 +46,7 @@ export type Config = Readonly<{
   signingAlg: SigningAlg
   trustProxy: BlockList | undefined
   privateJwksUris: boolean
+  privateWebhooks: boolean
   docs: boolean
   /** Seconds between a SIGTERM and the moment when no new connections are taken; undefined for what the terminal decides. */
   drain: number | undefined
@@ -216,6 +217,7 @@ export const settings = {
     parse: parseNetworks,
   }),
   LATCHKEY_PRIVATE_JWKS_URIS: defineSetting({ default: 'off', takes: 'on or off', parse: parseSwitch }),
+  LATCHKEY_PRIVATE_WEBHOOKS: defineSetting({ default: 'off', takes: 'on or off', parse: parseSwitch }),
   LATCHKEY_DOCS: defineSetting({ default: 'on', takes: 'on or off', parse: parseSwitch }),
   LATCHKEY_AUDIT_TTL: defineSetting({
     default: '365d',
@@ -312,6 +314,7 @@ export function readConfig(env: Environment): Config {
     signingAlg: read('LATCHKEY_SIGNING_ALG'),
     trustProxy: optional('LATCHKEY_TRUST_PROXY'),
     privateJwksUris: read('LATCHKEY_PRIVATE_JWKS_URIS') === 'on',
+    privateWebhooks: read('LATCHKEY_PRIVATE_WEBHOOKS') === 'on',
     docs: read('LATCHKEY_DOCS') === 'on',
     drain: optional('LATCHKEY_DRAIN'),
     keyRotation: read('LATCHKEY_KEY_ROTATION'),
@@ -321,11 +324,7 @@ export function readConfig(env: Environment): Config {
       memory: read('LATCHKEY_ARGON2_MEMORY'),
       passes: read('LATCHKEY_ARGON2_PASSES'),
       lanes: read('LATCHKEY_ARGON2_LANES'),
-      // As many as there are cores run, since the pool has as many threads (bin/latchkey.js); as many again wait in the pool itself, so
-      // that no core is idle until the event loop has come round to the next one.
-      concurrency: 2 * availableParallelism(),
-      // At some 20 hashes a second and core, the last in the queue waits under two seconds.
-      queue: 32 * availableParallelism(),
+      ...hashingLimits(),
     },
     passkeys: {
       rpId: optional('LATCHKEY_PASSKEY_RP_ID'),

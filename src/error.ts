@@ -38,6 +38,7 @@ export const errorCodes = [
   'client_exists',
   'client_has_no_secret',
   'key_just_added',
+  'too_many_webhooks',
   'request_in_progress',
   'precondition_failed',
   'idempotency_key_reused',

@@ -30,6 +30,8 @@ import { settleUniqueEmail } from './unique_email.ts'
 import { learnHashKinds, startUpkeep } from './upkeep.ts'
 import { relyingPartyOf } from './users/factors/relying_party.ts'
 import { createPasswords } from './users/password.ts'
+import { createDeliveries } from './webhooks/deliveries.ts'
+import { createSend } from './webhooks/send.ts'
 
 /** In milliseconds. What is slower is an attack or a dead connection: it is answered with 408 and closed. */
 const httpLimits = {
@@ -116,8 +118,9 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
       ...(metrics && { observer: metrics.observer, metrics: metrics.text }),
     })
     const measuring = metrics && createMeasuring(storage, now)
-    if (measuring !== undefined) metrics!.watch({ ...deps, keyRotation: config.keyRotation, known: measuring.known })
-    const { corsOrigins, trustProxy, docs } = config
+    const deliveries = createDeliveries(deps, createSend(config.privateWebhooks), log.warn.bind(log))
+    const { keyRotation, corsOrigins, trustProxy, docs } = config
+    metrics?.watch({ ...deps, keyRotation, known: measuring!.known, deliveries: deliveries.state })
     const app = createApp(deps, {
       trace: tracing?.middleware,
       log,
@@ -158,12 +161,8 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
       inUse = await takeIntoUse({ storage, now }, read, lead)
       return inUse.secrets
     }
-    const upkeep = startUpkeep(
-      deps,
-      config,
-      { reloadSecrets, adjustClock: clock.adjust, measure: measuring?.step },
-      log,
-    )
+    const given = { reloadSecrets, adjustClock: clock.adjust, measure: measuring?.step, deliveries }
+    const upkeep = startUpkeep(deps, config, given, log)
     const signal = await stop.requested
     const listeners = [server, ...(admin ? [admin.server] : [])]
     // Ctrl-C and a terminal that is closed come from a person, who has no load balancer to wait for.

@@ -38,6 +38,19 @@ export const signInOutcomes = [
 ] as const
 export type SignInOutcome = (typeof signInOutcomes)[number]
 
+/** What becomes of an event that is sent to a webhook. */
+export const deliveryOutcomes = [
+  'delivered',
+  /** Answered, and not with a success. */
+  'refused',
+  /** Answered with 410: nothing is wanted there any more. */
+  'gone',
+  'timed_out',
+  /** No connection, or none to where it may lead. */
+  'unreachable',
+] as const
+export type DeliveryOutcome = (typeof deliveryOutcomes)[number]
+
 /** @param seconds from the first look at the request to its answer */
 export type ObserveRequest = (status: number, seconds: number) => void
 
@@ -51,6 +64,7 @@ export type Observer = Readonly<{
   refused: (code: ErrorCode) => void
   refreshed: (outcome: RefreshOutcome) => void
   signedIn: (outcome: SignInOutcome) => void
+  delivered: (outcome: DeliveryOutcome) => void
   /** A transaction is on disk. @param writes how many requests and chores it has served */
   committed: (seconds: number, writes: number) => void
   /** Whether the database would take a write. */
@@ -65,6 +79,7 @@ export const noObserver: Observer = {
   refused: nothing,
   refreshed: nothing,
   signedIn: nothing,
+  delivered: nothing,
   committed: nothing,
   checked: nothing,
 }

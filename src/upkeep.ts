@@ -47,6 +47,7 @@ type CrowdDeps = Pick<Deps, 'storage' | 'config' | 'now'>
  * @param given.reloadSecrets reads the master secrets again where they may have changed
  * @param given.adjustClock   looks at the clock of the database again
  * @param given.measure       a step of measuring what metrics tell
+ * @param given.deliveries    sends events to webhooks
  */
 export function startUpkeep(
   deps: Deps,
@@ -55,6 +56,7 @@ export function startUpkeep(
     reloadSecrets: () => Promise<MasterSecrets>
     adjustClock: () => Promise<void>
     measure?: (() => Promise<void>) | undefined
+    deliveries: Readonly<{ step: () => Promise<void>; stop: () => Promise<void> }>
   }>,
   log: Logger,
 ): { stop: () => Promise<void> } {
@@ -93,6 +95,7 @@ export function startUpkeep(
     // Notices files that somebody has deleted or replaced, even when nobody writes.
     each(checkInterval, () => checkDatabase(deps)),
     ...(given.measure ? [each(checkInterval, given.measure)] : []),
+    each(checkInterval, given.deliveries.step),
     each(flushInterval, () => deps.throttle.flush()),
     each(flushInterval, () => deps.refusals.flush()),
     each(flushInterval, () => storage.writeFloods(now())),
@@ -106,7 +109,14 @@ export function startUpkeep(
       for (let i = 0; i < pruneImportSteps; i++) if (!(await storage.pruneImports(now() - importTimeout))) break
     }),
   ]
-  return { stop: async () => void (await Promise.all(jobs.map(job => job.stop()))) }
+  return {
+    async stop() {
+      await Promise.all(jobs.map(job => job.stop()))
+      await given.deliveries
+        .stop()
+        .catch(error => log.warn({ err: error }, 'another node sends events to webhooks in half a minute'))
+    },
+  }
 }
 
 async function checkDatabase({ storage, observer }: Pick<Deps, 'storage' | 'observer'>): Promise<void> {

@@ -28,6 +28,8 @@ import type { Tracing } from '../src/tracing.ts'
 import { relyingPartyOf } from '../src/users/factors/relying_party.ts'
 import { createPasswords, type PasswordHashing, type Passwords } from '../src/users/password.ts'
 import { createUserId } from '../src/users/user.ts'
+import { createDeliveries } from '../src/webhooks/deliveries.ts'
+import { createSend } from '../src/webhooks/send.ts'
 import { createAnswerCheck } from './_api.ts'
 import { openTestStorage } from './_storages.ts'
 
@@ -76,6 +78,7 @@ export type ServerOptions = Partial<{
   /** Another node of the same deployment, which has made the signing key; `storage` is one more on the same database. */
   beside: { signingKey: SigningKey }
   privateJwksUris: boolean
+  privateWebhooks: boolean
   /** Makes spans, as where an SDK is loaded. */
   tracing: Tracing
   /** Receives every log line, at level trace. */
@@ -139,9 +142,11 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
     metrics: metrics.text,
   })
   const measuring = createMeasuring(storage, clock.now)
-  metrics.watch({ ...deps, keyRotation, known: measuring.known })
   const onLog = options.onLog ?? (() => {})
   const log = pino({ level: 'trace' }, { write: onLog })
+  const send = createSend(options.privateWebhooks ?? true)
+  const deliveries = createDeliveries(deps, send, (about, message) => log.warn(about, message))
+  metrics.watch({ ...deps, keyRotation, known: measuring.known, deliveries: deliveries.state })
   const trace = options.tracing?.middleware
   const http: HttpOptions = { log, trace, corsOrigins: [], trustProxy: undefined, docs: true, ...options.http }
   const endpoints = (options.endpoints ?? endpointsOf)(deps, http.docs)
@@ -150,7 +155,11 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
   /** The listener of operators, which is there from its first use on. @returns its URL and its own `request` */
   let startedAdmin: ReturnType<typeof listen> | undefined
   function startAdmin() {
-    const adminEndpoints = adminEndpointsOf(deps, { privateJwksUris: options.privateJwksUris ?? true, signingAlg })
+    const adminEndpoints = adminEndpointsOf(deps, {
+      privateJwksUris: options.privateJwksUris ?? true,
+      privateWebhooks: options.privateWebhooks ?? true,
+      signingAlg,
+    })
     startedAdmin ??= listen(t, createAdminApp(deps, http, adminEndpoints), adminEndpoints)
     return startedAdmin
   }
@@ -164,6 +173,12 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
     deps,
     /** A step of what is measured in the background. */
     measure: measuring.step,
+    deliveries,
+    /** Sends to webhooks what there is to send now. */
+    async deliver() {
+      await deliveries.step()
+      await deliveries.settled()
+    },
     clock,
     signingKey: key,
     request,

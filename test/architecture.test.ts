@@ -41,9 +41,10 @@ const rooms: readonly (readonly [room: string, packages: RegExp])[] = [
   ['admin', /^node:crypto$/],
   ['oauth', /^(?:node:crypto|zod$)/],
   ['storage', /^(?:node:|drizzle-orm(?:\/.*)?$|better-sqlite3$|pg$)/],
+  ['webhooks', /^node:crypto$/],
   ['sessions', /^node:crypto$/],
   // A client's keys are fetched from where it publishes them.
-  ['clients', /^(?:node:(?:crypto|http|https)|jose|request-filtering-agent)$/],
+  ['clients', /^(?:node:crypto|jose)$/],
   // A thread of its own for the password functions that nothing native computes; files that people bring.
   [
     'users',
@@ -56,6 +57,7 @@ const rooms: readonly (readonly [room: string, packages: RegExp])[] = [
 ]
 const bottom = [
   'error.ts',
+  'guarded_requests.ts',
   'observer.ts',
   'text.ts',
   'normal_form.ts',
@@ -277,12 +279,13 @@ test('below http/ there is no status, no name of a header and no challenge: an e
   const room = (file: string) => file.split('/')[1]!
   const below = [...rooms.slice(rooms.findIndex(([name]) => name === 'http') + 1).map(([name]) => name), ...bottom]
   const found = filesWith(httpWords).filter(file => below.includes(room(file)))
-  // Pages tell people the status; a client's keys are fetched by HTTP.
+  // Pages tell people the status; a client's keys are fetched, and webhooks called, by HTTP.
   t.deepEqual(found.toSorted(), [
     'src/clients/remote_jwks.ts',
     'src/pages/error.ts',
     'src/pages/texts_en.ts',
     'src/pages/texts_ko.ts',
+    'src/webhooks/send.ts',
   ])
 })
 

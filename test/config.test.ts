@@ -30,6 +30,7 @@ test('an empty environment gives the defaults', t => {
     signingAlg: 'ES256',
     trustProxy: undefined,
     privateJwksUris: false,
+    privateWebhooks: false,
     docs: true,
     passkeys: { rpId: undefined, relatedOrigins: [], appleApps: [], androidApps: [] },
     drain: undefined,

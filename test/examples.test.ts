@@ -17,12 +17,14 @@ import {
   type Proof,
   type ProofRequest,
 } from '../examples/client/client.ts'
+import { addWebhook } from '../src/admin/webhooks.ts'
 import { auditEvent } from '../src/audit/audit.ts'
 import { openSigningKey } from '../src/keys/jws.ts'
 import { createKeyRing } from '../src/keys/key_ring.ts'
 import { type MasterSecrets, parseMasterSecrets } from '../src/keys/master_secret.ts'
 import { createSigningKey, type SigningKey } from '../src/keys/signing_key.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
+import { now } from '../src/system.ts'
 import { stepAt, totpCode } from '../src/users/factors/totp.ts'
 import { addPasskey, addTotp } from './_factors.ts'
 import {
@@ -35,7 +37,7 @@ import {
   runCommand,
   startProcess,
 } from './_process.ts'
-import { createTestSecrets, password, startServerWithAlice } from './_server.ts'
+import { createClock, createTestSecrets, password, startServerWithAlice } from './_server.ts'
 
 // ---- Resource servers ----
 
@@ -257,6 +259,50 @@ async function ask(url: string, token?: string, method = 'GET') {
 
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
 const swapFirst = (base64url: string) => (base64url.startsWith('A') ? 'B' : 'A') + base64url.slice(1)
+
+// ---- The receiver of webhooks ----
+
+test('the example of a receiver takes an event once, and refuses what is not signed by its secret', async t => {
+  const server = await startServerWithAlice(t, { clock: createClock(now()) })
+  const storage = server.deps.storage
+  const add = (url: string) =>
+    addWebhook({ ...server.deps, secrets: async () => server.deps.secrets }, { url }, { name: 'operator test' })
+  const keeper = await startKeeper(t)
+  const { secret } = await add(keeper.url)
+  const environment = { ...deployment(createFolder(t)), PORT: '0', WEBHOOK_SECRET: secret! }
+  const child = spawn(process.execPath, [join(root, 'examples/webhooks/receiver.ts')], {
+    env: environment,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const receiver = /http:\S+/.exec(String((await lines.next()).value))![0]!
+
+  await storage.addAuditEvents([auditEvent('user.removed', now(), {}, { userId: server.aliceId })])
+  await server.deliver()
+  t.true(keeper.kept.length >= 2)
+  for (const { headers, body } of [...keeper.kept, ...keeper.kept])
+    t.is((await fetch(receiver, { method: 'POST', headers, body })).status, 204)
+  t.is((await lines.next()).value, `forget the customer ${server.aliceId}`)
+  const { headers, body } = keeper.kept.at(-1)!
+  const statusOf = async (init: RequestInit) => (await fetch(receiver, { method: 'POST', ...init })).status
+  t.is(await statusOf({ headers, body: body.replace(server.aliceId, 'usr_other') }), 401)
+  t.is(await statusOf({ headers: { ...headers, 'webhook-id': 'evt_1_1' }, body }), 401)
+  t.is(await statusOf({ body }), 401)
+})
+
+/** Keeps what is sent to a webhook, to be sent on as often as a test likes. */
+async function startKeeper(t: ExecutionContext) {
+  const kept: { headers: Record<string, string>; body: string }[] = []
+  const server = createServer(async (request, response) => {
+    const signed = Object.entries(request.headers).filter(([name]) => name.startsWith('webhook-'))
+    kept.push({ headers: Object.fromEntries(signed) as Record<string, string>, body: await text(request) })
+    response.end()
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, kept }
+}
 
 // ---- The client ----
 

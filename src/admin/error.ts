@@ -49,6 +49,7 @@ export type ConflictCode =
   | 'client_exists'
   | 'client_has_no_secret'
   | 'key_just_added'
+  | 'too_many_webhooks'
   | 'no_old_secret'
   | 'new_secret_unused'
   | 'old_secret_used'

@@ -1,6 +1,7 @@
 /** What operators do to master secrets, but for where these are kept. */
 import { masterSecretOfDigest } from '../clients/client_secret.ts'
 import type { MasterSecrets } from '../keys/master_secret.ts'
+import { sealedUnder } from '../keys/sealed_text.ts'
 import { masterSecretOf, reencryptSigningKey } from '../keys/signing_key.ts'
 import type { MasterSecretUse } from '../keys/storage.ts'
 import { countFactorsByMasterSecret, resealTotpSecrets } from '../users/factors/master_secrets.ts'
@@ -21,6 +22,7 @@ export async function listMasterSecrets({ storage, secrets, now }: Needs<'storag
   const all = await secrets()
   const keys = await storage.listSigningKeys()
   const clients = await storage.listClients()
+  const sealed = (await storage.listWebhooks()).flatMap(webhook => webhook.secrets)
   const uses = new Map((await storage.listMasterSecretUses()).map(use => [use.name, use]))
   const older = all.length > 1 ? await storage.countSessionsNotSeenSince(seenUnderNewest(all, uses, now()), now()) : 0
   const factors = all.length > 1 ? await countFactorsByMasterSecret(storage) : new Map()
@@ -36,6 +38,7 @@ export async function listMasterSecrets({ storage, secrets, now }: Needs<'storag
       clients: clients
         .filter(({ secretDigests }) => secretDigests.some(digest => masterSecretOfDigest(digest) === name))
         .map(({ id }) => id),
+      webhook_secrets: sealed.filter(one => sealedUnder(one) === name).length,
       sessions: i === 1 ? older : null,
       totp_secrets: i === 0 ? null : totpSecrets,
       recovery_codes: i === 0 ? null : recoveryCodes,

@@ -13,6 +13,7 @@ import { type DatabaseSetting, folderOf } from '../storage/setting.ts'
 import type { Storage } from '../storage/storage.ts'
 import { now } from '../system.ts'
 import { examinePasskeys } from './doctor_passkeys.ts'
+import { examineWebhooks } from './doctor_webhooks.ts'
 import { type Finding, failed, ok, warning } from './findings.ts'
 import { formatTime, output, table } from './run.ts'
 
@@ -85,6 +86,7 @@ async function examineSecrets(config: Config, storage: Storage): Promise<Finding
     examineSecret(config, secrets),
     ...(await examineKeys(config, storage, secrets)),
     await examineClients(storage, secrets),
+    ...(await examineWebhooks(storage, secrets)),
   ]
 }
 

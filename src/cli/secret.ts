@@ -10,6 +10,7 @@ import {
   reencryptFactors,
   reencryptKeys,
 } from '../admin/master_secrets.ts'
+import { resealWebhookSecrets } from '../admin/webhooks.ts'
 import type { MasterSecretSource } from '../config.ts'
 import { createMasterSecret } from '../keys/master_secret.ts'
 import { openKeys, writeSecretFile } from '../secret_file.ts'
@@ -34,6 +35,7 @@ export function secretCommand(): Command {
           formatTime(one.used_until ?? undefined),
           one.signing_keys,
           one.clients.join(' ') || undefined,
+          one.webhook_secrets,
           one.sessions ?? undefined,
           one.totp_secrets ?? undefined,
           one.recovery_codes ?? undefined,
@@ -45,6 +47,7 @@ export function secretCommand(): Command {
           'AND UNTIL',
           'SIGNING KEYS',
           'SECRETS OF CLIENTS',
+          'OF WEBHOOKS',
           'SESSIONS',
         ]
         output(options, secrets, table([...headings, 'CODE SECRETS', 'RECOVERY CODES'], rows))
@@ -53,7 +56,7 @@ export function secretCommand(): Command {
   secret
     .command('rotate')
     .description(
-      'put a new master secret before the old one and encrypt the signing keys and the secrets of codes under it',
+      'put a new master secret before the old one and encrypt signing keys and the secrets of codes and webhooks under it',
     )
     .option('--json', 'print one JSON document')
     .action((options: Json) => withAdmin((deps, { secret: source }) => rotate(deps, source, options)))
@@ -80,7 +83,8 @@ async function rotate(deps: AdminDeps, source: MasterSecretSource, options: Json
   const [{ name: newest }] = await deps.secrets()
   const reencrypted = await reencryptKeys(deps, operator())
   const factors = await reencryptFactors(deps)
-  if (source.kind === 'value' && reencrypted === 0 && factors === 0) {
+  const resealed = await resealWebhookSecrets(deps)
+  if (source.kind === 'value' && reencrypted + factors + resealed === 0) {
     throw new Error(
       'LATCHKEY_SECRET has the secret that is in use already: put a new one and a comma before it, restart the server, and run this again',
     )
@@ -89,7 +93,12 @@ async function rotate(deps: AdminDeps, source: MasterSecretSource, options: Json
     `the master secret is now ${newest}; a running server ` +
     `${source.kind === 'value' ? 'has it since its restart' : 'takes it over within ten seconds'}. ` +
     'The old one stays good until `latchkey secret drop-old`'
-  output(options, { newest, reencrypted_keys: reencrypted, reencrypted_factors: factors }, text)
+  const counts = {
+    reencrypted_keys: reencrypted,
+    reencrypted_factors: factors,
+    reencrypted_webhook_secrets: resealed,
+  }
+  output(options, { newest, ...counts }, text)
 }
 
 const dropHints = {
@@ -104,6 +113,7 @@ async function dropOld(deps: AdminDeps, source: MasterSecretSource, options: Jso
   if (!options.force) await withConflictHints(dropHints, () => insistThatUnused(old, deps.now()))
   await reencryptKeys(deps, operator())
   await reencryptFactors(deps)
+  await resealWebhookSecrets(deps)
   if (source.kind !== 'value') writeSecretFile(source.path, readTexts(source.path).slice(0, 1))
   const dropped = old.map(({ name }) => name)
   await recordDropped(deps, dropped, operator())

@@ -3,6 +3,7 @@
  * has a limit of time and size, follows no redirect, and reaches no private network (RFC 9700 §4.11.2, SSRF).
  */
 import { createRemoteJWKSet, customFetch } from 'jose'
+import { openGuardedRequests } from '../guarded_requests.ts'
 import { AssertionError, type RemoteKeys } from './client_assertion.ts'
 
 /** Milliseconds. */
@@ -46,19 +47,13 @@ function createRemoteSet(url: URL, allowPrivate: boolean): RemoteKeys {
 
 /** @returns the text of a JWK Set, whatever its keys are */
 async function fetchSet(url: URL, allowPrivate: boolean, signal: AbortSignal): Promise<string> {
-  const isPlain = url.protocol === 'http:'
-  if (isPlain && !allowPrivate) throw new AssertionError('its jwks_uri is not https')
-  // Loaded when first needed: most servers never fetch, and this brings 12 MiB.
-  const { default: http } = await import('node:http')
-  const { default: https } = await import('node:https')
-  const { RequestFilteringHttpAgent, RequestFilteringHttpsAgent } = await import('request-filtering-agent')
-  const options = { allowPrivateIPAddress: allowPrivate, allowMetaIPAddress: allowPrivate, keepAlive: false }
-  const agent = isPlain ? new RequestFilteringHttpAgent(options) : new RequestFilteringHttpsAgent(options)
+  if (url.protocol === 'http:' && !allowPrivate) throw new AssertionError('its jwks_uri is not https')
+  const { agent, request: open } = await openGuardedRequests(url, allowPrivate)
   return new Promise((resolve, reject) => {
     const fail = (why: string) =>
       reject(signal.aborted ? signal.reason : new AssertionError(`its jwks_uri cannot be used: ${why}`))
     const headers = { accept: 'application/jwk-set+json, application/json' }
-    const request = (isPlain ? http : https).get(url, { agent, signal, headers }, response => {
+    const request = open(url, { agent, signal, headers }, response => {
       // The body of anything else is never looked at, a redirect's included.
       if (response.statusCode !== 200) {
         fail(`it answers ${response.statusCode}`)
@@ -84,6 +79,7 @@ async function fetchSet(url: URL, allowPrivate: boolean, signal: AbortSignal): P
       fail('it answers 101')
       socket.destroy()
     })
+    request.end()
   })
 }
 

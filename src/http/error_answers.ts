@@ -39,6 +39,7 @@ export const errorAnswers: Readonly<Record<ErrorCode, ErrorAnswer>> = {
   username_taken: { status: 409, error: 'username_taken' },
   email_taken: { status: 409, error: 'email_taken' },
   client_exists: { status: 409, error: 'client_exists' },
+  too_many_webhooks: { status: 409, error: 'too_many_webhooks' },
   client_has_no_secret: { status: 409, error: 'client_has_no_secret' },
   key_just_added: { status: 409, error: 'key_just_added' },
   request_in_progress: { status: 409, error: 'request_in_progress' },

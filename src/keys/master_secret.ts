@@ -27,6 +27,8 @@ export type MasterSecret = Readonly<{
   keptAnswerKey: KeyObject
   /** Tells such requests apart. */
   fingerprintKey: KeyObject
+  /** Encrypts what webhooks are signed by. */
+  webhookSecretKey: KeyObject
 }>
 
 /** The newest first: that one is used to make, all of them to verify. */
@@ -78,5 +80,6 @@ function deriveMasterSecret(secret: Buffer): MasterSecret {
     authorizationCodeKey: createSecretKey(derive('authorization code', 32)),
     keptAnswerKey: createSecretKey(derive('kept answer', 32)),
     fingerprintKey: createSecretKey(derive('request fingerprint', 32)),
+    webhookSecretKey: createSecretKey(derive('webhook secret', 32)),
   }
 }

@@ -2,9 +2,10 @@
 import { collectDefaultMetrics, Gauge, Registry } from '@prometheus-io/client'
 import { errorCodes } from '../error.ts'
 import type { KeyRing } from '../keys/key_ring.ts'
-import { type ObserveRequest, type Observer, refreshOutcomes, signInOutcomes } from '../observer.ts'
+import { deliveryOutcomes, type ObserveRequest, type Observer, refreshOutcomes, signInOutcomes } from '../observer.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Passwords } from '../users/password.ts'
+import type { DeliveryState } from '../webhooks/deliveries.ts'
 import { createCounter, createHistogram } from './counts.ts'
 import type { Known } from './measuring.ts'
 
@@ -22,6 +23,7 @@ export type Watched = Readonly<{
   /** Seconds after which a signing key is followed by another; 0 for never. */
   keyRotation: number
   known: () => Known
+  deliveries: () => DeliveryState
 }>
 
 export type Metrics = Readonly<{
@@ -82,6 +84,12 @@ function createObserver(registry: Registry): Omit<Observer, 'checked'> {
       'latchkey_sign_in_total',
       'Steps of sign-ins by what became of them.',
     ),
+    delivered: counterOf(
+      'outcome',
+      deliveryOutcomes,
+      'latchkey_webhook_deliveries_total',
+      'Events sent to webhooks by what became of them.',
+    ),
     committed(seconds, writes) {
       commitDuration(seconds)
       commitWrites(writes)
@@ -115,7 +123,7 @@ function createRequests(registry: Registry): Observer['requests'] {
   }
 }
 
-function watch(registry: Registry, { passwords, storage, keyRing, keyRotation, known }: Watched): void {
+function watch(registry: Registry, { passwords, storage, keyRing, keyRotation, known, deliveries }: Watched): void {
   const all: readonly (readonly [name: string, help: string, value: () => number | undefined])[] = [
     ['latchkey_password_hashes_running', 'Password hashes under way.', () => passwords.load().running],
     ['latchkey_password_hashes_waiting', 'Password hashes that wait for a core.', () => passwords.load().waiting],
@@ -132,6 +140,12 @@ function watch(registry: Registry, { passwords, storage, keyRing, keyRotation, k
         return keyRotation === 0 || activations.length === 0 ? undefined : Math.max(...activations) + keyRotation
       },
     ],
+    [
+      'latchkey_webhook_lag_seconds',
+      'How long the oldest event has waited that a webhook has not got yet.',
+      () => deliveries().lag,
+    ],
+    ['latchkey_webhooks_failed', 'Webhooks that were given up.', () => deliveries().failed],
     ['latchkey_database_size_bytes', 'Size of the database.', () => known().size?.database],
     ['latchkey_database_wal_size_bytes', 'Size of the write-ahead log beside a SQLite file.', () => known().size?.wal],
     ['latchkey_database_free_bytes', 'Free space where the file of a SQLite database is.', () => known().size?.free],

@@ -16,6 +16,7 @@ import {
   sessions,
   signingKeys,
   users,
+  webhooks,
 } from './sqlite/schema.ts'
 
 type Table = Parameters<typeof getTableName>[0]
@@ -36,7 +37,7 @@ export type TableShape = Readonly<{
 
 export const auditShape = shape(auditEvents, ['id'], ['detail'])
 
-/** In an order in which every row finds those that it refers to. Each table of the program but `moves`, which is of one database, and `pending_imports`, which is SQLite's way to write many users. */
+/** In an order in which every row finds those that it refers to. Each table of the program but `moves` and `leases`, which are of one database, and `pending_imports`, which is SQLite's way to write many users. */
 export const tableShapes: readonly TableShape[] = [
   shape(users, ['id'], ['full_name']),
   shape(clients, ['id'], ['name']),
@@ -48,6 +49,7 @@ export const tableShapes: readonly TableShape[] = [
   shape(relaxedRules, ['rule']),
   shape(consumedIds, ['id']),
   shape(keptAnswers, ['id']),
+  shape(webhooks, ['id'], ['last_error']),
   shape(attemptCounters, ['id']),
   shape(knownNetworks, ['who', 'network']),
   auditShape,

@@ -7,6 +7,7 @@ import type { Session } from '../sessions/session.ts'
 import { emailKey, usernameFold, usernameKey } from '../text.ts'
 import type { Factor, FactorKind } from '../users/factors/factor.ts'
 import type { User } from '../users/user.ts'
+import type { Webhook } from '../webhooks/webhook.ts'
 import type {
   auditEvents,
   clients,
@@ -16,6 +17,7 @@ import type {
   sessions,
   signingKeys,
   users,
+  webhooks,
 } from './sqlite/schema.ts'
 
 /** A row of a table. What only one dialect has may be missing. */
@@ -214,4 +216,39 @@ export function auditEventFromRow({ id: _, ...row }: typeof auditEvents.$inferSe
 export function placedEventFromRow(row: Partial<typeof auditEvents.$inferSelect>): PlacedEvent {
   const present = Object.entries(row).filter(([, value]) => value !== null)
   return Object.fromEntries(present) as PlacedEvent
+}
+
+export function webhookRow({ types, secrets, after, ...webhook }: Webhook): typeof webhooks.$inferSelect {
+  return {
+    id: webhook.id,
+    url: webhook.url,
+    types: types.length === 0 ? null : types.join(' '),
+    secrets: secrets.join(' '),
+    createdAt: webhook.createdAt,
+    disabledAt: webhook.disabledAt ?? null,
+    afterId: after?.id ?? null,
+    afterAt: after?.at ?? null,
+    attempts: webhook.attempts,
+    failingSince: webhook.failingSince ?? null,
+    nextAttemptAt: webhook.nextAttemptAt ?? null,
+    lastError: webhook.lastError ?? null,
+    failedAt: webhook.failedAt ?? null,
+  }
+}
+
+export function webhookFromRow({ types, secrets, afterId, afterAt, ...row }: typeof webhooks.$inferSelect): Webhook {
+  return {
+    id: row.id,
+    url: row.url,
+    types: types?.split(' ') ?? [],
+    secrets: secrets.split(' '),
+    createdAt: row.createdAt,
+    disabledAt: row.disabledAt ?? undefined,
+    after: afterId === null || afterAt === null ? undefined : { id: afterId, at: afterAt },
+    attempts: row.attempts,
+    failingSince: row.failingSince ?? undefined,
+    nextAttemptAt: row.nextAttemptAt ?? undefined,
+    lastError: row.lastError ?? undefined,
+    failedAt: row.failedAt ?? undefined,
+  }
 }

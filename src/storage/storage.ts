@@ -16,6 +16,7 @@ import type { ThrottleStorage } from '../throttle/storage.ts'
 import type { FactorStorage } from '../users/factors/storage.ts'
 import type { UserStorage } from '../users/storage.ts'
 import type { User } from '../users/user.ts'
+import type { WebhookStorage } from '../webhooks/storage.ts'
 
 /** In bytes; what cannot be known is absent. */
 export type DatabaseSize = Readonly<{
@@ -35,6 +36,7 @@ export type Storage = UserStorage &
   OnceStorage &
   AnswerStorage &
   AuditStorage &
+  WebhookStorage &
   Readonly<{
     /** Creates the first client and user, if there is neither a client nor a user. False when there is. */
     bootstrap(client: Client, user: User, event: AuditEvent): Promise<boolean>

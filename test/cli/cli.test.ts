@@ -177,6 +177,9 @@ test('every command has --help; serve has no result, user export has no other fo
     ...['list', 'revoke'].map(verb => ['session', verb]),
     ...['list', 'rotate'].map(verb => ['key', verb]),
     ...['status', 'rotate', 'drop-old'].map(verb => ['secret', verb]),
+    ...['add', 'list', 'show', 'update', 'disable', 'enable', 'rotate-secret', 'drop-old-secret', 'remove'].map(
+      verb => ['webhook', verb],
+    ),
   ]
   const { cli } = startCli(t)
   for (const command of commands) {

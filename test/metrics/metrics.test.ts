@@ -190,7 +190,7 @@ test('the next rotation is that of the newest key; there is none where keys do n
   const next = (await scrape(server)).metrics.get('latchkey_key_next_rotation_timestamp_seconds')
   t.is(next, server.signingKey.activatesAt + 90 * 86_400)
   const never = createMetrics(false)
-  never.watch({ ...server.deps, keyRotation: 0, known: () => ({}) })
+  never.watch({ ...server.deps, keyRotation: 0, known: () => ({}), deliveries: () => ({ failed: 0 }) })
   t.false(parseMetrics(await never.text()).has('latchkey_key_next_rotation_timestamp_seconds'))
 })
 

@@ -16,7 +16,12 @@ const read = (name: string) => readFileSync(`${root}/${name}`, 'utf8')
 async function allMetrics(t: TestContext): Promise<string> {
   const { deps } = await startServer(t)
   const { observer, watch, text } = createMetrics(true)
-  watch({ ...deps, keyRotation: 86_400, known: () => ({ liveSessions: 7, size: { database: 1, wal: 2, free: 3 } }) })
+  watch({
+    ...deps,
+    keyRotation: 86_400,
+    known: () => ({ liveSessions: 7, size: { database: 1, wal: 2, free: 3 } }),
+    deliveries: () => ({ lag: 1, failed: 1 }),
+  })
   observer.requests('POST', '/token')(200, 0.01)
   observer.committed(0.001, 3)
   observer.checked(true)

@@ -29,6 +29,8 @@ const sameRows: { [Name in Shared]: Same<Flat<SqliteRow<Name>>, Flat<PostgresRow
   keptAnswers: true,
   attemptCounters: true,
   knownNetworks: true,
+  webhooks: true,
+  leases: true,
   lastStart: true,
   relaxedRules: true,
   moves: true,

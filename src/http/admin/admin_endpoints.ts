@@ -12,10 +12,12 @@ import { keyEndpoints } from './key_endpoints.ts'
 import { metricsEndpoint } from './metrics_routes.ts'
 import { sessionEndpoints } from './session_endpoints.ts'
 import { userEndpoints } from './user_endpoints.ts'
+import { webhookEndpoints } from './webhook_endpoints.ts'
 
 export type AdminSettings = Readonly<{
   // What of the server's own bears on what operators make.
   privateJwksUris: boolean
+  privateWebhooks: boolean
   signingAlg: SigningAlg
   /** Whether it is about to stop: it is not ready then. */
   isStopping?: () => boolean
@@ -23,7 +25,7 @@ export type AdminSettings = Readonly<{
 
 /** @returns the records of the endpoints there */
 export function adminEndpointsOf(deps: Deps, settings: AdminSettings): readonly Endpoint[] {
-  const { privateJwksUris, signingAlg, isStopping } = settings
+  const { privateJwksUris, privateWebhooks, signingAlg, isStopping } = settings
   const { storage, passwords, now, randomBytes, config } = deps
   const adminDeps: AdminDeps = {
     storage,
@@ -36,6 +38,7 @@ export function adminEndpointsOf(deps: Deps, settings: AdminSettings): readonly 
   const surroundings: AdminSurroundings = {
     deps: adminDeps,
     server: { audience: config.audience, privateJwksUris },
+    privateWebhooks,
     signingAlg,
     endpoint: createAdminEndpoints(deps),
   }
@@ -45,6 +48,7 @@ export function adminEndpointsOf(deps: Deps, settings: AdminSettings): readonly 
     ...clientEndpoints(surroundings),
     ...keyEndpoints(surroundings),
     ...auditEndpoints(surroundings),
+    ...webhookEndpoints(surroundings),
     ...healthEndpoints(storage, isStopping),
     metricsEndpoint(deps.metrics),
   ]

@@ -183,6 +183,31 @@ export const followQuery = z.strictObject({
   limit: page.limit,
 })
 
+export const webhookPath = z.object({ id: z.string().meta({ examples: ['whk_517uqrZdsCJBbGU-WPpE5g'] }) })
+
+const webhookTypes = z.array(text).optional().meta({
+  description: 'Types of events, or what stands before the dot of several; none of them for all.',
+})
+
+export const newWebhook = z
+  .strictObject({ url: text, types: webhookTypes })
+  .meta({ id: 'NewWebhook', examples: [{ url: 'https://crm.example.com/latchkey', types: ['user'] }] })
+
+export const webhookChange = z
+  .strictObject({ url: text.optional(), types: webhookTypes })
+  .refine(members => Object.keys(members).length > 0, { error: 'name what is to change' })
+  .meta({ id: 'WebhookChange', examples: [{ types: ['user', 'session.reused'] }] })
+
+export const webhookRotation = z
+  .strictObject({ now: z.boolean().optional().meta({ description: 'Ends the old secrets at once.' }) })
+  .meta({ examples: [{}, { now: true }] })
+
+export const webhookEnabling = z
+  .strictObject({
+    from_now: z.boolean().optional().meta({ description: 'Leaves out what it has not got.' }),
+  })
+  .meta({ examples: [{}, { from_now: true }] })
+
 /** A place in a list, for who reads it page by page. */
 export function encodeCursor(place: unknown): string {
   return Buffer.from(JSON.stringify(place)).toString('base64url')

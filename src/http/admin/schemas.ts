@@ -188,6 +188,51 @@ export const keyDocument = z
 
 export const keysDocument = z.strictObject({ keys: z.array(keyDocument) }).meta({ examples: [{ keys: [key] }] })
 
+const webhook = {
+  id: 'whk_517uqrZdsCJBbGU-WPpE5g',
+  url: 'https://crm.example.com/latchkey',
+  types: ['user'],
+  secrets: 1,
+  state: 'live',
+  created_at: at,
+  disabled_at: null,
+  delivered_to_at: at,
+  attempts: 0,
+  failing_since: null,
+  next_attempt_at: null,
+  failed_at: null,
+  last_error: null,
+}
+
+export const webhookDocument = z
+  .strictObject({
+    id: z.string(),
+    url: z.string(),
+    types: texts.meta({ description: 'Empty for all.' }),
+    secrets: z.int().meta({ description: 'How many it has: two while one is replaced.' }),
+    state: z.string().meta({
+      description:
+        '`live`, `retrying` (the last event was not taken), `failed` (given up after three days) or `disabled`.',
+    }),
+    created_at: instant,
+    disabled_at: instant.nullable(),
+    delivered_to_at: instant.nullable().meta({ description: 'When the last event happened that it is done with.' }),
+    attempts: z.int().meta({ description: 'How often the next event was sent in vain.' }),
+    failing_since: instant.nullable(),
+    next_attempt_at: instant.nullable(),
+    failed_at: instant.nullable(),
+    last_error: z.string().nullable(),
+    secret: z
+      .string()
+      .optional()
+      .meta({ description: 'One that was made here, `whsec_…`, in the one answer that shows it.' }),
+  })
+  .meta({ id: 'Webhook', examples: [webhook] })
+
+export const webhooksDocument = z
+  .strictObject({ webhooks: z.array(webhookDocument) })
+  .meta({ examples: [{ webhooks: [webhook] }] })
+
 const event = {
   at,
   type: 'user.created',

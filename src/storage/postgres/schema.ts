@@ -210,6 +210,33 @@ export const knownNetworks = pgTable(
   ],
 )
 
+/** Addresses that are told what happens, and how far each has come in the audit trail. */
+export const webhooks = pgTable('webhooks', {
+  id: key('id').primaryKey(),
+  url: text('url').notNull(),
+  /** Space-separated; null for all. */
+  types: text('types'),
+  /** Space-separated, newest first, each sealed under a master secret. */
+  secrets: text('secrets').notNull(),
+  createdAt: whole('created_at').notNull(),
+  disabledAt: whole('disabled_at'),
+  /** The last event that it is done with; both null for none. */
+  afterId: whole('after_id'),
+  afterAt: whole('after_at'),
+  attempts: whole('attempts').notNull(),
+  failingSince: whole('failing_since'),
+  nextAttemptAt: whole('next_attempt_at'),
+  lastError: text('last_error'),
+  failedAt: whole('failed_at'),
+})
+
+/** What one node at a time does. */
+export const leases = pgTable('leases', {
+  name: key('name').primaryKey(),
+  holder: text('holder').notNull(),
+  until: whole('until').notNull(),
+})
+
 /** One row: the last start of a server. Of a database that has never served there is none. */
 export const lastStart = pgTable('last_start', {
   /** 1 */

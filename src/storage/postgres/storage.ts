@@ -18,6 +18,7 @@ import { createStartStorage } from './starts.ts'
 import { createThrottleStorage } from './throttle.ts'
 import { userRows } from './user_rows.ts'
 import { createUserStorage } from './users.ts'
+import { createWebhookStorage } from './webhooks.ts'
 
 /** A pool and its transactions. */
 type Transactions = Pick<Connection, 'read' | 'write' | 'autocommit'> &
@@ -64,6 +65,7 @@ export function createStorage({ read, pool, close, ...transactions }: Transactio
     ...createKeyStorage(connection),
     ...createOnceStorage(connection),
     ...createAnswerStorage(connection),
+    ...createWebhookStorage(connection),
     ...audit,
     bootstrap: (client, user, event) =>
       write(async tx => {

@@ -215,6 +215,33 @@ export const knownNetworks = sqliteTable(
   ],
 )
 
+/** Addresses that are told what happens, and how far each has come in the audit trail. */
+export const webhooks = sqliteTable('webhooks', {
+  id: text('id').primaryKey(),
+  url: text('url').notNull(),
+  /** Space-separated; null for all. */
+  types: text('types'),
+  /** Space-separated, newest first, each sealed under a master secret. */
+  secrets: text('secrets').notNull(),
+  createdAt: integer('created_at').notNull(),
+  disabledAt: integer('disabled_at'),
+  /** The last event that it is done with; both null for none. */
+  afterId: integer('after_id'),
+  afterAt: integer('after_at'),
+  attempts: integer('attempts').notNull(),
+  failingSince: integer('failing_since'),
+  nextAttemptAt: integer('next_attempt_at'),
+  lastError: text('last_error'),
+  failedAt: integer('failed_at'),
+})
+
+/** What one node at a time does. */
+export const leases = sqliteTable('leases', {
+  name: text('name').primaryKey(),
+  holder: text('holder').notNull(),
+  until: integer('until').notNull(),
+})
+
 /** One row: the last start of a server. Of a database that has never served there is none. */
 export const lastStart = sqliteTable('last_start', {
   /** 1 */

@@ -24,6 +24,7 @@ import { createStartStorage } from './starts.ts'
 import { createThrottleStorage } from './throttle.ts'
 import { createUserRows } from './user_rows.ts'
 import { createUserStorage } from './users.ts'
+import { createWebhookStorage } from './webhooks.ts'
 
 /** @param confirmCommit runs after each commit and throws when what was committed is not where it should be */
 export function createStorage(
@@ -68,6 +69,7 @@ export function createStorage(
     ...createKeyStorage(connection),
     ...createOnceStorage(connection),
     ...createAnswerStorage(connection),
+    ...createWebhookStorage(connection),
     ...audit,
     bootstrap: (client, user, event) =>
       write(() => {

@@ -85,6 +85,26 @@ const verbs: readonly Verb[] = [
   { cli: 'client remove jobs', api: ['DELETE', '/admin/clients/jobs'] },
   { cli: 'key list', api: ['GET', '/admin/keys'], list: 'keys' },
   { cli: 'key rotate', api: ['POST', '/admin/keys/rotate'] },
+  // Of types that do not happen here: nothing is sent.
+  {
+    cli: 'webhook add https://127.0.0.1:1/hook --type backup --type session.reused',
+    api: ['POST', '/admin/webhooks', { url: 'https://127.0.0.1:1/hook', types: ['backup', 'session.reused'] }],
+  },
+  { cli: 'webhook list', api: ['GET', '/admin/webhooks'], list: 'webhooks' },
+  { cli: 'webhook show {webhook}', api: ['GET', '/admin/webhooks/{webhook}'] },
+  {
+    cli: 'webhook update {webhook} --url https://127.0.0.1:1/other --type backup',
+    api: ['PATCH', '/admin/webhooks/{webhook}', { url: 'https://127.0.0.1:1/other', types: ['backup'] }],
+  },
+  { cli: 'webhook rotate-secret {webhook}', api: ['POST', '/admin/webhooks/{webhook}/rotate-secret', {}] },
+  { cli: 'webhook drop-old-secret {webhook}', api: ['POST', '/admin/webhooks/{webhook}/drop-old-secret'] },
+  {
+    cli: 'webhook rotate-secret {webhook} --now',
+    api: ['POST', '/admin/webhooks/{webhook}/rotate-secret', { now: true }],
+  },
+  { cli: 'webhook disable {webhook}', api: ['POST', '/admin/webhooks/{webhook}/disable'] },
+  { cli: 'webhook enable {webhook} --from-now', api: ['POST', '/admin/webhooks/{webhook}/enable', { from_now: true }] },
+  { cli: 'webhook remove {webhook}', api: ['DELETE', '/admin/webhooks/{webhook}'] },
   { cli: 'audit --type user --limit 2', api: ['GET', '/admin/audit?type=user&limit=2'], list: 'events' },
 ]
 
@@ -100,6 +120,8 @@ function bare(value: unknown): unknown {
     text
       .replace(/usr_[\w-]{22}/g, 'usr_')
       .replace(/lks_[\w-]{43}/g, 'lks_')
+      .replace(/whk_[\w-]{22}/g, 'whk_')
+      .replace(/whsec_[\w+/]{43}=/g, 'whsec_')
       .replace(/ES256 [\w-]{43}/g, 'ES256 a kid')
       .replace(/"detail":"[0-9a-f]{8}"/g, '"detail":"a master secret"')
       .replace(/"(id|session_id)":"[\w-]{22}"/g, '"$1":"a session"'),
@@ -142,7 +164,7 @@ async function start(t: ExecutionContext) {
     const [, claims = ''] = String(body.access_token).split('.')
     return JSON.parse(Buffer.from(claims, 'base64url').toString()).sid
   }
-  return { cli, api, signIn, ids: { file, alice: String(alice), bob: '', session: '' } }
+  return { cli, api, signIn, ids: { file, alice: String(alice), bob: '', session: '', webhook: '' } }
 }
 
 function fill<T>(what: T, ids: Record<string, string>): T {
@@ -161,6 +183,10 @@ test('each verb has the same document, the same effect and the same audit row by
     const printed = await byCommand.cli(fill(cli, byCommand.ids), stdin)
     const answered = await byApi.api(fill(api, byApi.ids))
     if (answered.username === 'bob') byApi.ids.bob = String(answered.id)
+    if (cli.startsWith('webhook add')) {
+      byApi.ids.webhook = String(answered.id)
+      byCommand.ids.webhook = String(printed.id)
+    }
     t.deepEqual(bare(list === undefined ? answered : answered[list]), bare(printed), cli)
     t.deepEqual(await state(byApi), await state(byCommand), cli)
   }

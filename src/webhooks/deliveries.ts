@@ -1,0 +1,101 @@
+/**
+ * Sends events to webhooks: of several nodes one does, by a lease, and to each webhook by itself, one event at a time and in order, so that
+ * none waits for another. An event is sent again until its receiver has taken it, and may come twice: a node that ends between the answer
+ * and its row leaves it to the next one.
+ */
+import type { EventPlace } from '../audit/audit.ts'
+import { beginCourse, type Course, createFollowing, type DeliveryDeps } from './course.ts'
+import type { Send } from './send.ts'
+import { isActive, isSameProgress, type Webhook } from './webhook.ts'
+
+export type DeliveryState = Readonly<{
+  /** Seconds that the oldest event has waited which a webhook has not got yet; absent where another node sends. */
+  lag?: number | undefined
+  /** Webhooks that were given up. */
+  failed: number
+}>
+
+const lease = 'webhooks'
+/** Seconds that a lease lasts, and those left of it when it is taken for longer: more than one attempt takes. */
+const leaseLifetime = 30
+const minLease = 20
+
+/** @param warn told what an operator should know, once for each trouble */
+export function createDeliveries(deps: DeliveryDeps, send: Send, warn: (about: object, message: string) => void) {
+  const { storage, now, randomBytes } = deps
+  const holder = randomBytes(16).toString('base64url')
+  const stopping = new AbortController()
+  const courses = new Map<string, Course>()
+  const troubles = new Set<string>()
+  let leaseUntil = 0
+  let failedCount = 0
+  const isOurs = () => now() < leaseUntil
+  const follow = createFollowing(deps, { send, stop: stopping.signal, isOurs, warn, warnOnce })
+
+  async function step(): Promise<void> {
+    if (stopping.signal.aborted) return
+    const webhooks = await storage.listWebhooks()
+    failedCount = webhooks.filter(({ failedAt }) => failedAt !== undefined).length
+    const active = webhooks.filter(isActive)
+    for (const [id, { running }] of courses)
+      if (running === undefined && !active.some(webhook => webhook.id === id)) courses.delete(id)
+    if (active.length === 0 || !(await holdLease())) return
+    const last = await storage.findLastPlace()
+    for (const webhook of active) start(webhook, last)
+  }
+
+  async function holdLease(): Promise<boolean> {
+    if (leaseUntil - now() > minLease) return true
+    const until = now() + leaseLifetime
+    const isHeld = await storage.takeLease(lease, holder, now(), until)
+    leaseUntil = isHeld ? until : 0
+    return isHeld
+  }
+
+  function start(webhook: Webhook, last: EventPlace | undefined): void {
+    const course = courseOf(webhook)
+    if (course.running !== undefined || (!course.isUnsaved && course.progress.after?.id === last?.id)) return
+    course.running = follow(webhook, course)
+      .then(
+        () => void troubles.delete(webhook.id),
+        err => warnOnce(webhook.id, { err }, 'events for a webhook cannot be sent; it will be tried again'),
+      )
+      .then(() => {
+        course.running = undefined
+      })
+  }
+
+  function courseOf(webhook: Webhook): Course {
+    const known = courses.get(webhook.id)
+    if (known !== undefined && (known.running !== undefined || isSameProgress(known.stored, webhook))) return known
+    const course = beginCourse(webhook)
+    courses.set(webhook.id, course)
+    return course
+  }
+
+  function warnOnce(trouble: string, about: object, message: string): void {
+    if (troubles.has(trouble)) return
+    troubles.add(trouble)
+    warn(about, message)
+  }
+
+  return {
+    /** To be called about once a second: begins what there is to do, and waits for no receiver. */
+    step,
+    /** Resolves when nothing is under way. */
+    async settled(): Promise<void> {
+      await Promise.all([...courses.values()].map(({ running }) => running))
+    },
+    state(): DeliveryState {
+      const waiting = [...courses.values()].map(({ waitingSince = now() }) => now() - waitingSince)
+      return { lag: isOurs() ? Math.max(0, ...waiting) : undefined, failed: failedCount }
+    },
+    /** Breaks off what is under way, which is sent again later, and lets another node begin at once. */
+    async stop(): Promise<void> {
+      stopping.abort()
+      await Promise.all([...courses.values()].map(({ running }) => running))
+      if (leaseUntil > 0) await storage.endLease(lease, holder)
+      leaseUntil = 0
+    },
+  }
+}
