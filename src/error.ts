@@ -42,6 +42,7 @@ export const errorCodes = [
   'request_in_progress',
   'precondition_failed',
   'idempotency_key_reused',
+  'too_many_keys',
   'too_many_attempts',
   'length_required',
   'request_too_large',

@@ -71,8 +71,10 @@ export async function updateClient(
       actorEvent(actor, 'client.updated', now(), { clientId: id, detail: Object.keys(settings).join(' ') }),
     ),
   )
-  const touched = changed === undefined ? 0 : await countTouchedSessions({ storage, now }, server, before, changed)
-  return { ...describeClient(changed ?? before), ...secret?.shown, sessions_touched: touched }
+  // Removed meanwhile.
+  if (changed === undefined) return gone(id)
+  const touched = await countTouchedSessions({ storage, now }, server, before, changed)
+  return { ...describeClient(changed), ...secret?.shown, sessions_touched: touched }
 }
 
 /** Secrets and keys of a method that the client has no longer; those just given are looked at by {@link clientProblem}. */
@@ -139,7 +141,7 @@ export async function rotateClientSecret(
       actorEvent(actor, 'client.secret_rotated', now(), { clientId: id }),
     ),
   )
-  return { ...describeClient(changed ?? client), ...secret.shown }
+  return { ...describeClient(changed ?? gone(id)), ...secret.shown }
 }
 
 /** Ends the secret before the newest. @returns as well whether there was one @throws NotFound */
@@ -192,16 +194,19 @@ export async function removeClient(
   actor: Actor,
   insist: Insist<ClientDocument> = () => {},
 ): Promise<{ removed: string }> {
-  insistOn(await getClient({ storage }, id), insist, actor)
-  await storage.removeClient(id, actorEvent(actor, 'client.removed', now(), { clientId: id }))
+  const event = actorEvent(actor, 'client.removed', now(), { clientId: id })
+  if (!(await storage.removeClient(id, event, client => insistOn(client, insist, actor)))) gone(id)
   return { removed: id }
 }
 
 /** @throws NotFound */
 export async function getClient({ storage }: Needs<'storage'>, id: string): Promise<Client> {
   const client = await storage.findClient(id)
-  if (client === undefined) throw new NotFound(`there is no client ${printableBrief(id)}`)
-  return client
+  return client ?? gone(id)
+}
+
+function gone(id: string): never {
+  throw new NotFound(`there is no client ${printableBrief(id)}`)
 }
 
 /** What somebody has seen before, and may change at all. */

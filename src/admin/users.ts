@@ -143,10 +143,9 @@ export async function removeUser(
   actor: Actor,
   insist: Insist<UserDocument> = () => {},
 ): Promise<{ removed: string }> {
-  const user = await getUser({ storage }, who)
-  insist(describeUser(user))
-  const { id, username } = user
-  await storage.removeUser(id, actorEvent(actor, 'user.removed', now(), { userId: id, detail: username }))
+  const { id, username } = await getUser({ storage }, who)
+  const event = actorEvent(actor, 'user.removed', now(), { userId: id, detail: username })
+  if (!(await storage.removeUser(id, event, user => insist(describeUser(user))))) gone(who)
   return { removed: username }
 }
 

@@ -14,6 +14,10 @@ export type ClientStorage = Readonly<{
    * @param decide pure and synchronous; may be called more than once
    */
   changeClient<Outcome>(id: string, decide: (client: Client | undefined) => ClientChange<Outcome>): Promise<Outcome>
-  /** Removes a client with all sessions. False when there is none. */
-  removeClient(id: string, event: AuditEvent): Promise<boolean>
+  /**
+   * Removes a client with all sessions. False when there is none.
+   *
+   * @param insist throws, and so undoes everything, where it is not the client that was meant
+   */
+  removeClient(id: string, event: AuditEvent, insist?: (client: Client) => void): Promise<boolean>
 }>

@@ -45,6 +45,7 @@ export const errorAnswers: Readonly<Record<ErrorCode, ErrorAnswer>> = {
   request_in_progress: { status: 409, error: 'request_in_progress' },
   precondition_failed: { status: 412, error: 'precondition_failed' },
   idempotency_key_reused: { status: 422, error: 'idempotency_key_reused' },
+  too_many_keys: { status: 429, error: 'too_many_keys' },
   too_many_attempts: { status: 429, error: 'temporarily_unavailable' },
   length_required: { status: 411, error: 'invalid_request' },
   request_too_large: { status: 413, error: 'invalid_request' },

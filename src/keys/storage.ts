@@ -44,12 +44,15 @@ export type AnswerStorage = Readonly<{
   /**
    * Begins a request, if none with its identifier has begun and not expired; of many at the same moment one does.
    *
-   * @returns undefined where it has begun now, else what is there
+   * @param id  of whose it is, a dot, and which of theirs
+   * @param max how many of theirs there may be that have not expired
+   * @returns undefined where it has begun now, `full` where there are too many, else what is there
    */
   beginAnswer(
     id: string,
     began: Readonly<{ fingerprint: string; beganAt: number; expiresAt: number }>,
-  ): Promise<KeptAnswer | undefined>
+    max: number,
+  ): Promise<KeptAnswer | 'full' | undefined>
   keepAnswer(id: string, answer: string): Promise<void>
   /** For a request that came to nothing. */
   forgetAnswer(id: string): Promise<void>

@@ -68,6 +68,12 @@ export function isAbout(
   )
 }
 
+/** Answers of whose the identifier is that have not expired. `/` is what comes after the dot. */
+export function ofSameOwner(answers: Columns<'id' | 'expiresAt'>, id: string, now: number): SQL | undefined {
+  const owner = id.slice(0, id.indexOf('.'))
+  return and(gt(answers.id, `${owner}.`), lt(answers.id, `${owner}/`), gt(answers.expiresAt, now))
+}
+
 /** What is absent fits every row. */
 function isSame(column: Column, value: string | undefined): SQL | undefined {
   return value === undefined ? undefined : eq(column, value)

@@ -9,6 +9,7 @@ const require = createRequire(import.meta.url)
 export const {
   and,
   asc,
+  count,
   DrizzleQueryError,
   desc,
   eq,

@@ -72,8 +72,12 @@ export type UserStorage = Readonly<{
    * @returns whether there may be more
    */
   pruneImports(seenBefore: number): Promise<boolean>
-  /** Removes a user with all sessions. False when there is none. */
-  removeUser(userId: string, event: AuditEvent): Promise<boolean>
+  /**
+   * Removes a user with all sessions. False when there is none.
+   *
+   * @param insist throws, and so undoes everything, where it is not the user that was meant
+   */
+  removeUser(userId: string, event: AuditEvent, insist?: (user: User) => void): Promise<boolean>
 }>
 
 /** Addresses that several users have, as email or as username. */

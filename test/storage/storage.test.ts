@@ -519,7 +519,7 @@ const began = (at = start, fingerprint = 'one') => ({ fingerprint, beganAt: at, 
 contract(
   'beginAnswer begins a request once, also for many at the same moment; the others learn what is there',
   async (t, storage) => {
-    const answers = await Promise.all(Array.from({ length: 20 }, () => storage.beginAnswer('id', began())))
+    const answers = await Promise.all(Array.from({ length: 20 }, () => storage.beginAnswer('me.id', began(), 100)))
     t.is(answers.filter(answer => answer === undefined).length, 1)
     const there = { fingerprint: 'one', beganAt: start, answer: undefined }
     t.deepEqual(
@@ -527,36 +527,74 @@ contract(
       Array(19).fill(there),
     )
 
-    await storage.keepAnswer('id', 'said')
-    t.deepEqual(await storage.beginAnswer('id', began(start + 99, 'two')), { ...there, answer: 'said' })
-    t.is(await storage.beginAnswer('ID', began()), undefined)
+    await storage.keepAnswer('me.id', 'said')
+    t.deepEqual(await storage.beginAnswer('me.id', began(start + 99, 'two'), 100), { ...there, answer: 'said' })
+    t.is(await storage.beginAnswer('me.ID', began(), 100), undefined)
   },
 )
 
 contract('a request that expired or was forgotten begins anew, without its answer', async (t, storage) => {
-  await storage.beginAnswer('id', began())
-  await storage.keepAnswer('id', 'said')
-  t.is(await storage.beginAnswer('id', began(start + 100, 'two')), undefined)
-  t.deepEqual(await storage.beginAnswer('id', began(start + 101)), {
+  await storage.beginAnswer('me.id', began(), 100)
+  await storage.keepAnswer('me.id', 'said')
+  t.is(await storage.beginAnswer('me.id', began(start + 100, 'two'), 100), undefined)
+  t.deepEqual(await storage.beginAnswer('me.id', began(start + 101), 100), {
     fingerprint: 'two',
     beganAt: start + 100,
     answer: undefined,
   })
-  await storage.forgetAnswer('id')
-  t.is(await storage.beginAnswer('id', began(start + 102)), undefined)
+  await storage.forgetAnswer('me.id')
+  t.is(await storage.beginAnswer('me.id', began(start + 102), 100), undefined)
 })
 
 contract('pruneAnswers forgets what expired, and nothing else', async (t, storage) => {
   for (const [id, at] of [
-    ['a', start],
-    ['b', start + 1],
-    ['c', start + 2],
+    ['me.a', start],
+    ['me.b', start + 1],
+    ['me.c', start + 2],
   ] as const)
-    await storage.beginAnswer(id, began(at))
+    await storage.beginAnswer(id, began(at), 100)
   t.is(await storage.pruneAnswers(start + 101), 2)
   t.is(await storage.pruneAnswers(start + 101), 0)
-  t.not(await storage.beginAnswer('c', began(start + 3)), undefined)
+  t.not(await storage.beginAnswer('me.c', began(start + 3), 100), undefined)
 })
+
+contract(
+  'an owner has only so many answers that have not expired; those of another, and what is there, are another matter',
+  async (t, storage) => {
+    const begin = (id: string, at = start) => storage.beginAnswer(id, began(at), 3)
+    for (const id of ['me.a', 'me.b', 'me.c', 'm.x', 'me-.x']) t.is(await begin(id), undefined, id)
+    t.is(await begin('me.d'), 'full')
+    t.deepEqual(await begin('me.a'), { fingerprint: 'one', beganAt: start, answer: undefined })
+    t.is(await begin('you.d'), undefined)
+    await storage.forgetAnswer('me.b')
+    t.is(await begin('me.d'), undefined)
+    t.is(await begin('me.e'), 'full')
+    t.is(await begin('me.e', start + 100), undefined)
+  },
+)
+
+contract(
+  'a user and a client that are not what was meant are not removed, and nothing is written',
+  async (t, storage) => {
+    await populate(storage, session('a'))
+    const count = await auditCount(storage)
+    const refuse = (what: string) => (found: { id: string }) => {
+      throw new RangeError(`${what} ${found.id}`)
+    }
+    await t.throwsAsync(storage.removeUser('usr_alice', event('user.removed'), refuse('user')), {
+      message: 'user usr_alice',
+    })
+    await t.throwsAsync(storage.removeClient('app', event('client.removed'), refuse('client')), {
+      message: 'client app',
+    })
+    t.is(await auditCount(storage), count)
+    t.deepEqual(ids(await storage.listLiveSessions({}, start, 10)), ['a'])
+    t.false(await storage.removeUser('usr_none', event('user.removed'), refuse('user')))
+    t.false(await storage.removeClient('none', event('client.removed'), refuse('client')))
+    t.true(await storage.removeUser('usr_alice', event('user.removed'), () => {}))
+    t.true(await storage.removeClient('app', event('client.removed'), () => {}))
+  },
+)
 
 contract('disabling a client leaves its sessions alone', async (t, storage) => {
   await populate(storage, session('a'))

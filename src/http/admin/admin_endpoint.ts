@@ -156,6 +156,7 @@ function inHttp(error: unknown): unknown {
 const repeated = {
   invalid_request: 'the Idempotency-Key has 1 to 255 characters of ASCII, and no quote or backslash',
   request_in_progress: 'the request with this Idempotency-Key is under way',
+  too_many_keys: '20000 requests of this client came with an Idempotency-Key within a day',
   idempotency_key_reused: 'another request came with this Idempotency-Key: use one for each',
 } as const
 

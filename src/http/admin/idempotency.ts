@@ -13,6 +13,8 @@ import type { Reply } from './reply.ts'
 
 /** Seconds. */
 const keptFor = 86_400
+/** Of one client: 2 KB each, and one that goes wrong in a circle fills no disk. */
+export const maxKept = 20_000
 /** Seconds after which a request that has begun is not under way any more: its node was lost. */
 const maxUnderWay = 60
 
@@ -43,9 +45,17 @@ export async function answerOnce(
   answer: () => Promise<Reply>,
 ): Promise<Reply> {
   const { storage, now, randomBytes } = deps
-  const id = createHash('sha256').update(`${who}\n${key}`).digest('base64url')
+  const id = `${digest(who)}.${digest(key)}`
   const began = { fingerprint: fingerprintOf(request, deps.secrets), beganAt: now(), expiresAt: now() + keptFor }
-  const before = await storage.beginAnswer(id, began)
+  const before = await storage.beginAnswer(id, began, maxKept)
+  if (before === 'full')
+    throw new OAuthError(
+      'too_many_keys',
+      `${maxKept} requests of this client came with an Idempotency-Key within a day`,
+      {
+        retryAfter: 60,
+      },
+    )
   if (before !== undefined) return repeat(deps, id, request, before)
   let reply: Reply
   try {
@@ -57,6 +67,10 @@ export async function answerOnce(
   // It is done, and whoever asked is told, whether or not it can be told again.
   await storage.keepAnswer(id, sealAnswer(JSON.stringify(reply), id, deps.secrets, randomBytes)).catch(() => {})
   return reply
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('base64url')
 }
 
 function repeat({ secrets, now }: Deps, id: string, request: string, before: KeptAnswer): Reply {

@@ -1,6 +1,7 @@
 /** Answers that are kept for who repeats a request. */
 import type { AnswerStorage } from '../../keys/storage.ts'
-import { eq, sql } from '../drizzle.ts'
+import { ofSameOwner } from '../conditions.ts'
+import { count, eq, sql } from '../drizzle.ts'
 import { keptAnswer } from '../rows.ts'
 import type { Connection } from './connection.ts'
 import { builder, prepareRun, prepareSelect } from './prepared.ts'
@@ -43,8 +44,16 @@ const prune = preparePrune(keptAnswers)
 
 export function createAnswerStorage({ write }: Connection): AnswerStorage {
   return {
-    beginAnswer: (id, began) =>
+    beginAnswer: (id, began, max) =>
       write(async tx => {
+        const before = await find.get(tx, { id })
+        if (before !== undefined && before.expiresAt > began.beganAt) return keptAnswer(before)
+        // Several at once may be a few too many together.
+        const [others] = await tx
+          .select({ count: count() })
+          .from(keptAnswers)
+          .where(ofSameOwner(keptAnswers, id, began.beganAt))
+        if (others!.count >= max) return 'full'
         if ((await begin.run(tx, { id, ...began })) > 0) return undefined
         return keptAnswer((await find.get(tx, { id }))!)
       }),

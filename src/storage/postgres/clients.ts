@@ -64,9 +64,11 @@ export function createClientStorage({ read, write, record, change }: Connection)
         if (event !== undefined) await record(tx, event)
         return outcome
       }),
-    removeClient: async (id, event) => {
+    removeClient: async (id, event, insist) => {
       const removed = await change(event, async tx => {
-        if ((await clientRows.findForUpdate(tx, id)) === undefined) return 0
+        const client = await clientRows.findForUpdate(tx, id)
+        if (client === undefined) return 0
+        insist?.(client)
         await removeSessionsOf(tx, id)
         return remove.run(tx, { id })
       })

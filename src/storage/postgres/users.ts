@@ -59,6 +59,14 @@ export function createUserStorage(
     ...createUniqueEmails({ read, write }),
     // An import is one transaction: nothing is left of one that did not end.
     pruneImports: async () => false,
-    removeUser: async (userId, event) => (await change(event, tx => userRows.remove(tx, userId))) > 0,
+    removeUser: async (userId, event, insist) => {
+      const removed = await change(event, async tx => {
+        const user = await userRows.findForUpdate(tx, userId)
+        if (user === undefined) return 0
+        insist?.(user)
+        return userRows.remove(tx, userId)
+      })
+      return removed > 0
+    },
   }
 }

@@ -1,25 +1,28 @@
 /** Answers that are kept for who repeats a request. */
 import type { AnswerStorage } from '../../keys/storage.ts'
-import { eq, inArray, lte } from '../drizzle.ts'
+import { ofSameOwner } from '../conditions.ts'
+import { count, eq, inArray, lte } from '../drizzle.ts'
 import { keptAnswer } from '../rows.ts'
 import { type Connection, pruneBatch } from './connection.ts'
 import { keptAnswers } from './schema.ts'
 
 export function createAnswerStorage({ db, write }: Connection): AnswerStorage {
   return {
-    beginAnswer: (id, began) =>
+    beginAnswer: (id, began, max) =>
       write(() => {
-        const { changes } = db
-          .insert(keptAnswers)
+        const before = db.select().from(keptAnswers).where(eq(keptAnswers.id, id)).get()
+        if (before !== undefined && before.expiresAt > began.beganAt) return keptAnswer(before)
+        const [others] = db
+          .select({ count: count() })
+          .from(keptAnswers)
+          .where(ofSameOwner(keptAnswers, id, began.beganAt))
+          .all()
+        if (others!.count >= max) return 'full'
+        db.insert(keptAnswers)
           .values({ id, ...began })
-          .onConflictDoUpdate({
-            target: keptAnswers.id,
-            set: { ...began, answer: null },
-            setWhere: lte(keptAnswers.expiresAt, began.beganAt),
-          })
+          .onConflictDoUpdate({ target: keptAnswers.id, set: { ...began, answer: null } })
           .run()
-        if (changes > 0) return undefined
-        return keptAnswer(db.select().from(keptAnswers).where(eq(keptAnswers.id, id)).get()!)
+        return undefined
       }),
     keepAnswer: (id, answer) =>
       write(() => {

@@ -40,7 +40,13 @@ export function createClientStorage({ db, write, record, change }: Connection, r
         if (event !== undefined) record(event)
         return outcome
       }),
-    removeClient: async (id, event) =>
-      (await change(event, () => db.delete(clients).where(eq(clients.id, id)).run())) > 0,
+    removeClient: async (id, event, insist) => {
+      const removed = await change(event, () => {
+        const client = rows.find(id)
+        if (client !== undefined) insist?.(client)
+        return db.delete(clients).where(eq(clients.id, id)).run()
+      })
+      return removed > 0
+    },
   }
 }

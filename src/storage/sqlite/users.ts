@@ -81,6 +81,13 @@ export function createUserStorage(
       }),
     ...createUniqueEmails({ db, write }, rows, imports),
     pruneImports: imports.prune,
-    removeUser: async (userId, event) => (await change(event, () => rows.remove(userId))) > 0,
+    removeUser: async (userId, event, insist) => {
+      const removed = await change(event, () => {
+        const user = insist && rows.find(userId)
+        if (user !== undefined) insist?.(user)
+        return rows.remove(userId)
+      })
+      return removed > 0
+    },
   }
 }

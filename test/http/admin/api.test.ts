@@ -296,6 +296,24 @@ test('of two that change what both have read, one is told (lost update, CWE-362)
   t.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 412, 412, 412])
 })
 
+test('of a removal and a change of what both have read, one is told, whichever is first (lost update, CWE-362)', async t => {
+  const server = await startAdminServer(t)
+  for (let round = 0; round < 5; round++) {
+    const id = round === 0 ? server.aliceId : await server.addUser({ username: `user${round}` })
+    await server.addClient({ id: `web${round}` })
+    for (const path of [`/admin/users/${id}`, `/admin/clients/web${round}`]) {
+      const etag = (await server.ask('GET', path)).headers.get('etag')!
+      const body = path.includes('users') ? { full_name: 'Changed' } : { scope: 'changed' }
+      const [removed, changed] = await Promise.all([
+        server.ask('DELETE', path, undefined, { 'if-match': etag }),
+        server.ask('PATCH', path, body, { 'if-match': etag }),
+      ])
+      const statuses = [removed.status, changed.status]
+      t.true(`${statuses}` === '412,200' || `${statuses}` === '200,404', `${statuses}`)
+    }
+  }
+})
+
 test('a page of users is imported whole, or nothing of it; a dry run says of each what is wrong', async t => {
   const server = await startAdminServer(t)
   const ask = (users: object[], more = {}) => server.ask('POST', '/admin/users/import', { users, ...more })

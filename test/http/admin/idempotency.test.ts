@@ -1,5 +1,6 @@
 /** A request that is repeated is done once, and gets the same answer. draft-ietf-httpapi-idempotency-key-header. */
 import test from 'ava'
+import { maxKept } from '../../../src/http/admin/idempotency.ts'
 import { openAnswer } from '../../../src/keys/kept_answer.ts'
 import { createTestSecrets, password } from '../../_server.ts'
 import { startAdminServer } from './_admin.ts'
@@ -85,6 +86,24 @@ test('after a day a key is free again', async t => {
   t.deepEqual((await ask()).body.error, 'username_taken')
 })
 
+test('a client that sends keys without end is refused new ones, and told when to try again; what it was answered before is answered still, and others go on', async t => {
+  const server = await startAdminServer(t)
+  await server.addProgram('more', ['admin:users'])
+  t.is((await server.ask('POST', '/admin/users', bob, withKey('one'))).status, 201)
+  const { storage } = server.deps
+  const { beginAnswer } = storage
+  // As if it had sent so many.
+  Object.assign(storage, {
+    beginAnswer: (...[id, began, max]: Parameters<typeof beginAnswer>) => beginAnswer(id, began, max - maxKept + 1),
+  })
+  const full = await server.ask('POST', '/admin/users', { username: 'carol', password }, withKey('two'))
+  t.deepEqual([full.status, full.body.error, full.headers.get('retry-after')], [429, 'too_many_keys', '60'])
+  t.is((await server.ask('POST', '/admin/users', bob, withKey('one'))).status, 201)
+  t.is((await server.ask('POST', '/admin/users', { username: 'carol', password })).status, 201)
+  const other = await server.tokenOf('more')
+  t.is((await server.ask('POST', '/admin/users', { username: 'dora', password }, withKey('two'), other)).status, 201)
+})
+
 test('a key that is none is invalid_request; where nothing is made it means nothing', async t => {
   const server = await startAdminServer(t)
   for (const bad of ['', '""', '"a', 'a"b', 'a b', '"a\\b"', `"${'x'.repeat(256)}"`, 'a,b'])
@@ -99,9 +118,9 @@ test('what is kept of a request and its answer holds no secret in the clear, nor
   const kept: { id: string; fingerprint: string; answer: string }[] = []
   const { beginAnswer, keepAnswer } = storage
   Object.assign(storage, {
-    beginAnswer: (id: string, began: Parameters<typeof beginAnswer>[1]) => {
+    beginAnswer: (...[id, began, max]: Parameters<typeof beginAnswer>) => {
       kept.push({ id, fingerprint: began.fingerprint, answer: '' })
-      return beginAnswer(id, began)
+      return beginAnswer(id, began, max)
     },
     keepAnswer: (id: string, answer: string) => {
       kept.at(-1)!.answer = answer
@@ -124,9 +143,9 @@ test('what is kept of a request and its answer holds no secret in the clear, nor
   const begin = other.deps.storage.beginAnswer
   let fingerprint = ''
   Object.assign(other.deps.storage, {
-    beginAnswer: (id: string, began: Parameters<typeof begin>[1]) => {
+    beginAnswer: (...[id, began, max]: Parameters<typeof begin>) => {
       fingerprint = began.fingerprint
-      return begin(id, began)
+      return begin(id, began, max)
     },
   })
   await other.ask('POST', '/admin/users', bob, withKey('two'))
