@@ -11,6 +11,7 @@ import { formatRefreshToken, parseRefreshToken } from '../../src/sessions/refres
 import { createPasswords, type Passwords } from '../../src/users/password.ts'
 import { openPasswordHash } from '../../src/users/password_formats.ts'
 import type { SignInBy } from '../../src/users/user.ts'
+import { addTotp } from '../_factors.ts'
 import { cheapHashing, createTestRandom, createTestSecrets, startServerWithAlice } from '../_server.ts'
 
 const toldApart = 4.5
@@ -67,12 +68,16 @@ async function timeRefusals(
   const passwordless = { id: `usr_${'A'.repeat(22)}`, username: 'passwordless', credentialVersion: 1, createdAt: 1 }
   await server.deps.storage.createUsers([passwordless], auditEvent('user.created', 1, {}))
   for (const [username, passwordHash] of Object.entries(imported)) await server.addUser({ username, passwordHash })
-  const kinds: Record<string, [username: string, password: string]> = {
+  await addTotp(server, await server.addUser({ username: 'two factors' }))
+  const kinds: Record<string, [username: string, password: string, otp?: string]> = {
     'a wrong password': ['alice', 'wrong'],
     'an unknown user': ['nobody', 'wrong'],
     'a disabled user': ['disabled', 'wrong'],
     'a user without a password': ['passwordless', 'wrong'],
     'a disabled user with the right password': ['disabled', 'correct horse battery staple'],
+    'who has a second factor': ['two factors', 'wrong'],
+    'a code along with a wrong password': ['two factors', 'wrong', '123456'],
+    'a code along with an unknown user': ['nobody', 'wrong', '123456'],
     ...(signInBy === 'both' && {
       'a wrong password by address': ['alice@example.com', 'wrong'],
       'an unknown address': ['nobody@example.com', 'wrong'],
@@ -83,9 +88,9 @@ async function timeRefusals(
   // The first of each kind warms up, and tells the server how long it takes.
   for (let round = -3; round < rounds; round++) {
     for (const kind of shuffled(Object.keys(kinds))) {
-      const [username, password] = kinds[kind]!
+      const [username, password, otp = ''] = kinds[kind]!
       const began = performance.now()
-      const { status } = await server.token({ grant_type: 'password', client_id: 'app', username, password })
+      const { status } = await server.token({ grant_type: 'password', client_id: 'app', username, password, otp })
       const elapsed = performance.now() - began
       t.is(status, 400)
       if (round >= 0) samples[kind]!.push(elapsed)
