@@ -4,6 +4,7 @@ import { auditEvent } from '../../src/audit/audit.ts'
 import { disabledUpdate } from '../../src/sessions/user_change.ts'
 import { createPasswords, type Passwords } from '../../src/users/password.ts'
 import { databases } from '../_databases.ts'
+import { addRecoveryCodes, addTotp } from '../_factors.ts'
 import {
   cheapHashing,
   createClock,
@@ -18,6 +19,7 @@ import {
   type TestServer,
 } from '../_server.ts'
 import { assertModel } from '../_session_model.ts'
+import { byPassword, createApp } from '../oauth/_challenge.ts'
 
 const signIn = { grant_type: 'password', client_id: 'app', username: 'alice', password }
 const nextPassword = 'another long password'
@@ -144,4 +146,43 @@ test('the limit of sessions is exact with sign-ins at two nodes at once', async 
 
   t.deepEqual([...new Set(answers.map(({ status }) => status))], [200])
   t.is((await liveSessions(a)).length, 3)
+})
+
+for (const [what, proofOf] of [
+  ['a code of an app', (phone: Awaited<ReturnType<typeof addTotp>>) => ({ otp: phone.code() })],
+  ['a recovery code', (_: unknown, codes: string[]) => ({ recovery_code: codes[0]! })],
+] as const)
+  test(`${what} lets one in, at two nodes at the same moment, along with the password and by an auth_session (RFC 6238 §5.2)`, async t => {
+    const { a, b } = await startTwo(t)
+    const phone = await addTotp(a, a.aliceId)
+    const { codes } = await addRecoveryCodes(a, a.aliceId)
+    const proof = proofOf(phone, codes)
+    const waiting = await Promise.all([a, b].map(node => createApp(node).challenge(byPassword)))
+    const answers = await Promise.all([
+      a.token({ ...signIn, ...proof }),
+      b.token({ ...signIn, ...proof }),
+      ...[b, a].map((node, i) => createApp(node).challenge({ auth_session: waiting[i]!.body.auth_session, ...proof })),
+    ])
+    t.is(answers.filter(({ status }) => status === 200).length, 1)
+    for (const { status, body } of answers.filter(one => one.status !== 200))
+      t.deepEqual([status, body.error], [400, 'invalid_grant'])
+  })
+
+test('an auth_session and an authorization code count once at two nodes, and the code of one is good at the other (RFC 6749 §4.1.2)', async t => {
+  const { a, b } = await startTwo(t)
+  const [here, there] = [createApp(a), createApp(b)]
+  const phone = await addTotp(a, a.aliceId)
+  const { codes } = await addRecoveryCodes(a, a.aliceId)
+  const { body } = await here.challenge(byPassword)
+  const answers = await Promise.all([
+    here.challenge({ auth_session: body.auth_session, otp: phone.code() }),
+    there.challenge({ auth_session: body.auth_session, recovery_code: codes[0]! }),
+  ])
+  const issued = answers.filter(({ status }) => status === 200)
+  t.is(issued.length, 1)
+
+  const code = issued[0]!.body.authorization_code
+  const exchanges = await Promise.all([here.exchange(code), there.exchange(code), here.exchange(code)])
+  t.deepEqual(exchanges.map(({ status }) => status).toSorted(), [200, 400, 400])
+  t.deepEqual(await liveSessions(a), [], 'the second use ended what the first one began')
 })
