@@ -52,6 +52,10 @@ async function goodBodies(server: TestServer): Promise<Record<string, Record<str
     enrollFactor: [{ kind: 'totp', name: 'x' }],
     confirmFactor: [{ enrollment: 'x', otp: '123456', passkey: '{}' }],
     renameFactor: [{ name: 'x' }],
+    addFactorByForm: [{ kind: 'totp', enrollment: 'x', otp: '123456', passkey: '{}' }],
+    changeFactorByForm: [{ name: 'x' }],
+    newRecoveryCodesByForm: [{ factor: 'none' }],
+    confirm: [{ auth_session: 'x', otp: '123456' }],
     login: [{ username: 'alice', password }],
     changePasswordByForm: [{ ...change, new_password_repeat: password }],
     signOutDevices: [{ session: 'x' }],
@@ -104,7 +108,7 @@ test('a NUL or half a character in any parameter of any form is invalid_request,
 
   t.deepEqual(await stateOf(server), before)
   // Those that change the password end the sessions that the others come with, and there is no factor.
-  const isAside = (id: string) => id.startsWith('changePassword') || ['confirmFactor', 'renameFactor'].includes(id)
+  const isAside = (id: string) => /^(?:changePassword|confirm|renameFactor)|ByForm$/.test(id)
   for (const id of Object.keys(good).filter(id => !isAside(id))) {
     const endpoint = endpoints.find(one => one.id === id)!
     for (const body of good[id]!) {
