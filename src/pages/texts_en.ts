@@ -201,8 +201,8 @@ export const en = {
     name: 'Name',
     nameHint: 'So that you know it again, such as “Work phone”.',
     remove: 'Remove',
-    removeLede: 'You cannot sign in with it any more.',
-    removeLast: 'It is your last one: the recovery codes go too, and your password alone will sign you in.',
+    removeLede: 'Once it is removed, you cannot sign in with it any more.',
+    removeLast: 'It is your last one: the recovery codes go too, and only your password protects your account then.',
   },
 
   accountPage: {

@@ -201,7 +201,7 @@ export const ko: Texts = {
     nameHint: '나중에 알아볼 수 있게 ‘회사 휴대폰’처럼 정해 두세요.',
     remove: '삭제',
     removeLede: '삭제하면 더 이상 로그인에 쓸 수 없어요.',
-    removeLast: '마지막 하나라서 삭제하면 복구 코드도 함께 없어지고, 비밀번호만으로 로그인하게 돼요.',
+    removeLast: '마지막 하나라서 삭제하면 복구 코드도 함께 없어지고, 비밀번호만 계정을 지키게 돼요.',
   },
 
   accountPage: {

@@ -55,7 +55,7 @@ for (const [isSynced, amr] of [
       const server = await startSite(t, 'localhost')
       const page = await open(server)
       const authenticator = await addVirtualAuthenticator(page, { isSynced })
-      await page.goto('/login')
+      await page.goto('/')
       const factor = await enrol(server, page)
 
       const [credential] = await authenticator.credentials()
@@ -77,7 +77,7 @@ browserTest('a device makes one passkey of a user, and is asked for that one by 
   const server = await startSite(t, 'localhost')
   const page = await open(server)
   await addVirtualAuthenticator(page)
-  await page.goto('/login')
+  await page.goto('/')
   const factor = await enrol(server, page)
 
   const asked = ask(server)
@@ -93,7 +93,7 @@ browserTest(
     const server = await startSite(t, 'localhost')
     const page = await open(server)
     const authenticator = await addVirtualAuthenticator(page)
-    await page.goto('/login')
+    await page.goto('/')
     await enrol(server, page)
 
     await authenticator.recognise(false)
@@ -118,7 +118,7 @@ browserTest(
     const other = url.replace('127.0.0.1', 'localhost')
     const page = await open(server, { others: [other] })
     await addVirtualAuthenticator(page)
-    await page.goto('/login')
+    await page.goto('/')
     await enrol(server, page)
 
     await page.goto(other)

@@ -104,6 +104,17 @@ test('an enrolment that is over, of another session or none is answered by anoth
   t.deepEqual(await server.deps.storage.listFactors(server.aliceId), [])
 })
 
+test('the path of the form leads to the account, as by Reload of the recovery codes, which are gone then', async t => {
+  const server = await startServerWithAlice(t)
+  const cookie = await signInByCookie(server)
+  const { done } = await enroll(server, cookie)
+  t.is(heading(done), 'Your recovery codes')
+  for (const path of ['/profile/factors', '/profile/factors?kind=x', '/profile/factors?kind=totp&kind=passkey']) {
+    const led = await open(server, path, cookie)
+    t.deepEqual([led.status, location(led)], [303, '/profile'], path)
+  }
+})
+
 test('of two tabs that add an app at once the second shows another picture, and adds it then', async t => {
   const server = await startServerWithAlice(t)
   const cookie = await signInByCookie(server)

@@ -140,8 +140,13 @@ export function factorPageEndpoints(deps: Deps, site: Site): readonly Endpoint[]
 
 async function showEnrollment(visit: Visit): Promise<Handled> {
   const { kind } = readQuery(visit.ctx)
-  const path = `${visit.site.paths.factors}?kind=${kind === 'passkey' ? 'passkey' : 'totp'}`
-  const page = await enrollmentPage(visit, String(kind), {})
+  // As by Reload of the page that answered the form.
+  if (kind !== 'totp' && kind !== 'passkey') {
+    redirect(visit.ctx, visit.site.paths.account)
+    return undefined
+  }
+  const path = `${visit.site.paths.factors}?kind=${kind}`
+  const page = await enrollmentPage(visit, kind, {})
   if (typeof page !== 'string') return refuse(visit, page, path)
   sendPage(visit.ctx, page)
   return undefined
