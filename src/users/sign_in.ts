@@ -4,7 +4,7 @@ import { isRefusal, type Refusals } from '../audit/refusals.ts'
 import { OAuthError } from '../error.ts'
 import { cutFarTooLong, isFarTooLong } from '../normal_form.ts'
 import type { Observer, SignInOutcome } from '../observer.ts'
-import { maxSignInName } from '../text.ts'
+import { maxUsername } from '../text.ts'
 import type { Throttle } from '../throttle/throttle.ts'
 import type { FactorUse } from './factors/factor.ts'
 import type { Passwords } from './password.ts'
@@ -45,8 +45,8 @@ export async function signInByPassword(
   typed: PasswordSignIn,
   caller: Caller,
 ): Promise<Authentication> {
-  // Nobody has a name or a password of such a length: a wrong one like any other, and no dearer.
-  const username = cutFarTooLong(typed.username, maxSignInName)
+  // Nobody has a name, an address or a password of such a length: a wrong one like any other, and no dearer.
+  const username = cutFarTooLong(typed.username, maxUsername)
   const password = cutFarTooLong(typed.password, maxPassword)
   try {
     deps.passwords.insistOnRoom()
