@@ -7,6 +7,8 @@ import {
   type SessionDocument,
   type WhoseSessions,
 } from '../admin/sessions.ts'
+import { printableBrief } from '../printable.ts'
+import { isSessionId } from '../sessions/session.ts'
 import { outputPages } from './pages.ts'
 import { formatTime, operator, output, parseLimit, UsageError, withAdmin } from './run.ts'
 
@@ -52,8 +54,11 @@ export function sessionCommand(): Command {
     .option('--client <id>', 'all of this client')
     .option('--all', 'all there are, as after restoring a backup')
     .option('--json', 'print one JSON document')
+    // One id in 64 begins like an option.
+    .allowUnknownOption()
     .action((id: string | undefined, options: Json & WhoseSessions & { all?: true }) => {
       const { user, client } = options
+      if (id?.startsWith('-') && !isSessionId(id)) throw new UsageError(`unknown option ${printableBrief(id)}`)
       const ways = [id, user ?? client, options.all].filter(way => way !== undefined)
       if (ways.length !== 1) throw new UsageError('say which: a session id, --user and/or --client, or --all')
       return withAdmin(async deps => {

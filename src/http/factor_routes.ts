@@ -14,7 +14,7 @@ import type { Endpoint, PathParams } from './endpoint.ts'
 import { sendJson } from './json.ts'
 import { jsonType } from './media_types.ts'
 import { bodyParams, formOrJsonBody } from './params.ts'
-import { confirmFactorParams, factorPath, newFactorParams, renameFactorParams } from './request_params.ts'
+import { confirmFactorParams, factorPathParams, newFactorParams, renameFactorParams } from './request_params.ts'
 
 const all = { path: '/users/me/factors', caller: 'user', cors: 'app' } as const
 const one = { ...all, path: '/users/me/factors/{id}' } as const
@@ -94,7 +94,7 @@ function ownFactorEndpoints(deps: Deps): readonly Endpoint[] {
         tag: 'Factors',
         summary: 'Name a factor',
         description: freshly,
-        pathParams: factorPath,
+        pathParams: factorPathParams,
         body: renameFactorParams,
         answers: ok('Named.', { [jsonType]: factorResponse }),
         errors: { ...proof, ...notFound },
@@ -109,7 +109,7 @@ function ownFactorEndpoints(deps: Deps): readonly Endpoint[] {
         tag: 'Factors',
         summary: 'Remove a factor',
         description: `${freshly} The last one takes the recovery codes along.`,
-        pathParams: factorPath,
+        pathParams: factorPathParams,
         answers: { 204: { description: 'Removed.' } },
         errors: { ...proof, ...notFound },
       }),

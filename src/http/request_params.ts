@@ -92,8 +92,6 @@ export const addFactorForm = z
   })
   .meta({ examples: [{ kind: 'totp', enrollment: 'lke_…', otp: '492039' }] })
 
-export const factorPathParams = z.object({ id: z.string().meta({ examples: ['fac_kAWJakA4hC_xciRQrw5ywg'] }) })
-
 /** For the forms that name and remove a factor. */
 export const factorForm = z
   .object({
@@ -158,7 +156,7 @@ export const confirmFactorParams = z
   })
   .meta({ examples: [{ enrollment: 'lke_AZAFiWpAOIQv8XIkUK8O', otp: '123456' }] })
 
-export const factorPath = z.object({
+export const factorPathParams = z.object({
   id: z.string().meta({ description: 'As in the list of factors.', examples: ['fac_8mJXkfY2Qn6vB1r0aTzLhA'] }),
 })
 

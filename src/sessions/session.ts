@@ -57,6 +57,8 @@ export type RevokedReason =
   | 'code_reuse'
   | 'session_limit'
 
+export const isSessionId = (text: string) => /^[A-Za-z0-9_-]{22}$/.test(text)
+
 /** Seconds. */
 export type Lifetimes = Readonly<{
   /** A session that is not refreshed for this long ends. */

@@ -7,6 +7,7 @@ import bcrypt from 'bcrypt'
 import Database from 'better-sqlite3'
 import { auditEvent } from '../../src/audit/audit.ts'
 import { type Client, createClient } from '../../src/clients/client.ts'
+import { createSession } from '../../src/sessions/session.ts'
 import { openSqliteStorage } from '../../src/storage/sqlite/sqlite.ts'
 import { type ClientKey, createClientKey, signAssertion, withAssertion } from '../_client_keys.ts'
 import {
@@ -757,6 +758,30 @@ test('session list and revoke: one, those of a user, all', async t => {
   const [{ detail }] = await json(['audit', '--type', 'session.revoked'])
   t.regex(detail, /^operator \S+: revoked_by_operator: 1$/)
   t.regex((await cli(['session', 'list'])).stdout, /^SESSION +USER +CLIENT/)
+})
+
+test('session revoke takes an id that begins like an option, and no option that there is not', async t => {
+  const { json, cli, environment } = startCli(t)
+  await json(['client', 'add', 'phone', '--public', '--grant', 'password'])
+  await json(['user', 'add', 'alice', '--password-stdin'], 'a good password')
+  const [{ id: userId }] = await json(['user', 'list'])
+  const ids = ['-jAAAAAAAAAAAAAAAAAAAA', '--AAAAAAAAAAAAAAAAAAAA', '-hAAAAAAAAAAAAAAAAAAAA']
+  const { storage } = openSqliteStorage(environment.LATCHKEY_DATABASE_URL!.slice('file:'.length))
+  const policy = { idleLifetime: 10_000, absoluteLifetime: 10_000 }
+  const now = Math.floor(Date.now() / 1000)
+  for (const id of ids) {
+    const who = { id, userId, clientId: 'phone', scope: '', audience: [], amr: ['pwd'] }
+    const session = createSession({ ...who, device: undefined, ip: undefined, userAgent: undefined }, now, policy)
+    await storage.createSession(session, { version: 1 }, auditEvent('session.created', now, {}))
+  }
+  await storage.close()
+
+  for (const id of ids) t.deepEqual(await json(['session', 'revoke', id]), { revoked: 1 }, id)
+  for (const option of ['--al', '--every', '-x']) {
+    const { code, stderr } = await cli(['session', 'revoke', option])
+    t.is(code, 2, option)
+    t.regex(stderr, new RegExp(`unknown option .?${option}`))
+  }
 })
 
 test('key rotate publishes a key 330 seconds before it signs; the running server serves both', async t => {
