@@ -1,6 +1,7 @@
 /** `npm run test:postgres`: every file of tests that starts servers, once more with their data in PostgreSQL. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { longestFirst } from './ava.config.js'
 
 /** What they are about is a file of SQLite, a process or a command line; or they have both dialects already. */
 const elsewhere = /^test\/(?:slow|interop|browser|cli|storage)\/|^test\/(?:examples|browser|process|setup)\.test\.ts$/
@@ -29,6 +30,7 @@ export default {
   files,
   timeout: '120s',
   // A test at a time of each of four files: a hundred servers at once would wait for one another's connections, and their tests for the clock.
+  sortTestFiles: longestFirst,
   serial: true,
   concurrency: 4,
   environmentVariables: { TEST_DIALECT: 'postgres' },

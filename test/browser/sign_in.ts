@@ -44,7 +44,7 @@ browserTest(
   'a username that is too long is told beside its field, which keeps it, and has the focus',
   async (t, open) => {
     const page = await open(await startSite(t))
-    const username = `<b>"alice'${'é'.repeat(120)}`
+    const username = `<b>"alice'${'é'.repeat(250)}`
     await page.goto('/login')
     await page.getByLabel('Username').fill(username)
     await page.getByLabel('Password').fill(password)
