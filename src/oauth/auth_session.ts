@@ -30,8 +30,6 @@ export type AuthSession = Readonly<{
   }>
   /** What has been proved, RFC 8176. */
   amr: readonly string[]
-  /** When. */
-  authTime: number
   /** The session that one more proof raises, where that is what it is for. */
   sessionId?: string
   /** What the requests so far asked for, which the next one need not say again. */

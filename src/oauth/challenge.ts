@@ -184,9 +184,7 @@ async function askAnybody(
   if (user === undefined && deps.config.relyingParty === undefined)
     throw new OAuthError('invalid_request', 'username is missing')
   const authSession: AuthSession =
-    before === undefined
-      ? createAuthSession(deps, { clientId: client.id, amr: [], authTime: deps.now(), request })
-      : { ...before, request }
+    before === undefined ? createAuthSession(deps, { clientId: client.id, amr: [], request }) : { ...before, request }
   const factors = user === undefined ? [] : await deps.storage.listFactors(user.id)
   const kinds = user === undefined ? (['passkey'] as const) : kindsReaching(request.acrValues, factors)
   const mustEnroll = user !== undefined && kinds.length === 0 && { enrollment_required: true }

@@ -72,7 +72,7 @@ async function askForProof(
   first: Authentication,
   { client, request }: Pick<FirstProof, 'client' | 'request'>,
 ): Promise<OAuthError> {
-  const { user, amr, at, passwordHash } = first
+  const { user, amr, passwordHash } = first
   // The session that it would have been stored with may begin elsewhere, where nobody knows the password.
   if (passwordHash !== undefined) await storeBetterHash(deps, first, passwordHash)
   if (!isFirstParty(client)) {
@@ -83,7 +83,6 @@ async function askForProof(
     clientId: client.id,
     user: { id: user.id, credentialVersion: user.credentialVersion },
     amr,
-    authTime: at,
     request,
   })
   const factors = kinds.includes('passkey') ? await deps.storage.listFactors(user.id) : []

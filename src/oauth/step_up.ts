@@ -84,7 +84,6 @@ export async function askForStepUp(
     clientId: client.id,
     user: { id: user.id, credentialVersion: user.credentialVersion },
     amr: [],
-    authTime: deps.now(),
     sessionId: session.id,
     request: { ...request, acrValues },
   })

@@ -26,7 +26,6 @@ const example: AuthSession = {
   clientId: 'app',
   user: { id: `usr_${Buffer.alloc(16, 9).toString('base64url')}`, credentialVersion: 3 },
   amr: ['pwd'],
-  authTime: 1_800_000_000,
   request: { scope: 'read', codeChallenge: 'c'.repeat(43) },
   expiresAt: 1_800_000_300,
 }
@@ -44,12 +43,11 @@ const authSessions: fc.Arbitrary<AuthSession> = fc.record(
     // Whatever the 22 characters are: an import brings ids that were made elsewhere.
     user: fc.record({ id: base64urls.map(text => `usr_${text}`), credentialVersion: fc.nat() }),
     amr: fc.subarray(['pwd', 'otp', 'hwk', 'swk', 'user', 'mfa']),
-    authTime: fc.nat(),
     sessionId: base64urls,
     request: fc.record({ scope: fc.string({ maxLength: 4096 }), nonce: fc.string({ unit: 'binary' }) }),
     expiresAt: fc.nat(),
   },
-  { requiredKeys: ['id', 'clientId', 'amr', 'authTime', 'expiresAt'], noNullPrototype: true },
+  { requiredKeys: ['id', 'clientId', 'amr', 'expiresAt'], noNullPrototype: true },
 )
 
 test('property: what is formatted is parsed, in a text of the alphabet that no form quotes', t => {
@@ -131,7 +129,7 @@ const invalidSession = { code: 'invalid_session' } as const
 
 test("it is its client's for 300 seconds, and refused in one wording otherwise", async t => {
   const { deps, clock } = await startServerWithAlice(t)
-  const authSession = createAuthSession(deps, { clientId: 'app', amr: [], authTime: clock.now() })
+  const authSession = createAuthSession(deps, { clientId: 'app', amr: [] })
   const text = formatAuthSession(authSession, deps)
   t.deepEqual(await openAuthSession(deps, text, 'app'), authSession)
 
@@ -147,18 +145,18 @@ test("it is its client's for 300 seconds, and refused in one wording otherwise",
 })
 
 test('it counts once: of many at the same moment one goes on', async t => {
-  const { deps, clock } = await startServerWithAlice(t)
-  const authSession = createAuthSession(deps, { clientId: 'app', amr: [], authTime: clock.now() })
+  const { deps } = await startServerWithAlice(t)
+  const authSession = createAuthSession(deps, { clientId: 'app', amr: [] })
   const results = await Promise.allSettled(Array.from({ length: 10 }, () => consumeAuthSession(deps, authSession)))
   t.is(results.filter(({ status }) => status === 'fulfilled').length, 1)
   await t.throwsAsync(openAuthSession(deps, formatAuthSession(authSession, deps), 'app'), invalidSession)
-  const another = createAuthSession(deps, { clientId: 'app', amr: [], authTime: clock.now() })
+  const another = createAuthSession(deps, { clientId: 'app', amr: [] })
   await t.notThrowsAsync(consumeAuthSession(deps, another))
 })
 
 test('five tries end it, also at the same moment', async t => {
-  const { deps, clock } = await startServerWithAlice(t)
-  const authSession = createAuthSession(deps, { clientId: 'app', amr: [], authTime: clock.now() })
+  const { deps } = await startServerWithAlice(t)
+  const authSession = createAuthSession(deps, { clientId: 'app', amr: [] })
   const results = await Promise.allSettled(Array.from({ length: 20 }, () => takeTry(deps, authSession)))
   t.is(results.filter(({ status }) => status === 'fulfilled').length, maxWrongProofs)
   await t.throwsAsync(takeTry(deps, authSession), invalidSession)
@@ -168,7 +166,7 @@ test('it is dead when the credentials have changed', async t => {
   const { deps, clock, aliceId } = await startServerWithAlice(t)
   const user = (await deps.storage.findUser(aliceId))!
   const known = { id: aliceId, credentialVersion: user.credentialVersion }
-  const authSession = createAuthSession(deps, { clientId: 'app', user: known, amr: ['pwd'], authTime: clock.now() })
+  const authSession = createAuthSession(deps, { clientId: 'app', user: known, amr: ['pwd'] })
   t.deepEqual(await userOfAuthSession(deps, authSession), user)
   const event = auditEvent('user.password_changed', clock.now(), {}, { userId: aliceId })
   await deps.storage.changeUser(aliceId, passwordUpdate('hash', event))

@@ -32,7 +32,6 @@ test('the right password of a user with a factor is 403 with what is owed and an
     clientId: 'app',
     user: { id: aliceId, credentialVersion: 3 },
     amr: ['pwd'],
-    authTime: clock.now(),
     request: { scope: 'read', resources: [], device: 'Phone' },
     expiresAt: clock.now() + 300,
   })

@@ -43,7 +43,6 @@ test('a refresh that asks for more than was proved is 403 with an auth_session o
     clientId: 'app',
     user: { id: server.aliceId, credentialVersion: 3 },
     amr: [],
-    authTime: server.clock.now(),
     sessionId: row.id,
     request: { scope: 'read', resources: [], acrValues: [twoFactors] },
     expiresAt: server.clock.now() + 300,

@@ -165,7 +165,6 @@ async function freshPage(confirmation: Confirmation, view: AskedPage): Promise<s
     clientId: client.id,
     user: { id, credentialVersion },
     amr: [],
-    authTime: deps.now(),
     sessionId: signedIn.session.id,
   })
   const factors = await deps.storage.listFactors(id)

@@ -58,14 +58,13 @@ export async function askForFactor(
 ): Promise<undefined> {
   const { deps, ctx } = signIn
   const client = await signInClient(deps)
-  const { user, amr, at, passwordHash } = authentication
+  const { user, amr, passwordHash } = authentication
   // Nobody knows the password any more where the session begins that it would be stored with.
   if (passwordHash !== undefined) await storeBetterHash(deps, authentication, passwordHash)
   const authSession = createAuthSession(deps, {
     clientId: client.id,
     user: { id: user.id, credentialVersion: user.credentialVersion },
     amr,
-    authTime: at,
   })
   const factors = await deps.storage.listFactors(user.id)
   if (!wantsPage(ctx)) {
@@ -152,7 +151,7 @@ export async function beginPasskeySignIn(deps: Deps, ctx: Context): Promise<void
   insistOnSameSite(ctx, deps.config.issuer)
   if (deps.config.relyingParty === undefined) throw new OAuthError('invalid_request', 'there are no passkeys here')
   const client = await signInClient(deps)
-  const authSession = createAuthSession(deps, { clientId: client.id, amr: [], authTime: deps.now() })
+  const authSession = createAuthSession(deps, { clientId: client.id, amr: [] })
   const { factors: _, ...begun } = nextProofMembers(deps, authSession, ['passkey'], [])
   sendJson(ctx, begun)
 }
