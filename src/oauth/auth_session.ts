@@ -109,7 +109,7 @@ export async function consumeAuthSession({ storage }: AuthSessionDeps, authSessi
 }
 
 /**
- * Takes one of the tries that it has. To be called before a proof is looked at, so that of many at once no more are heard.
+ * Takes one of the tries that it has, of who has proved something: each is a row. To be called before a proof is looked at, so that of many at once no more are heard.
  *
  * @returns how many are left then
  * @throws OAuthError `invalid_session` when there is none left

@@ -148,7 +148,8 @@ async function byAuthSession(deps: Deps, step: Step, proof: GivenProof | undefin
   const user = await userOfAuthSession(deps, authSession)
   if (user === undefined && proof.param !== 'passkey')
     throw new OAuthError('invalid_request', `${proof.param} is for after the password: username is missing`)
-  await takeTry(deps, authSession)
+  // Nobody's passkey is nothing to guess, and a stranger must add no rows.
+  if (user !== undefined) await takeTry(deps, authSession)
   const asked = passkeyQuestion(deps, authSession)
   const clientId = client.id
   let authentication: Authentication

@@ -1,6 +1,8 @@
 /** Answers of passkeys that are none, over HTTP: whatever is sent, the app is told in the words for a wrong proof, and nothing breaks. */
 import test from 'ava'
 import fc from 'fast-check'
+import { maxWrongProofs } from '../../src/oauth/auth_session.ts'
+import { createDatabase } from '../_databases.ts'
 import { addPasskey } from '../_factors.ts'
 import { refusal, refused, startServerWithAlice, type TestContext } from '../_server.ts'
 import { createApp } from './_challenge.ts'
@@ -79,4 +81,27 @@ test("a passkey of another user, and of nobody, is no proof of alice's (WebAuthn
   }))
   const removed = await server.answerWith(right => right)
   t.deepEqual(refusal(removed), refused(400, 'invalid_grant'))
+})
+
+test('a stranger who sends wrong passkeys adds no row but to the audit trail, and the right one goes on (CWE-770)', async t => {
+  const database = await createDatabase(t)
+  const server = await startServerWithAlice(t, { storage: await database.open() })
+  const app = createApp(server)
+  const { authenticator } = await addPasskey(server, server.aliceId)
+  const rows = () => database.query('SELECT id FROM remembered_ids')
+  const before = await rows()
+
+  const { body: asked } = await app.challenge({})
+  const begun = await server.post('/login/passkey', {})
+  for (let i = 0; i < maxWrongProofs + 1; i++) {
+    const answer = await app.challenge({ auth_session: asked.auth_session, passkey: '{}' })
+    t.deepEqual(refusal(answer), refused(400, 'invalid_grant'))
+    const byCookie = await server.post('/login', { auth_session: begun.body.auth_session, passkey: '{}' })
+    t.is(byCookie.status, 400)
+  }
+  t.deepEqual(await rows(), before)
+
+  const passkey = authenticator.get(asked.passkey_options)
+  t.is((await app.challenge({ auth_session: asked.auth_session, passkey })).status, 200)
+  t.is((await rows()).length, before.length + 1, 'what counts once')
 })

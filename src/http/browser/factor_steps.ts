@@ -139,7 +139,6 @@ async function signInByPasskeyAlone(
   const { deps, ctx } = signIn
   const asked = passkeyQuestion(deps, authSession)
   if (passkey === undefined || asked === undefined) throw new OAuthError('invalid_request', 'passkey is missing')
-  await takeTry(deps, authSession)
   const authentication = await signInByPasskey(deps, { answer: passkey, asked, clientId: client.id }, callerOf(ctx))
   await consumeAuthSession(deps, authSession)
   await beginByCookie(signIn, client, authentication)
