@@ -1,6 +1,6 @@
 /**
- * What the texts that people give may be: usernames, e-mail addresses, names, what devices call themselves, passwords. Whatever reads
- * one, over HTTP, from a command line or from a file, asks here. After RFC 8264 and RFC 8265 (PRECIS), but for new texts only: what
+ * What the texts that people give may be: usernames, names, what devices call themselves, passwords. Whatever reads
+ * one, over HTTP, from a command line or from a file, asks here, and for an address `users/email.ts`. After RFC 8264 and RFC 8265 (PRECIS), but for new texts only: what
  * is stored already stays good.
  */
 import { toNfc, toNfkc } from './normal_form.ts'
@@ -10,7 +10,7 @@ export type Reading = Readonly<{ text: string; problem?: undefined } | { text?: 
 
 /** Characters. RFC 5321 §4.5.3.1.3 has 254 for an address, without its angle brackets. */
 export const maxUsername = 128
-const maxEmail = 254
+export const maxEmail = 254
 /** Of what is typed to sign in: a username or an address. */
 export const maxSignInName = maxEmail
 const maxFullName = 256
@@ -82,15 +82,6 @@ export function readUsername(given: string): Reading {
   return { text }
 }
 
-/** Reads a new e-mail address: one `@` between two parts, and nothing that ends an address in a header. RFC 5321 §4.1.2. */
-export function readEmail(given: string): Reading {
-  const text = given.trim()
-  if (text.length > maxEmail) return { problem: `has more than ${maxEmail} characters` }
-  const hidden = hiddenIn(text.replaceAll(' ', ''))
-  if (hidden !== undefined) return { problem: `has a character that cannot be in an address: ${hidden}` }
-  return /^[^@"(),:;<>[\]\\ ]+@[^@"(),:;<>[\]\\ ]+$/.test(text) ? { text } : { problem: 'is not one e-mail address' }
-}
-
 /** Reads a new full name: one line in NFC, white space of every kind as one space. */
 export function readFullName(given: string): Reading {
   if (given.length > 8 * maxFullName) return { problem: `has more than ${maxFullName} characters` }
@@ -157,7 +148,7 @@ function lengthOf(text: string): number {
 }
 
 /** @returns the first character that nobody sees or types, as `U+200B` */
-function hiddenIn(text: string): string | undefined {
+export function hiddenIn(text: string): string | undefined {
   const hidden = unseen.exec(text)?.[0] ?? (text.includes(replacement) ? replacement : undefined)
   return hidden && formatCodePoint(hidden)
 }

@@ -48,7 +48,7 @@ const rooms: readonly (readonly [room: string, packages: RegExp])[] = [
   // A thread of its own for the password functions that nothing native computes; files that people bring.
   [
     'users',
-    /^(?:node:(?:crypto|net|util|os|worker_threads)|argon2|bcrypt|zod|csv-parse\/sync|@zxcvbn-ts\/.*|@simplewebauthn\/server(?:\/helpers)?)$/,
+    /^(?:node:(?:crypto|net|url|util|os|worker_threads)|argon2|bcrypt|zod|csv-parse\/sync|@zxcvbn-ts\/.*|@simplewebauthn\/server(?:\/helpers)?)$/,
   ],
   ['throttle', /^(?:node:(?:crypto|net)|ipaddr\.js)$/],
   ['keys', /^(?:node:(?:crypto|util)|jose)$/],

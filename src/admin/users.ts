@@ -1,7 +1,8 @@
 /** What operators do to users. */
 import { printableBrief } from '../printable.ts'
 import { disabledUpdate, passwordUpdate, type UserChange } from '../sessions/user_change.ts'
-import { type Reading, readEmail, readFullName, readUsername } from '../text.ts'
+import { type Reading, readFullName, readUsername } from '../text.ts'
+import { readEmail } from '../users/email.ts'
 import type { Factor } from '../users/factors/factor.ts'
 import { minPasswordOf, passwordProblem } from '../users/password_rules.ts'
 import { readRoles, rolesFromText } from '../users/roles.ts'

@@ -1,7 +1,8 @@
 /** Files of users to import: what is taken, and messages that name the entry and never show a hash. */
 import test from 'ava'
 import fc from 'fast-check'
-import { readEmail, readFullName, readUsername } from '../../src/text.ts'
+import { readFullName, readUsername } from '../../src/text.ts'
+import { readEmail } from '../../src/users/email.ts'
 import { createPasswords } from '../../src/users/password.ts'
 import { formatUser, parseUserFile } from '../../src/users/user_file.ts'
 import { cheapHashing, createTestRandom, password, startTime as start } from '../_server.ts'
@@ -343,6 +344,10 @@ test('names and addresses in a file are held to the rules that hold everywhere, 
     'line 7: full_name: has a character that cannot be in a name: U+001B',
   ])
   const kept = user({ username: '김철수', email: ' kim@예시.한국 ', full_name: 'Kim\tCheol\u2028Su ' })
-  t.like(parse(JSON.stringify(kept))[0], { username: '김철수', email: 'kim@예시.한국', fullName: 'Kim Cheol Su' })
+  t.like(parse(JSON.stringify(kept))[0], {
+    username: '김철수',
+    email: 'kim@xn--vv4b11d.xn--3e0b707e',
+    fullName: 'Kim Cheol Su',
+  })
   t.like(parse(JSON.stringify(user({ email: ' ', full_name: '' })))[0], { email: undefined, fullName: undefined })
 })
