@@ -38,7 +38,7 @@ export function endpointsOf(deps: Deps, docs: boolean, isStopping?: () => boolea
     ...oauthEndpoints(deps),
     ...userEndpoints(deps),
     ...factorEndpoints(deps),
-    ...browserEndpoints(deps, createSite(deps.config.issuer), docs),
+    ...browserEndpoints(deps, createSite(deps.config.issuer, deps.brand), docs),
     ...passkeyEndpoints(deps.config.relyingParty),
     ...healthEndpoints(deps.storage, isStopping),
   ]
@@ -50,7 +50,7 @@ export function createApp(
   options: HttpOptions,
   endpoints = endpointsOf(deps, options.docs, options.isStopping),
 ): Koa<RequestState> {
-  return createAppOf(deps, options, endpoints, createSite(deps.config.issuer).errorPage)
+  return createAppOf(deps, options, endpoints, createSite(deps.config.issuer, deps.brand).errorPage)
 }
 
 /** What operators' programs reach on a listener of their own: no pages, and no browser apps. */

@@ -5,6 +5,7 @@
 import type { BlockList } from 'node:net'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
+import { type BrandSettings, brandSettings, readBrand } from './brand_settings.ts'
 import { originProblem, parseOrigin } from './clients/origin.ts'
 import { maxAccessTokenLifetime, type SigningAlg, signingAlgs } from './keys/signing_key.ts'
 import type { OAuthConfig } from './oauth/deps.ts'
@@ -57,6 +58,7 @@ export type Config = Readonly<{
   logLevel: string
   passwordHashing: PasswordHashing
   passkeys: PasskeySettings
+  brand: BrandSettings
   throttle: ThrottleSettings
   /** Undefined parts of the protocol settings depend on the port that the server really got. */
   oauth: Omit<OAuthConfig, 'issuer' | 'audience' | 'relyingParty'>
@@ -211,6 +213,7 @@ export const settings = {
     parse: text => factorPolicies.find(policy => policy === text),
   }),
   ...passkeySettings,
+  ...brandSettings,
   LATCHKEY_TRUST_PROXY: defineSetting({
     default: '',
     takes: 'addresses or networks separated by commas, such as 10.0.0.0/8,::1',
@@ -332,6 +335,7 @@ export function readConfig(env: Environment): Config {
       appleApps: optional('LATCHKEY_APPLE_APPS') ?? [],
       androidApps: optional('LATCHKEY_ANDROID_APPS') ?? [],
     },
+    brand: readBrand(optional),
     throttle: throttleSettings({
       enabled: read('LATCHKEY_THROTTLE') === 'on',
       account: read('LATCHKEY_THROTTLE_ACCOUNT'),

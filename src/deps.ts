@@ -6,6 +6,7 @@ import { createKeyRing } from './keys/key_ring.ts'
 import type { MasterSecrets } from './keys/master_secret.ts'
 import type { Deps } from './oauth/deps.ts'
 import { noObserver } from './observer.ts'
+import { latchkey } from './pages/brand.ts'
 
 type Given = Pick<Deps, 'config' | 'storage' | 'passwords' | 'throttle' | 'now' | 'randomBytes'> &
   Readonly<{
@@ -14,11 +15,12 @@ type Given = Pick<Deps, 'config' | 'storage' | 'passwords' | 'throttle' | 'now' 
     keys: readonly OpenedKey[]
     privateJwksUris: boolean
   }> &
-  Partial<Pick<Deps, 'observer' | 'metrics'>>
+  Partial<Pick<Deps, 'observer' | 'metrics' | 'brand'>>
 
 export function createDeps({ secrets, keys, privateJwksUris, ...given }: Given): Deps {
   return {
     observer: noObserver,
+    brand: latchkey,
     metrics: async () => '',
     ...given,
     get secrets() {

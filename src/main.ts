@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { createAdminApp, createApp } from './app.ts'
 import { bootstrap } from './bootstrap.ts'
+import { openBrand } from './brand.ts'
 import { createClock } from './clock.ts'
 import type { Config } from './config.ts'
 import { createDeps } from './deps.ts'
@@ -59,6 +60,7 @@ const lastLinesLimit = 1000
  * @param isOrphan asked once a second where it matters: whether who started this server is gone
  */
 export async function serve(config: Config, isOrphan?: () => boolean): Promise<void> {
+  const brand = openBrand(config.brand)
   const { log, flush } = createLog(config.logLevel)
   // Not loaded where nobody can ask for them.
   const metrics = config.admin && (await import('./metrics/metrics.ts')).createMetrics(true)
@@ -107,6 +109,7 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     const tracing = createTracing()
     const deps = createDeps({
       config: oauth,
+      brand,
       storage: tracing?.storage(storage) ?? storage,
       secrets: () => inUse.secrets,
       keys,

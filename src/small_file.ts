@@ -9,6 +9,11 @@ const longest = 65_536
  * @throws Error when it cannot be read, is longer than 64 KiB or is a folder, a pipe or a socket
  */
 export function readSmallFile(path: string): string | undefined {
+  return readSmallBytes(path)?.toString('utf8')
+}
+
+/** The same of a file that is no text. */
+export function readSmallBytes(path: string): Buffer | undefined {
   const descriptor = openFile(path)
   if (descriptor === undefined) return undefined
   try {
@@ -21,7 +26,7 @@ export function readSmallFile(path: string): string | undefined {
     for (let read = -1; read !== 0 && size < bytes.length; size += read)
       read = readSync(descriptor, bytes, size, bytes.length - size, null)
     if (size > longest) throw new Error('it is longer than 64 KiB')
-    return bytes.toString('utf8', 0, size)
+    return bytes.subarray(0, size)
   } finally {
     closeSync(descriptor)
   }

@@ -12,13 +12,14 @@ import type { Endpoint } from '../src/http/endpoint.ts'
 import { htmlType, jsonType } from '../src/http/media_types.ts'
 import { errorResponse, htmlPage } from '../src/http/schemas.ts'
 import type { Deps, OAuthConfig } from '../src/oauth/deps.ts'
+import { latchkey } from '../src/pages/brand.ts'
 
 export type Seen = Readonly<{ method: string; path: string; status: number; headers: Headers; text: string }>
 
 /** The records of a server as they are, to look at: without what a handler needs. */
 export function describedEndpoints(issuer: string, hasDocs: boolean): readonly Described[] {
   const config: Partial<OAuthConfig> = { issuer }
-  return describeEndpoints(endpointsOf({ config } as Deps, hasDocs))
+  return describeEndpoints(endpointsOf({ config, brand: latchkey } as Deps, hasDocs))
 }
 
 /** @returns a function that throws an Error which says what of an answer the records do not know */

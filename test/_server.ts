@@ -21,6 +21,7 @@ import { createSigningKey, type SigningAlg, type SigningKey } from '../src/keys/
 import { createMeasuring } from '../src/metrics/measuring.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
 import type { OAuthConfig } from '../src/oauth/deps.ts'
+import type { Brand } from '../src/pages/brand.ts'
 import type { Storage } from '../src/storage/storage.ts'
 import type { ThrottleSettings } from '../src/throttle/settings.ts'
 import { createThrottle } from '../src/throttle/throttle.ts'
@@ -69,6 +70,7 @@ export type ServerOptions = Partial<{
   oauth: Partial<OAuthConfig>
   http: Partial<HttpOptions>
   endpoints: typeof endpointsOf
+  brand: Brand
   storage: Storage
   passwords: Passwords
   secrets: MasterSecrets
@@ -136,6 +138,7 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
     passwords: options.tracing?.passwords(passwords) ?? passwords,
     throttle: await createThrottle(throttleSettings, { storage, secrets, now: clock.now, randomBytes }),
     privateJwksUris: options.privateJwksUris ?? true,
+    ...(options.brand && { brand: options.brand }),
     now: clock.now,
     randomBytes,
     observer: metrics.observer,

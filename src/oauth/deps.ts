@@ -5,6 +5,7 @@ import type { RemoteKeys } from '../clients/client_assertion.ts'
 import type { KeyRing } from '../keys/key_ring.ts'
 import type { MasterSecrets } from '../keys/master_secret.ts'
 import type { Observer } from '../observer.ts'
+import type { Brand } from '../pages/brand.ts'
 import type { LifetimeSettings } from '../sessions/lifetimes.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Throttle } from '../throttle/throttle.ts'
@@ -30,6 +31,8 @@ export type OAuthConfig = LifetimeSettings &
 
 export type Deps = Readonly<{
   config: OAuthConfig
+  /** Whose pages and mails these are. */
+  brand: Brand
   storage: Storage
   secrets: MasterSecrets
   keyRing: KeyRing

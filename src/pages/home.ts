@@ -1,6 +1,6 @@
 /** The home page: what this is, for the people who sign in here and for developers. */
 import { type Html, html } from './html.ts'
-import { type Frame, formatPage, person, productName } from './layout.ts'
+import { type Frame, formatPage, person } from './layout.ts'
 import { texts } from './texts.ts'
 
 export type HomeView = Readonly<{
@@ -15,10 +15,10 @@ export function homePage(view: HomeView, frame: Frame): string {
   const { home } = words
   const { paths } = frame
   return formatPage(frame, {
-    title: productName,
+    title: frame.brand.name,
     width: 'wide',
     content: html`<div class="hero">
-<h1>${productName}</h1>
+<h1>${frame.brand.name}</h1>
 <p class="lede">${home.lede}</p>
 ${
   frame.username === undefined

@@ -1,14 +1,16 @@
 /** What all pages share: the document around them, notices, and fields with their problems. */
+import { type Brand, isWord, type Logo, latchkey } from './brand.ts'
 import { visible } from './formats.ts'
 import { attributes, type Content, formatHtml, type Html, html } from './html.ts'
 import type { Language } from './language.ts'
-import { type Paths, scriptPath, styleSheetPath } from './paths.ts'
+import { assetPath, type Paths, scriptPath, styleSheetPath } from './paths.ts'
 import { type Texts, texts } from './texts.ts'
 
 /** What a page needs besides its own view. */
 export type Frame = Readonly<{
   language: Language
   paths: Paths
+  brand: Brand
   /** Of the stylesheet's content, as in its URL. */
   styleHash: string
   /** The same of the script. */
@@ -28,11 +30,10 @@ export type Page = Readonly<{
   hasScript?: boolean | undefined
 }>
 
-export const productName = 'Latchkey'
-
 export function formatPage(frame: Frame, { title, width, content, hasProblem, hasScript }: Page): string {
   const words = texts[frame.language]
-  const fullTitle = title === productName ? title : `${title} – ${productName}`
+  const { name } = frame.brand
+  const fullTitle = title === name ? title : `${title} – ${name}`
   return formatHtml(html`<!doctype html>
 <html lang="${frame.language}">
 <head>
@@ -42,13 +43,13 @@ export function formatPage(frame: Frame, { title, width, content, hasProblem, ha
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
 <link rel="stylesheet" href="${styleSheetPath(frame.paths, frame.styleHash)}">
-<link rel="icon" href="${frame.paths.icon}">
+<link rel="icon" href="${iconPath(frame)}">
 ${hasScript && html`<script src="${scriptPath(frame.paths, frame.scriptHash)}" defer></script>`}
 </head>
 <body>
 <a class="skip" href="#main">${words.skipToContent}</a>
 <header class="top">
-<a class="brand" href="${frame.paths.home}">${mark} ${productName}</a>
+${brandLink(frame)}
 ${frame.username !== undefined && signedIn(frame.username, frame.paths, words)}
 </header>
 <main id="main" class="${width}">
@@ -57,6 +58,24 @@ ${width === 'narrow' ? html`<div class="sheet">${content}</div>` : content}
 </body>
 </html>
 `)
+}
+
+function brandLink({ brand, paths }: Frame): Html {
+  const { name, url, logo } = brand
+  return html`<a class="brand" href="${url ?? paths.home}">${logo === undefined ? name === latchkey.name && mark : picture(logo, name, paths)} ${(logo === undefined || !isWord(logo)) && person(name)}</a>`
+}
+
+/** Beside the name it says nothing that the name does not. */
+function picture(logo: Logo, name: string, paths: Paths): Html {
+  const alt = isWord(logo) ? name : ''
+  // Room for it before it is there; how large it is, the stylesheet says.
+  const [width, height] = [Math.max(1, Math.round((32 * logo.width) / logo.height)), 32]
+  return html`<img src="${assetPath(paths, logo.file)}" width="${width}" height="${height}" alt="${alt}">`
+}
+
+/** A logo that is no word is small enough for a tab. */
+function iconPath({ brand: { logo }, paths }: Frame): string {
+  return logo === undefined || isWord(logo) ? paths.icon : assetPath(paths, logo.file)
 }
 
 const mark = html`<svg viewBox="0 0 24 24" width="24" height="24" aria-hidden="true" focusable="false"><path d="M12 1.5a7 7 0 0 0-3.2 13.2L7.5 22h9l-1.3-7.3A7 7 0 0 0 12 1.5Zm0 4.2a2.8 2.8 0 0 1 1.3 5.3l1 6h-4.6l1-6A2.8 2.8 0 0 1 12 5.7Z"/></svg>`

@@ -32,6 +32,11 @@ export function pathsBelow(basePath: string): Paths {
   return Object.fromEntries(Object.entries(paths).map(([name, path]) => [name, basePath + path])) as Paths
 }
 
+/** @param file its name, which changes with its content */
+export function assetPath({ assets }: Paths, file: string): string {
+  return `${assets}/${file}`
+}
+
 /** @param hash of the content, so that a browser may keep it for ever */
 export function styleSheetPath({ assets }: Paths, hash: string): string {
   return `${assets}/style.${hash}.css`

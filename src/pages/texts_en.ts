@@ -163,7 +163,7 @@ export const en = {
     type: 'Or enter this key in the app:',
     copy: 'Copy the key',
     code: 'Six-digit code',
-    codeHint: 'It is the one that the app shows now for Latchkey.',
+    codeHint: 'It is the one that the app shows now for this account.',
     go: 'Add it',
     goSignIn: 'Add it and sign in',
     over: 'That took too long. Here is a new picture: scan it again, the old one does not count.',

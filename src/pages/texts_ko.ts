@@ -162,7 +162,7 @@ export const ko: Texts = {
     type: '또는 앱에 이 키를 입력해 주세요.',
     copy: '키 복사',
     code: '여섯 자리 코드',
-    codeHint: '앱에서 지금 Latchkey에 표시된 숫자예요.',
+    codeHint: '앱에서 지금 이 계정에 표시된 숫자예요.',
     go: '추가',
     goSignIn: '추가하고 로그인',
     over: '시간이 너무 지났어요. 새 그림을 다시 스캔해 주세요. 이전 그림은 쓸 수 없어요.',

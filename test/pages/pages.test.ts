@@ -11,6 +11,7 @@ import {
 } from '../../src/pages/account.ts'
 import { type AddPasskeyView, type AddTotpView, addPasskeyPage, addTotpPage } from '../../src/pages/add_factor.ts'
 import { type AskFactorView, askFactorPage, type Proof, proofs } from '../../src/pages/ask_factor.ts'
+import { brandStyle, contrast, latchkey } from '../../src/pages/brand.ts'
 import { type ChangePasswordView, changePasswordPage } from '../../src/pages/change_password.ts'
 import { codesPage, newCodesPage } from '../../src/pages/codes.ts'
 import { errorPage, errorStatuses } from '../../src/pages/error.ts'
@@ -28,8 +29,8 @@ import { isTag, readHtml, type Tag } from '../_html.ts'
 
 const now = 1_795_477_380
 const firefox = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
-const english: Frame = { language: 'en', paths, styleHash: 'abc', scriptHash: 'def' }
-const korean: Frame = { language: 'ko', paths, styleHash: 'abc', scriptHash: 'def' }
+const english: Frame = { language: 'en', paths, brand: latchkey, styleHash: 'abc', scriptHash: 'def' }
+const korean: Frame = { language: 'ko', paths, brand: latchkey, styleHash: 'abc', scriptHash: 'def' }
 
 /** Every page and every state of it, each with one text in all places that take what people wrote. */
 function everyPage(frame: Frame, text: string): [string, string][] {
@@ -175,7 +176,7 @@ const secret = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'
 const uri = `otpauth://totp/auth.example.com:alice?secret=${secret}&issuer=auth.example.com&algorithm=SHA1&digits=6&period=30`
 
 const pages = languages.flatMap(language =>
-  everyPage({ language, paths, styleHash: 'abc', scriptHash: 'def' }, 'alice').map(([name, page]) => ({
+  everyPage({ language, paths, brand: latchkey, styleHash: 'abc', scriptHash: 'def' }, 'alice').map(([name, page]) => ({
     title: `${name}, ${language}`,
     language,
     page,
@@ -924,25 +925,12 @@ test('every class of the pages is in the stylesheet, and the other way round', t
   )
 })
 
-/** The custom properties of the light and of the dark rule. */
+/** The custom properties of the light and of the dark rules. */
 function coloursOf(rule: RegExp): Record<string, string> {
-  const block = rule.exec(css)?.[1] ?? ''
+  const blocks = [...(brandStyle(latchkey) + css).matchAll(rule)].map(([, block]) => block)
   return Object.fromEntries(
-    [...block.matchAll(/--([\w-]+): (#[0-9a-f]{6});/g)].map(([, name, value]) => [name!, value!]),
+    [...blocks.join('').matchAll(/--([\w-]+): (#[0-9a-f]{6});/g)].map(([, name, value]) => [name!, value!]),
   )
-}
-
-function luminance(colour: string): number {
-  const [red = 0, green = 0, blue = 0] = [1, 3, 5].map(at => {
-    const part = Number.parseInt(colour.slice(at, at + 2), 16) / 255
-    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4
-  })
-  return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-}
-
-function contrast(one: string, other: string): number {
-  const [dark = 0, light = 0] = [luminance(one), luminance(other)].toSorted((a, b) => a - b)
-  return (light + 0.05) / (dark + 0.05)
 }
 
 test('text has a contrast of 4.5 and edges of 3 in light and in dark (WCAG 1.4.3, 1.4.11)', t => {
@@ -954,8 +942,8 @@ test('text has a contrast of 4.5 and edges of 3 in light and in dark (WCAG 1.4.3
         4.5,
       ]),
     ),
-    ['on-accent', 'accent', 4.5],
-    ['on-accent', 'accent-strong', 4.5],
+    ['on-fill', 'fill', 4.5],
+    ['on-fill', 'fill-strong', 4.5],
     ['danger', 'danger-ground', 4.5],
     ['ink', 'danger-ground', 4.5],
     ['good', 'good-ground', 4.5],
@@ -963,7 +951,7 @@ test('text has a contrast of 4.5 and edges of 3 in light and in dark (WCAG 1.4.3
     ['edge', 'ground', 3],
   ]
   t.is(contrast('#000000', '#ffffff'), 21)
-  for (const rule of [/^:root \{([^}]*)\}/m, /prefers-color-scheme: dark\) \{\s*:root \{([^}]*)\}/]) {
+  for (const rule of [/^:root \{([^}]*)\}/gm, /prefers-color-scheme: dark\) \{\s*:root \{([^}]*)\}/g]) {
     const colours = coloursOf(rule)
     for (const [text, ground, least] of pairs) {
       const found = contrast(colours[text]!, colours[ground]!)

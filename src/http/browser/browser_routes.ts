@@ -12,7 +12,7 @@ import { htmlType, jsonType } from '../media_types.ts'
 import { accountEndpoints } from './account_routes.ts'
 import { confirmEndpoints } from './confirm_routes.ts'
 import { factorPageEndpoints } from './factor_routes.ts'
-import { favicon, pageFile, type Site, sendPage, wantsPage } from './pages.ts'
+import { favicon, type Site, sendPage, wantsPage } from './pages.ts'
 import { passwordEndpoints } from './password_routes.ts'
 import { readSessionCookie } from './session_cookie.ts'
 import { signInEndpoints } from './sign_in_routes.ts'
@@ -28,7 +28,7 @@ export function browserEndpoints(deps: Deps, site: Site, docs: boolean): readonl
     ...factorPageEndpoints(deps, site),
     ...confirmEndpoints(deps, site),
     ...signOutEndpoints(deps, site),
-    ...fileEndpoints,
+    ...fileEndpoints(site),
   ]
 }
 
@@ -55,33 +55,41 @@ function home(deps: Deps, site: Site, docs: boolean): Endpoint {
   }
 }
 
-const fileEndpoints: readonly Endpoint[] = [
-  {
-    id: 'favicon',
-    method: 'get',
-    path: paths.icon,
-    caller: 'open',
-    cors: 'public',
-    handle: favicon,
-    describe: ({ textFile }) => ({
-      tag: 'Browser',
-      summary: 'The icon',
-      answers: { ...ok('The icon.', { 'image/x-icon': textFile }, 'ETag', 'Cache-Control'), ...notModified },
-    }),
-  },
-  {
-    id: 'pageFile',
-    method: 'get',
-    path: `${paths.assets}/{file}`,
-    caller: 'open',
-    cors: 'public',
-    handle: (ctx, { file }) => pageFile(ctx, file),
-    describe: ({ pageFilePath, textFile }) => ({
-      tag: 'Browser',
-      summary: 'What the pages look like, and their script',
-      pathParams: pageFilePath,
-      answers: ok('A file. It never changes.', { 'text/css': textFile, 'text/javascript': textFile }, 'Cache-Control'),
-      errors: { not_found: 'there is nothing at this path' },
-    }),
-  },
-]
+const pageFileTypes = ['text/css', 'text/javascript', 'image/png', 'image/svg+xml', 'image/webp']
+
+function fileEndpoints(site: Site): readonly Endpoint[] {
+  return [
+    {
+      id: 'favicon',
+      method: 'get',
+      path: paths.icon,
+      caller: 'open',
+      cors: 'public',
+      handle: favicon,
+      describe: ({ textFile }) => ({
+        tag: 'Browser',
+        summary: 'The icon',
+        answers: { ...ok('The icon.', { 'image/x-icon': textFile }, 'ETag', 'Cache-Control'), ...notModified },
+      }),
+    },
+    {
+      id: 'pageFile',
+      method: 'get',
+      path: `${paths.assets}/{file}`,
+      caller: 'open',
+      cors: 'public',
+      handle: (ctx, { file }) => site.file(ctx, file),
+      describe: ({ pageFilePath, textFile }) => ({
+        tag: 'Browser',
+        summary: 'What the pages look like, their script, and the logo',
+        pathParams: pageFilePath,
+        answers: ok(
+          'A file. It never changes.',
+          Object.fromEntries(pageFileTypes.map(type => [type, textFile])),
+          'Cache-Control',
+        ),
+        errors: { not_found: 'there is nothing at this path' },
+      }),
+    },
+  ]
+}

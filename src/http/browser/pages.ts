@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { OAuthError } from '../../error.ts'
+import { type Brand, brandStyle, type Logo } from '../../pages/brand.ts'
 import { errorPage } from '../../pages/error.ts'
 import { pickLanguage } from '../../pages/language.ts'
 import type { Frame } from '../../pages/layout.ts'
@@ -11,15 +12,14 @@ import type { Context } from '../context.ts'
 import { errorAnswers } from '../error_answers.ts'
 import { setDocumentHeaders } from '../headers.ts'
 
-const style = readFileSync(new URL('../../pages/style.css', import.meta.url))
-const styleHash = hashOf(style)
+const style = readFileSync(new URL('../../pages/style.css', import.meta.url), 'utf8')
 
 /** As browsers run it: no page needs it for anything but passkeys, and what is a comfort. */
 const script = readFileSync(new URL('../../pages/pages.js', import.meta.url))
 const scriptHash = hashOf(script)
 
 /** In a URL. */
-function hashOf(file: Buffer): string {
+function hashOf(file: Buffer | string): string {
   return createHash('sha256').update(file).digest('base64url').slice(0, 16)
 }
 
@@ -51,12 +51,20 @@ export function wantsPage(ctx: Context): boolean {
 export type Site = ReturnType<typeof createSite>
 
 /** @param issuer a proxy that puts this server below the path of its issuer takes that path off; links have to have it again */
-export function createSite(issuer: string) {
+export function createSite(issuer: string, brand: Brand) {
   const basePath = new URL(issuer).pathname.replace(/\/$/, '')
   const paths = pathsBelow(basePath)
+  // The colours of the brand are in the stylesheet, as no page may have any in itself.
+  const branded = brandStyle(brand) + style
+  const styleHash = hashOf(branded)
+  const files: readonly PageFile[] = [
+    { name: `style.${styleHash}.css`, type: 'text/css; charset=utf-8', content: branded },
+    { name: `pages.${scriptHash}.js`, type: 'text/javascript; charset=utf-8', content: script },
+    ...(brand.logo === undefined ? [] : [logoFile(brand.logo)]),
+  ]
 
   function frame({ headers }: Context, username?: string): Frame {
-    return { language: pickLanguage(headers['accept-language']), paths, styleHash, scriptHash, username }
+    return { language: pickLanguage(headers['accept-language']), paths, brand, styleHash, scriptHash, username }
   }
 
   return {
@@ -65,6 +73,15 @@ export function createSite(issuer: string) {
     /** A path of a request as the browser has it. */
     publicPath: (path: string) => basePath + path,
     frame,
+    /** What pages are made of. @throws OAuthError `not_found` for anything but a file of this version */
+    file(ctx: Context, wanted: string | undefined): void {
+      const found = files.find(({ name }) => name === wanted)
+      if (found === undefined) throw new OAuthError('not_found', 'there is nothing at this path')
+      ctx.set('Cache-Control', 'public, max-age=31536000, immutable')
+      if (found.policy !== undefined) ctx.set('Content-Security-Policy', found.policy)
+      ctx.type = found.type
+      ctx.body = found.content
+    },
     /** @returns the page that tells of a refusal; undefined for what is no browser */
     errorPage(ctx: Context, failure: OAuthError): string | undefined {
       if (!wantsPage(ctx)) return undefined
@@ -86,19 +103,13 @@ export function redirect(ctx: Context, path: string): void {
   ctx.body = ''
 }
 
-/** @throws OAuthError `not_found` for anything but the file of this version */
-export function pageFile(ctx: Context, file: string | undefined): void {
-  const found = pageFiles.find(({ name }) => name === file)
-  if (found === undefined) throw new OAuthError('not_found', 'there is nothing at this path')
-  ctx.set('Cache-Control', 'public, max-age=31536000, immutable')
-  ctx.type = found.type
-  ctx.body = found.content
-}
+type PageFile = Readonly<{ name: string; type: string; content: string | Buffer; policy?: string }>
 
-const pageFiles = [
-  { name: `style.${styleHash}.css`, type: 'css', content: style },
-  { name: `pages.${scriptHash}.js`, type: 'js', content: script },
-] as const
+/** A picture that somebody else has made: opened by itself, as an SVG can be, it runs nothing and loads nothing. */
+function logoFile({ file, type, bytes }: Logo): PageFile {
+  const policy = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
+  return { name: file, type, content: Buffer.from(bytes), policy }
+}
 
 /** Under the name that browsers try by themselves, so it may change; the tag says whether it has. */
 export function favicon(ctx: Context): void {
