@@ -1,5 +1,5 @@
 /** What a browser sends and keeps, for tests over HTTP: its headers, the forms of our own pages, the session cookie. */
-import { cookieName } from '../src/http/browser/session_cookie.ts'
+import { cookieName } from '../src/http/browser/cookies.ts'
 import { type Answer, issuer, password, type TestServer } from './_server.ts'
 
 /** What Chromium sends for a page. */

@@ -1,5 +1,5 @@
 /** Signing in, as a person does it. */
-import { cookieName } from '../../src/http/browser/session_cookie.ts'
+import { cookieName } from '../../src/http/browser/cookies.ts'
 import { password } from '../_server.ts'
 import { browserTest, countPosts, firstSight, signIn, startSite, typedFields } from './_chromium.ts'
 

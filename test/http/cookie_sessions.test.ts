@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { request } from 'node:http'
 import test from 'ava'
 import fc from 'fast-check'
-import { cookieName } from '../../src/http/browser/session_cookie.ts'
+import { cookieName } from '../../src/http/browser/cookies.ts'
 import { disabledUpdate } from '../../src/sessions/user_change.ts'
 import {
   browserAccept,

@@ -1,9 +1,7 @@
 /**
- * The session cookie of a browser: how it is set, read and cleared. RFC 6265, and the `__Host-` prefix of its successor.
- * Only a dead session clears a cookie, never a request that lost a race. Cookies are kept for a host whatever the port (RFC 6265
- * §8.5), so the name of ours has the issuer in it: of two servers on one host neither meets the cookie of the other.
+ * The session cookie of a browser: how it is set, read and cleared. Only a dead session clears a cookie, never a request that lost a
+ * race.
  */
-import { createHash } from 'node:crypto'
 import { browserClientId } from '../../clients/browser_client.ts'
 import { OAuthError } from '../../error.ts'
 import { secretNameOf } from '../../keys/sealed_token.ts'
@@ -16,6 +14,7 @@ import { decideTouch, needsTouch } from '../../sessions/touch.ts'
 import type { User } from '../../users/user.ts'
 import { callerOf } from '../caller.ts'
 import type { Context } from '../context.ts'
+import { cookieName, cookieValues, plainCookieName, setCookie } from './cookies.ts'
 import { wantsPage } from './pages.ts'
 
 export type SignedIn = Readonly<{ session: Session; user: User }>
@@ -41,7 +40,7 @@ export function clearSessionCookie(deps: Deps, ctx: Context): void {
 export async function readSessionCookie(deps: Deps, ctx: Context): Promise<SignedIn | undefined> {
   const { issuer } = deps.config
   const former = formerValue(deps, ctx)
-  const values = former === undefined ? cookieValues(ctx.headers.cookie ?? '', cookieName(issuer)) : [former]
+  const values = former === undefined ? cookieValues(ctx, cookieName(issuer)) : [former]
   if (values.length === 0) return undefined
   const cookie = values.length === 1 ? parseSessionCookie(values[0]!, deps.secrets) : undefined
   // Nor is one cleared that another node made.
@@ -70,9 +69,8 @@ export async function readSessionCookie(deps: Deps, ctx: Context): Promise<Signe
  * our secret made it, and then it is replaced by one of today's name.
  */
 function formerValue({ config: { issuer }, secrets }: Deps, ctx: Context): string | undefined {
-  const header = ctx.headers.cookie ?? ''
-  if (cookieValues(header, cookieName(issuer)).length > 0) return undefined
-  const [value, ...more] = cookieValues(header, formerCookieName(issuer))
+  if (cookieValues(ctx, cookieName(issuer)).length > 0) return undefined
+  const [value, ...more] = cookieValues(ctx, plainCookieName(issuer))
   if (value === undefined || more.length > 0 || parseSessionCookie(value, secrets) === undefined) return undefined
   return value
 }
@@ -90,42 +88,8 @@ async function touch(deps: Deps, ctx: Context, cookie: SessionCookie, lifetimes:
   }
 }
 
-/** With `__Host-` no other host, not even one below the same domain, can set it. */
-export function cookieName(issuer: string): string {
-  return `${formerCookieName(issuer)}-${createHash('sha256').update(issuer).digest('hex').slice(0, 8)}`
-}
-
-function formerCookieName(issuer: string): string {
-  return isHttps(issuer) ? '__Host-latchkey' : 'latchkey'
-}
-
 function writeCookie(deps: Deps, ctx: Context, value: string, maxAge: number): void {
   const { issuer } = deps.config
-  const attributes = `HttpOnly; SameSite=Lax${isHttps(issuer) ? '; Secure' : ''}`
-  const cookies = [`${cookieName(issuer)}=${value}; Path=/; Max-Age=${maxAge}; ${attributes}`]
-  if (formerValue(deps, ctx) !== undefined)
-    cookies.push(`${formerCookieName(issuer)}=; Path=/; Max-Age=0; ${attributes}`)
-  // The last word counts: a request that touches its session may end it too.
-  ctx.set('Set-Cookie', cookies)
-}
-
-function isHttps(issuer: string): boolean {
-  return issuer.startsWith('https:')
-}
-
-function cookieValues(header: string, name: string): string[] {
-  const values: string[] = []
-  // Only where the name stands: a browser that knows many sites of this host sends their cookies too.
-  for (let at = header.indexOf(`${name}=`); at >= 0 && values.length < 2; at = header.indexOf(`${name}=`, at + 1)) {
-    if (!beginsPair(header, at)) continue
-    const end = header.indexOf(';', at)
-    values.push(header.slice(at + name.length + 1, end < 0 ? undefined : end).trim())
-  }
-  return values
-}
-
-function beginsPair(header: string, at: number): boolean {
-  let before = at - 1
-  while (header[before] === ' ' || header[before] === '\t') before--
-  return before < 0 || header[before] === ';'
+  setCookie(ctx, issuer, cookieName(issuer), value, maxAge)
+  if (formerValue(deps, ctx) !== undefined) setCookie(ctx, issuer, plainCookieName(issuer), '', 0)
 }
