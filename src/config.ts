@@ -7,7 +7,10 @@ import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { type BrandSettings, brandSettings, readBrand } from './brand_settings.ts'
 import { originProblem, parseOrigin } from './clients/origin.ts'
+import { guessingSettings } from './guessing_settings.ts'
 import { maxAccessTokenLifetime, type SigningAlg, signingAlgs } from './keys/signing_key.ts'
+import type { MailPurpose } from './mail/mail.ts'
+import { type MailSettings, mailSettings } from './mail_settings.ts'
 import type { OAuthConfig } from './oauth/deps.ts'
 import { isAudience } from './oauth/resource.ts'
 import { passkeySettings } from './passkey_settings.ts'
@@ -60,6 +63,10 @@ export type Config = Readonly<{
   passkeys: PasskeySettings
   brand: BrandSettings
   throttle: ThrottleSettings
+  /** Undefined where no mails are sent. */
+  mail: MailSettings | undefined
+  /** What owners of accounts are told by mail. */
+  notices: readonly MailPurpose[]
   /** Undefined parts of the protocol settings depend on the port that the server really got. */
   oauth: Omit<OAuthConfig, 'issuer' | 'audience' | 'relyingParty'>
   issuer: string | undefined
@@ -232,39 +239,8 @@ export const settings = {
     takes: 'error, warn, info, debug or silent',
     parse: text => ['error', 'warn', 'info', 'debug', 'silent'].find(level => level === text),
   }),
-  // OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, two passes, one lane. The most is what stored hashes may cost.
-  LATCHKEY_ARGON2_MEMORY: defineSetting({
-    default: '19456',
-    takes: 'KiB, 8 to 1048576',
-    parse: text => parseInteger(text, 8, 1_048_576),
-  }),
-  LATCHKEY_ARGON2_PASSES: defineSetting({
-    default: '2',
-    takes: 'a number of passes, 2 to 99',
-    parse: text => parseInteger(text, 2, 99),
-  }),
-  LATCHKEY_ARGON2_LANES: defineSetting({
-    default: '1',
-    takes: 'a number of lanes, 1 to 16',
-    parse: text => parseInteger(text, 1, 16),
-  }),
-  LATCHKEY_THROTTLE: defineSetting({ default: 'on', takes: 'on or off', parse: parseSwitch }),
-  LATCHKEY_THROTTLE_ACCOUNT: allowance('10'),
-  LATCHKEY_THROTTLE_NETWORK: allowance('100'),
-  // The promise that nobody is locked out everywhere for longer than two minutes holds for every setting.
-  LATCHKEY_THROTTLE_LONGEST_DELAY: defineSetting({
-    default: '2m',
-    takes: 'a duration from 1s to 2m, such as 30s',
-    parse: text => parseDuration(text, 1, 120),
-  }),
-}
-
-function allowance(fallback: string): Setting<number> {
-  return {
-    default: fallback,
-    takes: 'a number of failures, 1 to 1000000',
-    parse: text => parseInteger(text, 1, 1_000_000),
-  }
+  ...mailSettings,
+  ...guessingSettings,
 }
 
 type SettingName = keyof typeof settings
@@ -304,6 +280,7 @@ export function readConfig(env: Environment): Config {
 
   const database = read('LATCHKEY_DATABASE_URL')
   const [uniqueEmail, signInBy] = [optional('LATCHKEY_UNIQUE_EMAIL'), read('LATCHKEY_SIGN_IN_BY')]
+  const [smtp, from] = [optional('LATCHKEY_SMTP_URL'), optional('LATCHKEY_MAIL_FROM')]
   const [adminHost, adminPort] = [read('LATCHKEY_ADMIN_HOST'), optional('LATCHKEY_ADMIN_PORT')]
   const config: Config = {
     host: read('LATCHKEY_HOST'),
@@ -343,12 +320,17 @@ export function readConfig(env: Environment): Config {
       maxDelay: read('LATCHKEY_THROTTLE_LONGEST_DELAY'),
       namesPerAccount: signInBy === 'both' ? 2 : 1,
     }),
+    mail: smtp && from && { smtp, from },
+    notices: read('LATCHKEY_NOTICES'),
     oauth: {
       accessTokenLifetime: read('LATCHKEY_ACCESS_TOKEN_TTL'),
       sessionLimit: read('LATCHKEY_SESSION_LIMIT'),
       minSolePassword: read('LATCHKEY_PASSWORD_MIN'),
       signInBy,
       requireFactor: read('LATCHKEY_REQUIRE_FACTOR'),
+      hasMail: smtp !== undefined,
+      mailLanguage: read('LATCHKEY_MAIL_LANGUAGE'),
+      signUp: read('LATCHKEY_SIGN_UP') === 'on',
       refresh: {
         idleLifetime: read('LATCHKEY_REFRESH_IDLE_TTL'),
         absoluteLifetime: read('LATCHKEY_REFRESH_ABSOLUTE_TTL'),
@@ -367,6 +349,10 @@ export function readConfig(env: Environment): Config {
       'LATCHKEY_SECRET and LATCHKEY_SECRET_FILE are both missing; with PostgreSQL give one of them: every node needs the same master secret',
     )
   }
+  if ((env.LATCHKEY_SMTP_URL || '') !== '' && !env.LATCHKEY_MAIL_FROM)
+    problems.push('LATCHKEY_MAIL_FROM is missing: mails come from somebody')
+  if (config.oauth.signUp && smtp === undefined)
+    problems.push('LATCHKEY_SIGN_UP=on needs LATCHKEY_SMTP_URL: who signs up proves an address first')
   if (uniqueEmail === 'off' && needsUniqueEmail(signInBy)) problems.push(uniqueEmailNeeded(signInBy))
   if (config.passwordHashing.memory < 8 * config.passwordHashing.lanes) {
     problems.push('LATCHKEY_ARGON2_MEMORY must be at least 8 KiB for each lane of LATCHKEY_ARGON2_LANES')

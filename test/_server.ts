@@ -51,6 +51,9 @@ export const oauthConfig: OAuthConfig = {
   signInBy: 'username',
   requireFactor: 'enrolled',
   relyingParty: relyingPartyOf(issuer),
+  hasMail: false,
+  mailLanguage: 'en',
+  signUp: false,
   refresh: { idleLifetime: 30 * 86_400, absoluteLifetime: 365 * 86_400, retryWindow: 60, lateRetryWindow: 30 * 86_400 },
 }
 

@@ -41,8 +41,10 @@ const rooms: readonly (readonly [room: string, packages: RegExp])[] = [
   ['admin', /^node:crypto$/],
   ['oauth', /^(?:node:crypto|zod$)/],
   ['storage', /^(?:node:|drizzle-orm(?:\/.*)?$|better-sqlite3$|pg$)/],
+  ['accounts', /^node:crypto$/],
   ['webhooks', /^node:crypto$/],
   ['sessions', /^node:crypto$/],
+  ['mail', /^(?:node:crypto|nodemailer)$/],
   // A client's keys are fetched from where it publishes them.
   ['clients', /^(?:node:crypto|jose)$/],
   // A thread of its own for the password functions that nothing native computes; files that people bring.

@@ -1,6 +1,7 @@
 /** Settings: defaults, what each takes, and messages that name the variable and never a secret. */
 import test from 'ava'
 import { type Config, ConfigError, readConfig, settings } from '../src/config.ts'
+import { notices } from '../src/mail/mail.ts'
 import { passwordHashProblem } from '../src/users/password_formats.ts'
 
 type Environment = Record<string, string | undefined>
@@ -38,6 +39,8 @@ test('an empty environment gives the defaults', t => {
     keyRotation: 90 * 86_400,
     auditLifetime: 365 * 86_400,
     logLevel: 'info',
+    mail: undefined,
+    notices,
     throttle: {
       enabled: true,
       account: 10,
@@ -57,6 +60,9 @@ test('an empty environment gives the defaults', t => {
       sessionLimit: 100,
       minSolePassword: 15,
       signInBy: 'username',
+      hasMail: false,
+      mailLanguage: 'en',
+      signUp: false,
       requireFactor: 'enrolled',
       refresh: {
         idleLifetime: 30 * 86_400,
@@ -332,6 +338,9 @@ test('each lifetime has its own setting', t => {
     minSolePassword: 15,
     signInBy: 'username',
     requireFactor: 'enrolled',
+    hasMail: false,
+    mailLanguage: 'en',
+    signUp: false,
     refresh: { idleLifetime: 86_400, absoluteLifetime: 172_800, retryWindow: 0, lateRetryWindow: 3600 },
   })
 })

@@ -49,6 +49,8 @@ export type Client = Readonly<{
   requireFactor?: boolean | undefined
   /** Whether it is an app of who runs the server: see {@link isFirstParty}. */
   firstParty?: boolean | undefined
+  /** Whether people may sign up in it. */
+  signUp?: boolean | undefined
   /** What its users know it by, one line; absent: its id. */
   name?: string | undefined
 }>

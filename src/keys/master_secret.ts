@@ -29,6 +29,12 @@ export type MasterSecret = Readonly<{
   fingerprintKey: KeyObject
   /** Encrypts what webhooks are signed by. */
   webhookSecretKey: KeyObject
+  /** Encrypts the links in mails. */
+  mailLinkKey: KeyObject
+  /** Encrypts what an app or a page holds that waits for the code in a mail. */
+  mailChallengeKey: KeyObject
+  /** Makes those codes. */
+  mailCodeKey: KeyObject
 }>
 
 /** The newest first: that one is used to make, all of them to verify. */
@@ -81,5 +87,8 @@ function deriveMasterSecret(secret: Buffer): MasterSecret {
     keptAnswerKey: createSecretKey(derive('kept answer', 32)),
     fingerprintKey: createSecretKey(derive('request fingerprint', 32)),
     webhookSecretKey: createSecretKey(derive('webhook secret', 32)),
+    mailLinkKey: createSecretKey(derive('mail link', 32)),
+    mailChallengeKey: createSecretKey(derive('mail challenge', 32)),
+    mailCodeKey: createSecretKey(derive('mail code', 32)),
   }
 }

@@ -6,6 +6,7 @@ import type { KeyRing } from '../keys/key_ring.ts'
 import type { MasterSecrets } from '../keys/master_secret.ts'
 import type { Observer } from '../observer.ts'
 import type { Brand } from '../pages/brand.ts'
+import type { Language } from '../pages/language.ts'
 import type { LifetimeSettings } from '../sessions/lifetimes.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Throttle } from '../throttle/throttle.ts'
@@ -27,6 +28,12 @@ export type OAuthConfig = LifetimeSettings &
     signInBy: SignInBy
     /** Whose passkeys are; undefined where there can be none. */
     relyingParty: RelyingParty | undefined
+    /** Whether mails are sent: without them nobody can do what needs one. */
+    hasMail: boolean
+    /** Of mails to users who have chosen none. */
+    mailLanguage: Language
+    /** Whether people may make accounts of their own. */
+    signUp: boolean
   }>
 
 export type Deps = Readonly<{

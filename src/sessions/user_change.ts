@@ -1,5 +1,6 @@
 /** What a change of a user does to the user's sessions. Pure: each decision runs inside the storage transaction. */
 import type { AuditEvent } from '../audit/audit.ts'
+import type { Mail } from '../mail/mail.ts'
 import type { Factor } from '../users/factors/factor.ts'
 import type { User } from '../users/user.ts'
 import type { RevokedReason, Session } from './session.ts'
@@ -15,6 +16,8 @@ export type UserChange<Outcome> = Readonly<{
   /** As that one is from now on. */
   session?: Session
   event?: AuditEvent
+  /** What is to be mailed because of it. */
+  mails?: readonly Mail[]
 }>
 
 /** Another password, which raises the credential version and ends the sessions. Decides false when the user is gone. */

@@ -23,6 +23,7 @@ export const {
   isNull,
   lt,
   lte,
+  min,
   ne,
   or,
   Param,

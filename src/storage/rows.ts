@@ -3,6 +3,8 @@ import type { AuditEvent, PlacedEvent } from '../audit/audit.ts'
 import type { Client, UserClaimName } from '../clients/client.ts'
 import type { SigningKey } from '../keys/signing_key.ts'
 import type { KeptAnswer, MasterSecretUse } from '../keys/storage.ts'
+import type { Mail, MailPurpose } from '../mail/mail.ts'
+import type { Language } from '../pages/language.ts'
 import type { Session } from '../sessions/session.ts'
 import { emailKey, usernameFold, usernameKey } from '../text.ts'
 import type { Factor, FactorKind } from '../users/factors/factor.ts'
@@ -13,6 +15,7 @@ import type {
   clients,
   factors,
   keptAnswers,
+  mails,
   masterSecrets,
   sessions,
   signingKeys,
@@ -35,51 +38,59 @@ export function keptAnswer({ fingerprint, beganAt, answer }: typeof keptAnswers.
   return { fingerprint, beganAt, answer: answer ?? undefined }
 }
 
-/** What of a user's row its record is made of: all but the forms in which it is looked for. */
-export function recordColumns<Columns extends Record<'usernameKey' | 'usernameFold' | 'emailKey', unknown>>(
+/** What of a user's row its record is made of: all but the forms in which names are looked for. */
+export function recordColumns<Columns extends Record<'usernameKey' | 'usernameFold', unknown>>(
   columns: Columns,
 ): Omit<Columns, LookUpColumn> {
-  const {
-    usernameKey: _,
-    usernameFold: __,
-    emailKey: ___,
-    importId: ____,
-    ...record
-  }: Columns & { importId?: unknown } = columns
+  const { usernameKey: _, usernameFold: __, importId: ___, ...record }: Columns & { importId?: unknown } = columns
   return record
 }
 
-type LookUpColumn = 'usernameKey' | 'usernameFold' | 'emailKey' | 'importId'
+type LookUpColumn = 'usernameKey' | 'usernameFold' | 'importId'
 
 export function userFromRow({
   usernameKey: _,
   usernameFold: __,
-  emailKey: ___,
-  importId: ____,
+  importId: ___,
+  emailKey,
+  verifiedEmailKey,
+  emailVerifiedAt,
+  language,
+  deleteAt,
   ...row
 }: Row<typeof users, LookUpColumn>): User {
   return {
     ...row,
     email: row.email ?? undefined,
+    // A release that knows nothing of this may have given the user another address.
+    ...(emailVerifiedAt !== null && verifiedEmailKey === emailKey && { emailVerifiedAt }),
     fullName: row.fullName ?? undefined,
     roles: row.roles?.split(' '),
     passwordHash: row.passwordHash === '' ? undefined : row.passwordHash,
     disabledAt: row.disabledAt ?? undefined,
+    ...(language !== null && { language: language as Language }),
+    ...(deleteAt !== null && { deleteAt }),
   }
 }
 
 export function userRow(user: User) {
   const [key, fold] = [usernameKey(user.username), usernameFold(user.username)]
+  const address = optional(user.email, emailKey) ?? null
+  const isVerified = address !== null && user.emailVerifiedAt !== undefined
   return {
     ...user,
     usernameKey: key,
     usernameFold: fold === key || fold === '' ? null : fold,
     email: user.email ?? null,
-    emailKey: optional(user.email, emailKey) ?? null,
+    emailKey: address,
+    emailVerifiedAt: isVerified ? user.emailVerifiedAt! : null,
+    verifiedEmailKey: isVerified ? address : null,
     fullName: user.fullName ?? null,
+    language: user.language ?? null,
     roles: user.roles?.join(' ') ?? null,
     passwordHash: user.passwordHash ?? '',
     disabledAt: user.disabledAt ?? null,
+    deleteAt: user.deleteAt ?? null,
   }
 }
 
@@ -104,6 +115,7 @@ export function clientFromRow(row: typeof clients.$inferSelect): Client {
     accessTokenClaims: (row.accessTokenClaims?.split(' ') ?? []) as UserClaimName[],
     ...(row.requireFactor === 1 && { requireFactor: true }),
     ...(row.firstParty !== null && { firstParty: row.firstParty === 1 }),
+    ...(row.signUp === 1 && { signUp: true }),
   }
 }
 
@@ -128,6 +140,7 @@ export function clientRow(client: Client) {
     accessTokenClaims: client.accessTokenClaims.length === 0 ? null : client.accessTokenClaims.join(' '),
     requireFactor: client.requireFactor ? 1 : null,
     firstParty: client.firstParty === undefined ? null : Number(client.firstParty),
+    signUp: client.signUp ? 1 : null,
   }
 }
 
@@ -250,5 +263,31 @@ export function webhookFromRow({ types, secrets, afterId, afterAt, ...row }: typ
     nextAttemptAt: row.nextAttemptAt ?? undefined,
     lastError: row.lastError ?? undefined,
     failedAt: row.failedAt ?? undefined,
+  }
+}
+
+export function mailRow(mail: Mail): typeof mails.$inferSelect {
+  return {
+    ...mail,
+    userId: mail.userId ?? null,
+    address: mail.address ?? null,
+    language: mail.language ?? null,
+    about: mail.about === undefined ? null : JSON.stringify(mail.about),
+    lastError: mail.lastError ?? null,
+  }
+}
+
+export function mailFromRow(row: typeof mails.$inferSelect): Mail {
+  return {
+    id: row.id,
+    purpose: row.purpose as MailPurpose,
+    ...(row.userId !== null && { userId: row.userId }),
+    ...(row.address !== null && { address: row.address }),
+    ...(row.language !== null && { language: row.language as Language }),
+    ...(row.about !== null && { about: JSON.parse(row.about) }),
+    createdAt: row.createdAt,
+    nextAttemptAt: row.nextAttemptAt,
+    attempts: row.attempts,
+    ...(row.lastError !== null && { lastError: row.lastError }),
   }
 }

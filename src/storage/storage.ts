@@ -11,6 +11,7 @@ import type { AuditStorage } from '../audit/storage.ts'
 import type { Client } from '../clients/client.ts'
 import type { ClientStorage } from '../clients/storage.ts'
 import type { AnswerStorage, KeyStorage, OnceStorage } from '../keys/storage.ts'
+import type { MailStorage } from '../mail/storage.ts'
 import type { SessionStorage } from '../sessions/storage.ts'
 import type { ThrottleStorage } from '../throttle/storage.ts'
 import type { FactorStorage } from '../users/factors/storage.ts'
@@ -37,6 +38,7 @@ export type Storage = UserStorage &
   AnswerStorage &
   AuditStorage &
   WebhookStorage &
+  MailStorage &
   Readonly<{
     /** Creates the first client and user, if there is neither a client nor a user. False when there is. */
     bootstrap(client: Client, user: User, event: AuditEvent): Promise<boolean>

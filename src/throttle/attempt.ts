@@ -14,6 +14,10 @@ export type Scope =
   | 'factor'
   | 'factor here'
   | 'factors in a row'
+  | 'mail'
+  | 'mails'
+  | 'mails of network'
+  | 'mails of site'
 
 /** What a counter is of: a scope and what tells one from another in it. */
 export type Subject = readonly [scope: Scope, ...parts: string[]]

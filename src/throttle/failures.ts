@@ -8,7 +8,15 @@ import { createGuesses } from './guesses.ts'
 import { createKnownNetworks } from './known_networks.ts'
 import { createNames } from './names.ts'
 import { createRules } from './rules.ts'
-import { factorLimit, maxUntoldFactors, type ThrottleSettings } from './settings.ts'
+import {
+  factorLimit,
+  mailLimit,
+  mailsLimit,
+  maxUntoldFactors,
+  networkMailsLimit,
+  siteMailsLimit,
+  type ThrottleSettings,
+} from './settings.ts'
 import type { ThrottleStorage } from './storage.ts'
 import { turnKept, turnLimit } from './turns.ts'
 
@@ -165,6 +173,14 @@ export async function createFailures(settings: ThrottleSettings, deps: FailureDe
         return { outcome: true, counters: [{ id: noteId, emptyAt: at + seconds, readyAt: 0, limit }] }
       })
     },
+    /** Counts what costs something whether it is right or wrong, unless it has to wait. @returns the wait */
+    async spend(others: readonly Subject[]): Promise<Wait | undefined> {
+      const attempt = openAttempt({ own: undefined, others, isSlow: false, patience: 0 }, digest, limits)
+      return store.change(attempt.stored, counters => {
+        const outcome = rules.findWait(attempt, counters)
+        return outcome ? { outcome } : { outcome, counters: rules.failures(attempt, counters) }
+      })
+    },
     guessOf,
     isEmpty: () => !isShared && visible.size() === 0 && hidden.size() === 0,
     size: () => visible.size() + hidden.size() + passwords.size(),
@@ -229,5 +245,9 @@ function limitsOf(settings: ThrottleSettings): Record<Scope, Limit> {
     factor: factorLimit,
     'factor here': factorLimit,
     'factors in a row': { allowance: maxUntoldFactors, forget: 86_400 },
+    mail: mailLimit,
+    mails: mailsLimit,
+    'mails of network': networkMailsLimit,
+    'mails of site': siteMailsLimit,
   }
 }

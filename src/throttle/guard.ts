@@ -117,7 +117,8 @@ function isNo(error: unknown): boolean {
   return error instanceof OAuthError && (error.code === 'invalid_grant' || error.code === 'invalid_client')
 }
 
-function refusal({ seconds, scope }: Wait, heldUntil?: Promise<void>): OAuthError {
+/** @param heldUntil when it may be answered; at once without one */
+export function refusal({ seconds, scope }: Wait, heldUntil?: Promise<void>): OAuthError {
   return new OAuthError('too_many_attempts', 'too many attempts failed; try again later', {
     cause: `throttled by ${scope}`,
     retryAfter: seconds,

@@ -62,3 +62,10 @@ export const maxUntoldFactors = 4
 
 /** Counters that nodes share in a database: some 100 MB under attack. Beyond it those go that would be forgotten first. */
 export const maxSharedCounters = 500_000
+
+/** Mails to one address: one a minute, and no more than five in any hour. */
+export const mailLimit: Limit = { allowance: 0, forget: 60, delay: 60 }
+export const mailsLimit: Limit = { allowance: 2, forget: 1800, delay: 1800 }
+/** Mails that one network asks for: no more than twenty in any hour, and of a site as many as of ten networks. */
+export const networkMailsLimit: Limit = { allowance: 9, forget: 360, delay: 360 }
+export const siteMailsLimit: Limit = { allowance: 99, forget: 36, delay: 36 }

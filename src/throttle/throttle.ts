@@ -17,6 +17,7 @@ import type { Subject } from './attempt.ts'
 import { createFactorGuard, type FactorGuard } from './factor_guard.ts'
 import { createFailures, type FailureDeps } from './failures.ts'
 import { type Check, createGuard, type Guard } from './guard.ts'
+import { createMailGuard, type MailGuard } from './mail_guard.ts'
 import { networksOf } from './network.ts'
 import type { ThrottleSettings } from './settings.ts'
 
@@ -42,6 +43,8 @@ export type Throttle = Readonly<{
   ) => Promise<T>
   /** The same for the code of a second factor, after the right password or in a session: nobody else can make its user wait. */
   factor: FactorGuard
+  /** Counts mails that are asked for, each of them. */
+  mail: MailGuard
   /** Writes what changed since the last call. */
   flush: () => Promise<void>
   /** How many counters there are. */
@@ -91,6 +94,7 @@ export async function createThrottle(
       return guard({ own: undefined, ...guess, others, known, isSlow: false, patience }, check)
     },
     factor: settings.enabled ? createFactorGuard(failures, guard, deps) : (_attempt, _caller, check) => check(),
+    mail: settings.enabled ? createMailGuard(failures) : async () => {},
     flush: failures.flush,
     size: failures.size,
   }

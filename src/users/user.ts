@@ -1,5 +1,6 @@
 /** Users: their record, their ids, and the refusal of a sign-in. */
 import { OAuthError } from '../error.ts'
+import type { Language } from '../pages/language.ts'
 import { emailKey, usernameFold } from '../text.ts'
 
 export type User = Readonly<{
@@ -7,6 +8,8 @@ export type User = Readonly<{
   id: string
   username: string
   email?: string | undefined
+  /** When the user proved to read what is sent to that address; absent where nobody has. */
+  emailVerifiedAt?: number | undefined
   fullName?: string | undefined
   /** Names as `readRoles` takes them, one at least. */
   roles?: readonly string[] | undefined
@@ -15,6 +18,10 @@ export type User = Readonly<{
   credentialVersion: number
   createdAt: number
   disabledAt?: number | undefined
+  /** When the user is removed, as the user wanted it; disabled until then. */
+  deleteAt?: number | undefined
+  /** What the user wants to be spoken to in; absent for what the browser says. */
+  language?: Language | undefined
 }>
 
 /** What operators change of a user. Members that are there replace the user's, undefined removes one. */

@@ -59,7 +59,7 @@ function fillEveryTable(file: string) {
               if (column === 'id') return 3 * i + 1
               return column === 'credential_version' ? i : numbers[(i + at) % numbers.length]
             }
-            if (key.includes(column) || ['username_key', 'handle'].includes(column)) return unique
+            if (key.includes(column) || ['username_key', 'verified_email_key', 'handle'].includes(column)) return unique
             return !needed.has(column) && (i + at) % 3 === 0 ? null : texts[(i + at) % texts.length]
           }),
         )

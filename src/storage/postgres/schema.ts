@@ -4,7 +4,7 @@
  * machine, and no index breaks when a system brings other rules for a language.
  */
 import { isNotNull } from '../drizzle.ts'
-import { bigint, customType, index, integer, pgTable, primaryKey, text } from './drizzle.ts'
+import { bigint, customType, index, integer, pgTable, primaryKey, text, uniqueIndex } from './drizzle.ts'
 
 const key = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' })
 /** Seconds, or a number that counts up: both go beyond 32 bits some day. */
@@ -31,12 +31,30 @@ export const users = pgTable(
     roles: text('roles'),
     /** The form in which addresses are compared, `usernameFold`'s. Not unique: see `relaxedRules`. */
     emailKey: key('email_key'),
+    /** When it was proved that the user reads what is sent to an address: that of `verifiedEmailKey`, which counts as long as it is `emailKey`. */
+    emailVerifiedAt: whole('email_verified_at'),
+    verifiedEmailKey: key('verified_email_key'),
+    /** BCP 47; null for what the browser says. */
+    language: text('language'),
+    /** When the user is removed, who is disabled until then. */
+    deleteAt: whole('delete_at'),
   },
   table => [
     index('users_username_fold').on(table.usernameFold).where(isNotNull(table.usernameFold)),
     index('users_email_key').on(table.emailKey).where(isNotNull(table.emailKey)),
+    uniqueIndex('users_verified_email').on(table.verifiedEmailKey).where(isNotNull(table.verifiedEmailKey)),
+    index('users_delete_at').on(table.deleteAt).where(isNotNull(table.deleteAt)),
   ],
 )
+
+/** Usernames that were somebody's a short while ago: nobody else gets them. */
+export const reservedUsernames = pgTable('reserved_usernames', {
+  /** In the form in which a new username must be free, as `usernameFold` makes it. */
+  fold: key('fold').primaryKey(),
+  /** Who may have it again; that user may be gone. */
+  userId: key('user_id').notNull(),
+  until: whole('until').notNull(),
+})
 
 export const clients = pgTable('clients', {
   id: key('id').primaryKey(),
@@ -70,6 +88,8 @@ export const clients = pgTable('clients', {
   requireFactor: whole('require_factor'),
   /** 1 or 0; null for what its grants say. */
   firstParty: whole('first_party'),
+  /** 1 where people may sign up in the client. */
+  signUp: whole('sign_up'),
 })
 
 /**
@@ -228,6 +248,36 @@ export const webhooks = pgTable('webhooks', {
   nextAttemptAt: whole('next_attempt_at'),
   lastError: text('last_error'),
   failedAt: whole('failed_at'),
+})
+
+/** Mails that are to be sent. There is no token and no text in it: both are made when it is sent. */
+export const mails = pgTable(
+  'mails',
+  {
+    id: key('id').primaryKey(),
+    purpose: text('purpose').notNull(),
+    /** null for somebody who is no user, whether that is to be a secret or not. */
+    userId: key('user_id'),
+    /** null for the address that the user has when it is sent. */
+    address: text('address'),
+    /** Of who asked for it; null for nobody. */
+    language: text('language'),
+    /** A JSON object of texts; null for an empty one. */
+    about: text('about'),
+    createdAt: whole('created_at').notNull(),
+    nextAttemptAt: whole('next_attempt_at').notNull(),
+    attempts: whole('attempts').notNull(),
+    lastError: text('last_error'),
+  },
+  table => [index('mails_next_attempt_at').on(table.nextAttemptAt)],
+)
+
+/** How far something on the server has read the audit trail. */
+export const trailReaders = pgTable('trail_readers', {
+  name: key('name').primaryKey(),
+  /** The last event that it is done with. */
+  afterId: whole('after_id').notNull(),
+  afterAt: whole('after_at').notNull(),
 })
 
 /** What one node at a time does. */

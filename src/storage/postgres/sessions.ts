@@ -19,6 +19,7 @@ import { audienceFromText, sessionFromRow } from '../rows.ts'
 import { clientRows } from './clients.ts'
 import { type Connection, type Db, pruneBatch } from './connection.ts'
 import { factorRows } from './factors.ts'
+import { mailRows } from './mails.ts'
 import { builder, prepareSelect } from './prepared.ts'
 import { sessions } from './schema.ts'
 import { createSessionBatch } from './session_batch.ts'
@@ -80,7 +81,7 @@ function createChanges(connection: Connection): Pick<SessionStorage, Changes> {
         // What is decided about the one may end the others, and all of them are locked in one order.
         const open = sessionId === undefined ? undefined : await sessionRows.lockOpenOf(tx, userId, sessionId)
         const decided = decide(before, open, await factorRows.listForUpdate(tx, userId))
-        const { outcome, user, factors, endSessions, session, event } = decided
+        const { outcome, user, factors, endSessions, session, event, mails } = decided
         if (user !== undefined) await userRows.update(tx, user)
         for (const id of factors?.remove ?? []) await factorRows.remove(tx, id)
         for (const factor of factors?.put ?? []) await factorRows.put(tx, factor)
@@ -90,6 +91,7 @@ function createChanges(connection: Connection): Pick<SessionStorage, Changes> {
         }
         if (session !== undefined) await sessionRows.update(tx, session)
         if (event !== undefined) await record(tx, event)
+        for (const mail of mails ?? []) await mailRows.insert(tx, mail)
         return outcome
       }),
     removeSessions: (which, event) =>

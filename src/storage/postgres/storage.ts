@@ -12,6 +12,7 @@ import { createFactorStorage } from './factors.ts'
 import { ConnectionError } from './failure.ts'
 import { createImport } from './import.ts'
 import { createKeyStorage } from './keys.ts'
+import { createMailStorage } from './mails.ts'
 import { createOnceStorage } from './once.ts'
 import { createSessionStorage } from './sessions.ts'
 import { createStartStorage } from './starts.ts'
@@ -66,6 +67,7 @@ export function createStorage({ read, pool, close, ...transactions }: Transactio
     ...createOnceStorage(connection),
     ...createAnswerStorage(connection),
     ...createWebhookStorage(connection),
+    ...createMailStorage(connection),
     ...audit,
     bootstrap: (client, user, event) =>
       write(async tx => {

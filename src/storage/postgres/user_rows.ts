@@ -61,6 +61,10 @@ const update = prepareRun(
       passwordHash: sql`${value('passwordHash')}`,
       credentialVersion: sql`${value('credentialVersion')}`,
       disabledAt: sql`${value('disabledAt')}`,
+      emailVerifiedAt: sql`${value('emailVerifiedAt')}`,
+      verifiedEmailKey: sql`${value('verifiedEmailKey')}`,
+      language: sql`${value('language')}`,
+      deleteAt: sql`${value('deleteAt')}`,
     })
     .where(isIt),
 )

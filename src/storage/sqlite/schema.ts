@@ -3,7 +3,7 @@
  * What is nullable here is `null` in a row and absent in the records of `oauth/`.
  */
 import { isNotNull } from '../drizzle.ts'
-import { index, integer, primaryKey, sqliteTable, text } from './drizzle.ts'
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from './drizzle.ts'
 
 export const users = sqliteTable(
   'users',
@@ -28,12 +28,30 @@ export const users = sqliteTable(
     roles: text('roles'),
     /** The form in which addresses are compared, `usernameFold`'s. Not unique: see `relaxedRules`. */
     emailKey: text('email_key'),
+    /** When it was proved that the user reads what is sent to an address: that of `verifiedEmailKey`, which counts as long as it is `emailKey`. */
+    emailVerifiedAt: integer('email_verified_at'),
+    verifiedEmailKey: text('verified_email_key'),
+    /** BCP 47; null for what the browser says. */
+    language: text('language'),
+    /** When the user is removed, who is disabled until then. */
+    deleteAt: integer('delete_at'),
   },
   table => [
     index('users_username_fold').on(table.usernameFold).where(isNotNull(table.usernameFold)),
     index('users_email_key').on(table.emailKey).where(isNotNull(table.emailKey)),
+    uniqueIndex('users_verified_email').on(table.verifiedEmailKey).where(isNotNull(table.verifiedEmailKey)),
+    index('users_delete_at').on(table.deleteAt).where(isNotNull(table.deleteAt)),
   ],
 )
+
+/** Usernames that were somebody's a short while ago: nobody else gets them. */
+export const reservedUsernames = sqliteTable('reserved_usernames', {
+  /** In the form in which a new username must be free, as `usernameFold` makes it. */
+  fold: text('fold').primaryKey(),
+  /** Who may have it again; that user may be gone. */
+  userId: text('user_id').notNull(),
+  until: integer('until').notNull(),
+})
 
 /** Imports that are not whole yet. The users of one are there from the moment that its row is gone. */
 export const pendingImports = sqliteTable('pending_imports', {
@@ -79,6 +97,8 @@ export const clients = sqliteTable('clients', {
   requireFactor: integer('require_factor'),
   /** 1 or 0; null for what its grants say. */
   firstParty: integer('first_party'),
+  /** 1 where people may sign up in the client. */
+  signUp: integer('sign_up'),
 })
 
 export const sessions = sqliteTable(
@@ -233,6 +253,36 @@ export const webhooks = sqliteTable('webhooks', {
   nextAttemptAt: integer('next_attempt_at'),
   lastError: text('last_error'),
   failedAt: integer('failed_at'),
+})
+
+/** Mails that are to be sent. There is no token and no text in it: both are made when it is sent. */
+export const mails = sqliteTable(
+  'mails',
+  {
+    id: text('id').primaryKey(),
+    purpose: text('purpose').notNull(),
+    /** null for somebody who is no user, whether that is to be a secret or not. */
+    userId: text('user_id'),
+    /** null for the address that the user has when it is sent. */
+    address: text('address'),
+    /** Of who asked for it; null for nobody. */
+    language: text('language'),
+    /** A JSON object of texts; null for an empty one. */
+    about: text('about'),
+    createdAt: integer('created_at').notNull(),
+    nextAttemptAt: integer('next_attempt_at').notNull(),
+    attempts: integer('attempts').notNull(),
+    lastError: text('last_error'),
+  },
+  table => [index('mails_next_attempt_at').on(table.nextAttemptAt)],
+)
+
+/** How far something on the server has read the audit trail. */
+export const trailReaders = sqliteTable('trail_readers', {
+  name: text('name').primaryKey(),
+  /** The last event that it is done with. */
+  afterId: integer('after_id').notNull(),
+  afterAt: integer('after_at').notNull(),
 })
 
 /** What one node at a time does. */

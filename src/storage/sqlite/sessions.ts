@@ -12,11 +12,18 @@ import type { ClientRows } from './clients.ts'
 import { type Connection, pruneBatch } from './connection.ts'
 import type { FactorRows } from './factors.ts'
 import { read } from './group_commit.ts'
+import type { MailRows } from './mails.ts'
 import { sessions } from './schema.ts'
 import { type SessionRows, usersPerStep } from './session_rows.ts'
 import type { UserRows } from './user_rows.ts'
 
-type Rows = Readonly<{ users: UserRows; factors: FactorRows; clients: ClientRows; sessions: SessionRows }>
+type Rows = Readonly<{
+  users: UserRows
+  factors: FactorRows
+  clients: ClientRows
+  sessions: SessionRows
+  mails: MailRows
+}>
 
 type Changes = 'createSession' | 'changeSession' | 'changeUser' | 'removeSessions' | 'revokeSessions' | 'pruneSessions'
 
@@ -63,7 +70,7 @@ function createChanges({ db, write, record }: Connection, rows: Rows): Pick<Sess
       write(() => {
         const before = sessionId === undefined ? undefined : rows.sessions.find(sessionId)
         const decided = decide(rows.users.find(userId), before, rows.factors.listOf(userId))
-        const { outcome, user, factors, endSessions, session, event } = decided
+        const { outcome, user, factors, endSessions, session, event, mails } = decided
         if (user !== undefined) rows.users.update(user)
         for (const id of factors?.remove ?? []) rows.factors.remove(id)
         for (const factor of factors?.put ?? []) rows.factors.put(factor)
@@ -71,6 +78,7 @@ function createChanges({ db, write, record }: Connection, rows: Rows): Pick<Sess
           rows.sessions.revoke({ userId, exceptId: endSessions.exceptId }, endSessions.reason, endSessions.at)
         if (session !== undefined) rows.sessions.update(session, before)
         if (event !== undefined) record(event)
+        for (const mail of mails ?? []) rows.mails.insert(mail)
         return outcome
       }),
     removeSessions: (which, event) =>

@@ -17,6 +17,7 @@ import { measureFile } from './file_size.ts'
 import { createGroupCommit, read } from './group_commit.ts'
 import { createImports } from './import.ts'
 import { createKeyStorage } from './keys.ts'
+import { createMailRows, createMailStorage } from './mails.ts'
 import { createOnceStorage } from './once.ts'
 import { createSessionRows } from './session_rows.ts'
 import { createSessionStorage } from './sessions.ts'
@@ -56,6 +57,7 @@ export function createStorage(
     factors: createFactorRows(db),
     clients: createClientRows(db),
     sessions: createSessionRows(db),
+    mails: createMailRows(db),
   }
   const imports = createImports(connection, rows.users, insertEvent)
   const { writeAllFloods, ...audit } = createAuditStorage(connection, insertEvent, floods)
@@ -70,6 +72,7 @@ export function createStorage(
     ...createOnceStorage(connection),
     ...createAnswerStorage(connection),
     ...createWebhookStorage(connection),
+    ...createMailStorage(connection, rows.mails),
     ...audit,
     bootstrap: (client, user, event) =>
       write(() => {

@@ -1,0 +1,30 @@
+/** What mails ask of a database. */
+import type { AuditEvent } from '../audit/audit.ts'
+import type { Mail } from './mail.ts'
+
+export type MailStorage = Readonly<{
+  /**
+   * Puts a mail among those that are to be sent. What it costs is the same for every one.
+   *
+   * @returns false when there are as many as there may be: nothing is written then
+   */
+  addMail(mail: Mail): Promise<boolean>
+  /**
+   * Mails whose time has come at `now`, the one that has waited longest first. One that is to come later than any is ever put off was
+   * written by a clock that has been set back since, and has its time too.
+   */
+  listDueMails(now: number, limit: number): Promise<Mail[]>
+  /** Writes when a mail is to be tried again, and why it was not sent. Nothing happens where it is gone. */
+  putOffMail(mail: Pick<Mail, 'id' | 'nextAttemptAt' | 'attempts' | 'lastError'>): Promise<void>
+  /** Of a mail that was sent, or is given up. False when it is gone already, and then without the event. */
+  removeMail(id: string, event?: AuditEvent): Promise<boolean>
+  measureMails(): Promise<MailsWaiting>
+}>
+
+export type MailsWaiting = Readonly<{
+  count: number
+  /** When the oldest one was written; absent where none waits. */
+  oldestAt?: number | undefined
+  /** Of the one that was tried most often; absent where none has failed. */
+  lastError?: string | undefined
+}>

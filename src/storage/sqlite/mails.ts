@@ -1,0 +1,63 @@
+/** Mails that wait to be sent. */
+import { type Mail, maxMailDelay, maxMails } from '../../mail/mail.ts'
+import type { MailStorage } from '../../mail/storage.ts'
+import { asc, count, desc, eq, gt, isNotNull, lte, min, or } from '../drizzle.ts'
+import { mailFromRow, mailRow } from '../rows.ts'
+import type { Connection, Orm } from './connection.ts'
+import { read } from './group_commit.ts'
+import { mails } from './schema.ts'
+
+/** For whoever writes one within a transaction, where it belongs to a change: there is always room for it. */
+export function createMailRows(db: Orm) {
+  return { insert: (mail: Mail) => db.insert(mails).values(mailRow(mail)).run() }
+}
+
+export type MailRows = ReturnType<typeof createMailRows>
+
+export function createMailStorage({ db, write, record }: Connection, rows: MailRows): MailStorage {
+  const countAll = () => db.select({ count: count() }).from(mails).get()!.count
+  return {
+    addMail: mail =>
+      write(() => {
+        if (countAll() >= maxMails) return false
+        rows.insert(mail)
+        return true
+      }),
+    listDueMails: (now, limit) =>
+      read(() =>
+        db
+          .select()
+          .from(mails)
+          .where(or(lte(mails.nextAttemptAt, now), gt(mails.nextAttemptAt, now + maxMailDelay)))
+          .orderBy(asc(mails.nextAttemptAt), asc(mails.id))
+          .limit(limit)
+          .all()
+          .map(mailFromRow),
+      ),
+    putOffMail: ({ id, nextAttemptAt, attempts, lastError = null }) =>
+      write(() => {
+        db.update(mails).set({ nextAttemptAt, attempts, lastError }).where(eq(mails.id, id)).run()
+      }),
+    removeMail: (id, event) =>
+      write(() => {
+        const { changes } = db.delete(mails).where(eq(mails.id, id)).run()
+        if (changes > 0 && event !== undefined) record(event)
+        return changes > 0
+      }),
+    measureMails: () =>
+      read(() => {
+        const oldest = db
+          .select({ at: min(mails.createdAt) })
+          .from(mails)
+          .get()!.at
+        const failed = db
+          .select({ error: mails.lastError })
+          .from(mails)
+          .where(isNotNull(mails.lastError))
+          .orderBy(desc(mails.attempts))
+          .limit(1)
+          .get()
+        return { count: countAll(), oldestAt: oldest ?? undefined, lastError: failed?.error ?? undefined }
+      }),
+  }
+}
