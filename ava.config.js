@@ -12,4 +12,10 @@ function rank(file) {
   return at === -1 ? longest.length : at
 }
 
-export default { extensions: ['ts'], files: ['test/**/*.test.ts'], timeout: '120s', sortTestFiles: longestFirst }
+export default {
+  extensions: ['ts'],
+  files: ['test/**/*.test.ts'],
+  require: ['./test/_compile_cache.ts'],
+  timeout: '120s',
+  sortTestFiles: longestFirst,
+}

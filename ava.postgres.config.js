@@ -28,6 +28,7 @@ const files = readdirSync(new URL('test', import.meta.url), { recursive: true })
 export default {
   extensions: ['ts'],
   files,
+  require: ['./test/_compile_cache.ts'],
   timeout: '120s',
   // A test at a time of each of four files: a hundred servers at once would wait for one another's connections, and their tests for the clock.
   sortTestFiles: longestFirst,

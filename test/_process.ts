@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
 import { migrate, openDatabase } from '../src/storage/sqlite/migrate.ts'
 import type { CommandAnswer, CommandRequest } from './_command_host.ts'
+import { compileCache } from './_compile_cache.ts'
 import type { TestContext } from './_server.ts'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
@@ -42,6 +43,7 @@ export function deployment(folder: string, extra: Environment = {}): Environment
   return {
     PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}`,
     HOME: folder,
+    NODE_COMPILE_CACHE: compileCache,
     LATCHKEY_PORT: '0',
     LATCHKEY_DATABASE_URL: `file:${join(folder, 'data/latchkey.db')}`,
     LATCHKEY_ARGON2_MEMORY: '8',
@@ -81,7 +83,11 @@ export function runCommand(args: readonly string[], environment: Environment, st
 }
 
 function startCommandHost() {
-  const host = fork(join(root, 'test/_command_host.ts'), { cwd: root, env: { PATH: process.env.PATH }, execArgv: [] })
+  const host = fork(join(root, 'test/_command_host.ts'), {
+    cwd: root,
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: compileCache },
+    execArgv: [],
+  })
   const waiting = new Map<number, PromiseWithResolvers<CliResult>>()
   // Only an answer that somebody waits for keeps the test file running; the host ends with it.
   host.unref()
