@@ -15,12 +15,17 @@ export type UserDocument = ReturnType<typeof describeUser>
 /** Whom an operator means: by username, as a person types it, or by id. */
 export type Who = string | Readonly<{ id: string }>
 
-export type NewUser = Pick<User, 'username' | 'email' | 'fullName' | 'roles'>
+/** Whether an operator vouches that the user reads what is sent to the address. */
+type Vouching = Readonly<{ isEmailVerified?: boolean }>
+
+export type NewUser = Pick<User, 'username' | 'email' | 'fullName' | 'roles'> & Vouching
+export type UserEdit = Omit<UserUpdate, 'emailVerifiedAt'> & Vouching
 
 /** What an operator says of a user, in the members of the JSON document. What is absent stays as it is; null or white space alone is none. */
 export type UserSettings = Readonly<{
   username?: string | undefined
   email?: string | null | undefined
+  email_verified?: boolean | undefined
   full_name?: string | null | undefined
   roles?: readonly string[] | undefined
 }>
@@ -31,12 +36,14 @@ export function readNewUser(given: UserSettings & Readonly<{ username: string }>
 }
 
 /** @returns the members of the record that are named, and no others @throws InvalidMember */
-export function readUserUpdate({ username, email, full_name: fullName, roles }: UserSettings): UserUpdate {
+export function readUserUpdate(given: UserSettings): UserEdit {
+  const { username, email, email_verified: isEmailVerified, full_name: fullName, roles } = given
   const optional = (member: string, text: string | null, read: (text: string) => Reading) =>
     text?.trim() ? insistOn(member, read(text)) : undefined
   return {
     ...(username !== undefined && { username: insistOn('username', readUsername(username)) }),
     ...(email !== undefined && { email: optional('email', email, readEmail) }),
+    ...(isEmailVerified !== undefined && { isEmailVerified }),
     ...(fullName !== undefined && { fullName: optional('full_name', fullName, readFullName) }),
     ...(roles !== undefined && { roles: rolesFromText(insistOn('roles', readRoles(roles))) }),
   }
@@ -50,13 +57,16 @@ function insistOn(member: string, { text, problem }: Reading): string {
 /** @throws InvalidMember for the password, Conflict for the name or the address */
 export async function createUser(
   { storage, now, randomBytes, ...deps }: Needs<'storage' | 'passwords' | 'passwordSettings' | 'now' | 'randomBytes'>,
-  given: NewUser,
+  { isEmailVerified = false, ...given }: NewUser,
   password: string,
   actor: Actor,
 ): Promise<UserDocument> {
+  const emailVerifiedAt = isEmailVerified ? now() : undefined
+  if (isEmailVerified && given.email === undefined) refuseToVouch()
   const user: User = {
     id: createUserId(randomBytes),
     ...given,
+    ...(emailVerifiedAt !== undefined && { emailVerifiedAt }),
     // Who is new has no second factor.
     passwordHash: await hashNewPassword(deps, password, []),
     credentialVersion: 1,
@@ -71,20 +81,31 @@ export async function createUser(
 export async function updateUser(
   { storage, now }: Needs<'storage' | 'now'>,
   who: Who,
-  update: UserUpdate,
+  { isEmailVerified, ...update }: UserEdit,
   actor: Actor,
   insist: Insist<UserDocument> = () => {},
 ): Promise<UserDocument> {
-  const { id } = await getUser({ storage }, who)
+  const { id, email: given } = await getUser({ storage }, who)
   // What changed, and not to what: the trail outlives a user who wants to be forgotten.
-  const detail = Object.keys(update)
-    .map(member => (member === 'fullName' ? 'full_name' : member))
-    .join(' ')
-  const event = actorEvent(actor, 'user.updated', now(), { userId: id, detail })
-  const user = await storage.updateUser(id, update, event, before => insist(describeUser(before)))
+  const names = Object.keys(update).map(member => (member === 'fullName' ? 'full_name' : member))
+  if (isEmailVerified !== undefined) names.push('email_verified')
+  const event = actorEvent(actor, 'user.updated', now(), { userId: id, detail: names.join(' ') })
+  const vouched = vouchedUpdate(isEmailVerified, 'email' in update ? update.email : given, now())
+  const user = await storage.updateUser(id, { ...update, ...vouched }, event, before => insist(describeUser(before)))
   if (user === undefined) return gone(who)
   if (typeof user === 'string') throw conflictOf(user, update)
   return describeUser(user)
+}
+
+/** The address as it is read now: one from before that rule may be another text, or none that mails can go to. */
+function vouchedUpdate(isVerified: boolean | undefined, email: string | undefined, now: number): UserUpdate {
+  if (!isVerified) return isVerified === undefined ? {} : { emailVerifiedAt: undefined }
+  const address = email === undefined ? undefined : readEmail(email).text
+  return address === undefined ? refuseToVouch() : { email: address, emailVerifiedAt: now }
+}
+
+function refuseToVouch(): never {
+  throw new InvalidMember('email_verified', 'needs an address that mails can go to')
 }
 
 function conflictOf(code: 'username_taken' | 'email_taken', { username, email }: Partial<User>): Conflict {
@@ -181,11 +202,13 @@ async function hashNewPassword(
   return passwords.hash(password)
 }
 
-function describeUser({ id, username, email, fullName, roles, passwordHash, createdAt, disabledAt }: User) {
+function describeUser(user: User) {
+  const { id, username, email, emailVerifiedAt, fullName, roles, passwordHash, createdAt, disabledAt } = user
   return {
     id,
     username,
     email: email ?? null,
+    email_verified: email !== undefined && emailVerifiedAt !== undefined,
     full_name: fullName ?? null,
     roles: roles ?? [],
     has_password: passwordHash !== undefined,

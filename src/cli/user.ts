@@ -33,9 +33,16 @@ import { addFileCommands } from './user_files.ts'
 
 type Json = { json?: true }
 type PasswordOption = { passwordStdin?: true }
-type SettingOptions = { email?: string; name?: string; role?: string[] }
+type SettingOptions = { email?: string; emailVerified?: boolean; name?: string; role?: string[] }
 
-const optionNames = { username: 'the username', email: '--email', full_name: '--name', roles: '--role', password: '' }
+const optionNames = {
+  username: 'the username',
+  email: '--email',
+  email_verified: '--email-verified',
+  full_name: '--name',
+  roles: '--role',
+  password: '',
+}
 
 const passwordHelp = `
 A password has at least ${minSolePassword} characters (LATCHKEY_PASSWORD_MIN), ${minPassword} beside a second factor.`
@@ -47,6 +54,7 @@ export function userCommand(): Command {
     .command('add <username>')
     .description('add a user; asks for the password')
     .option('--email <address>', 'e-mail address, which nobody else has unless LATCHKEY_UNIQUE_EMAIL is off')
+    .option('--email-verified', 'the user has proved to read what is sent there')
     .option('--name <name>', 'full name')
     .option('--role <role>', 'what APIs let the user do, by a name they know; repeat for several', collect)
     .option('--password-stdin', 'read the password from stdin')
@@ -58,6 +66,8 @@ export function userCommand(): Command {
     .description('change what is named by options; the user stays signed in, and tokens say it from their next refresh')
     .option('--username <name>', 'another username')
     .option('--email <address>', 'e-mail address, "" for none')
+    .option('--email-verified', 'the user has proved to read what is sent there')
+    .option('--no-email-verified', 'nobody has; so it is with another address, too')
     .option('--name <name>', 'full name, "" for none')
     .option('--role <role>', 'all roles of the user; repeat for several, "none" for none', collect)
     .option('--json', 'print one JSON document')
@@ -152,8 +162,13 @@ async function update(name: string, options: Json & SettingOptions & { username?
   })
 }
 
-function settingsOf({ email, name, role }: SettingOptions): UserSettings {
-  return { email, full_name: name, roles: role?.length === 1 && role[0] === 'none' ? [] : role }
+function settingsOf({ email, emailVerified, name, role }: SettingOptions): UserSettings {
+  return {
+    email,
+    email_verified: emailVerified,
+    full_name: name,
+    roles: role?.length === 1 && role[0] === 'none' ? [] : role,
+  }
 }
 
 async function changePassword(username: string, options: Json & PasswordOption): Promise<void> {

@@ -256,8 +256,16 @@ export const introspectionResponse = z
 export const introspectionJwt = jwt.meta({ description: 'The same, signed (RFC 9701).', examples: [accessToken] })
 
 export const userResponse = z
-  .strictObject({ username: z.string(), email: z.string().nullable(), full_name: z.string().nullable() })
-  .meta({ id: 'User', examples: [{ username: 'alice', email: 'alice@example.com', full_name: 'Alice' }] })
+  .strictObject({
+    username: z.string(),
+    email: z.string().nullable(),
+    email_verified: z.boolean(),
+    full_name: z.string().nullable(),
+  })
+  .meta({
+    id: 'User',
+    examples: [{ username: 'alice', email: 'alice@example.com', email_verified: true, full_name: 'Alice' }],
+  })
 
 /** OpenID Connect Core §5.3.2. */
 export const userInfoResponse = z
@@ -266,10 +274,16 @@ export const userInfoResponse = z
     name: z.string().optional(),
     preferred_username: z.string().optional(),
     email: z.string().optional(),
+    email_verified: z
+      .boolean()
+      .optional()
+      .meta({ description: 'Whether the user has proved to read what is sent there.' }),
   } satisfies Record<'sub' | (typeof userInfoClaims)[keyof typeof userInfoClaims][number], z.ZodType>)
   .meta({
     id: 'UserInfo',
-    examples: [{ sub: userId, name: 'Alice', preferred_username: 'alice', email: 'alice@example.com' }],
+    examples: [
+      { sub: userId, name: 'Alice', preferred_username: 'alice', email: 'alice@example.com', email_verified: true },
+    ],
   })
 
 export const logoutResponse = message('Logout successful')

@@ -10,6 +10,7 @@ import { endSessions } from '../sessions/end.ts'
 import { proofNeeded } from '../sessions/factor_error.ts'
 import { changePassword } from '../sessions/password_change.ts'
 import { minSolePassword } from '../users/password_rules.ts'
+import type { User } from '../users/user.ts'
 import { authenticateUser } from './bearer.ts'
 import { callerOf } from './caller.ts'
 import type { Context } from './context.ts'
@@ -36,7 +37,7 @@ function accountEndpoints(deps: Deps): readonly Endpoint[] {
       cors: 'app',
       async handle(ctx) {
         const { user } = await authenticateUser(deps, ctx)
-        sendJson(ctx, { username: user.username, email: user.email ?? null, full_name: user.fullName ?? null })
+        sendJson(ctx, describeUser(user))
       },
       describe: ({ userResponse }) => ({
         tag: 'User',
@@ -151,6 +152,12 @@ function sessionEndpoints(deps: Deps): readonly Endpoint[] {
       }),
     },
   ]
+}
+
+/** What users see of themselves. */
+export function describeUser({ username, email, emailVerifiedAt, fullName }: User) {
+  const isVerified = email !== undefined && emailVerifiedAt !== undefined
+  return { username, email: email ?? null, email_verified: isVerified, full_name: fullName ?? null }
 }
 
 /** For `POST /logout`, which takes the cookie of a browser as well. */

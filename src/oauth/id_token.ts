@@ -5,7 +5,7 @@ import { type Acr, acrOf } from '../sessions/assurance.ts'
 import type { Session } from '../sessions/session.ts'
 import type { TokenDeps } from './access_token.ts'
 
-/** Times are NumericDates. Claims about the user are at the UserInfo endpoint (§5.4). */
+/** Times are NumericDates. Claims about the user are at the UserInfo endpoint (§5.4), and the address here too. */
 export type IdTokenClaims = Readonly<{
   iss: string
   sub: string
@@ -18,6 +18,8 @@ export type IdTokenClaims = Readonly<{
   sid: string
   at_hash: string
   nonce?: string
+  email?: string
+  email_verified?: boolean
 }>
 
 /** What an id token is about: `nonce` as the client gave it with its request. */
@@ -26,10 +28,13 @@ export type IdTokenOf = Readonly<{
   nonce: string | undefined
   accessToken: string
   expiresIn: number
+  /** What it says of the user beside all that. */
+  claims?: Pick<IdTokenClaims, 'email' | 'email_verified'> | undefined
 }>
 
 /** @returns a compact JWT that lives as long as the access token it comes with */
-export function issueIdToken(deps: TokenDeps, { session, nonce, accessToken, expiresIn }: IdTokenOf): string {
+export function issueIdToken(deps: TokenDeps, idToken: IdTokenOf): string {
+  const { session, nonce, accessToken, expiresIn } = idToken
   const now = deps.now()
   const claims: IdTokenClaims = {
     iss: deps.config.issuer,
@@ -43,6 +48,7 @@ export function issueIdToken(deps: TokenDeps, { session, nonce, accessToken, exp
     sid: session.id,
     at_hash: accessTokenHash(accessToken, deps.keyRing.signingAlg(now)),
     ...(nonce !== undefined && { nonce }),
+    ...idToken.claims,
   }
   return deps.keyRing.sign(claims, now, 'JWT')
 }

@@ -13,6 +13,7 @@ import type { Granted } from './grants/grant.ts'
 import { grants } from './grants/index.ts'
 import { issueIdToken } from './id_token.ts'
 import { hasScope } from './scope.ts'
+import { emailClaims } from './user_info.ts'
 
 /** RFC 6749 §5.1. `scope` is what was granted to this access token, and absent only where that is nothing: a scope is never empty (§3.3). */
 export type TokenResponse = Readonly<{
@@ -61,8 +62,9 @@ export async function issueTokens(
   granted: Granted,
 ): Promise<TokenResponse> {
   const { scope, session, nonce } = granted
-  const isAboutUser = session !== undefined && client.accessTokenClaims.length > 0
-  const user = isAboutUser ? await getUserOf(deps, session) : undefined
+  const hasIdToken = hasScope(scope, 'openid')
+  const isAboutUser = client.accessTokenClaims.length > 0 || (hasIdToken && hasScope(scope, 'email'))
+  const user = session !== undefined && isAboutUser ? await getUserOf(deps, session) : undefined
   const { accessToken, expiresIn } = issueAccessToken(deps, client, granted, user)
   const response: TokenResponse = {
     access_token: accessToken,
@@ -76,7 +78,15 @@ export async function issueTokens(
     ...(client.grantTypes.includes('refresh_token') && {
       refresh_token: formatRefreshToken({ sessionId: session.id, generation: session.generation }, deps.secrets),
     }),
-    ...(hasScope(scope, 'openid') && { id_token: issueIdToken(deps, { session, nonce, accessToken, expiresIn }) }),
+    ...(hasIdToken && {
+      id_token: issueIdToken(deps, {
+        session,
+        nonce,
+        accessToken,
+        expiresIn,
+        claims: user && emailClaims(user, scope),
+      }),
+    }),
   }
 }
 

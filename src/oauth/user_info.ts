@@ -7,19 +7,23 @@ import { hasScope } from './scope.ts'
 /** The claims that a scope gives. */
 export const userInfoClaims = {
   profile: ['name', 'preferred_username'],
-  email: ['email'],
+  email: ['email', 'email_verified'],
 } as const
 
+type EmailClaims = Readonly<{ email?: string; email_verified?: boolean }>
+type UserInfo = EmailClaims & Readonly<{ sub: string; name?: string; preferred_username?: string }>
+
 /** @returns `sub`, and the claims of the scope that are known; one that is not is left out (§5.3.2) */
-export function userInfo(user: User, scope: string): Record<string, string> {
-  const known = textsOf(user)
-  const names = Object.entries(userInfoClaims).flatMap(([token, claims]) => (hasScope(scope, token) ? claims : []))
-  const claims: Record<string, string> = { sub: user.id }
-  for (const name of names) {
-    const value = known[name]
-    if (value !== undefined) claims[name] = value
-  }
-  return claims
+export function userInfo(user: User, scope: string): UserInfo {
+  const { id: sub, fullName: name, username } = user
+  const profile = hasScope(scope, 'profile') && { ...(name !== undefined && { name }), preferred_username: username }
+  return { sub, ...profile, ...emailClaims(user, scope) }
+}
+
+/** The address, and whether its user has proved it. Id tokens have them too: clients rely on them when somebody signs in. */
+export function emailClaims({ email, emailVerifiedAt }: User, scope: string): EmailClaims {
+  if (email === undefined || !hasScope(scope, 'email')) return {}
+  return { email, email_verified: emailVerifiedAt !== undefined }
 }
 
 /** None by default: whoever holds an access token can read it. */

@@ -1,10 +1,10 @@
 /** How the factors of a user come, change and go. Pure: each decision runs inside the storage transaction of `changeUser`. */
 import type { AuditEvent } from '../audit/audit.ts'
 import { type Factor, isSecondFactor, maxFactors } from '../users/factors/factor.ts'
-import type { User } from '../users/user.ts'
+import { type User, withNewCredentials } from '../users/user.ts'
 import { addAmr } from './assurance.ts'
 import { isLive, type Session } from './session.ts'
-import { type UserChange, withNewCredentials } from './user_change.ts'
+import type { UserChange } from './user_change.ts'
 
 /** Seconds that a sign-in is fresh enough to change factors. */
 export const maxSignInAge = 600

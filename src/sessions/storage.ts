@@ -1,9 +1,9 @@
 /** What sessions ask of a database. */
 import type { AuditEvent } from '../audit/audit.ts'
-import type { Factor, FactorUse } from '../users/factors/factor.ts'
+import type { FactorUse } from '../users/factors/factor.ts'
 import type { User } from '../users/user.ts'
 import type { RevokedReason, Session, SessionChange } from './session.ts'
-import type { UserChange } from './user_change.ts'
+import type { UserDecision } from './user_change.ts'
 
 export type SessionStorage = Readonly<{
   /**
@@ -39,9 +39,16 @@ export type SessionStorage = Readonly<{
    * @param decide    as for {@link changeSession}
    * @param sessionId of a session that it decides about as well
    */
-  changeUser<Outcome>(
+  changeUser<Outcome>(userId: string, decide: UserDecision<Outcome>, sessionId?: string): Promise<Outcome>
+  /**
+   * {@link changeUser}, where the user may get another address, or have proved one.
+   *
+   * @param taken the outcome where that is another user's: nothing is written then
+   */
+  changeEmail<Outcome>(
     userId: string,
-    decide: (user: User | undefined, session: Session | undefined, factors: readonly Factor[]) => UserChange<Outcome>,
+    decide: UserDecision<Outcome>,
+    taken: Outcome,
     sessionId?: string,
   ): Promise<Outcome>
   /** A session that is live at `now`, with its user. One that is pending is not live, here and in all that follows. */

@@ -2,7 +2,7 @@
 import type { AuditEvent } from '../audit/audit.ts'
 import type { Mail } from '../mail/mail.ts'
 import type { Factor } from '../users/factors/factor.ts'
-import type { User } from '../users/user.ts'
+import { type User, withNewCredentials } from '../users/user.ts'
 import type { RevokedReason, Session } from './session.ts'
 
 /** What a decision comes to, in one transaction: what it answers, and what is to be written of the user and the sessions. */
@@ -19,6 +19,13 @@ export type UserChange<Outcome> = Readonly<{
   /** What is to be mailed because of it. */
   mails?: readonly Mail[]
 }>
+
+/** Decides about a user, a session of the user, if one is asked for, and all factors: pure and synchronous, and may be called more than once. */
+export type UserDecision<Outcome> = (
+  user: User | undefined,
+  session: Session | undefined,
+  factors: readonly Factor[],
+) => UserChange<Outcome>
 
 /** Another password, which raises the credential version and ends the sessions. Decides false when the user is gone. */
 export function passwordUpdate(passwordHash: string, event: AuditEvent) {
@@ -57,9 +64,4 @@ export function disabledUpdate(isDisabled: boolean, event: AuditEvent) {
     const changed = { ...withNewCredentials(user), disabledAt: event.at }
     return { outcome: true, user: changed, endSessions: { reason: 'user_disabled', at: event.at }, event }
   }
-}
-
-/** What was verified before opens no session any more. */
-export function withNewCredentials(user: User): User {
-  return { ...user, credentialVersion: user.credentialVersion + 1 }
 }

@@ -8,7 +8,7 @@ import type { Language } from '../pages/language.ts'
 import type { Session } from '../sessions/session.ts'
 import { emailKey, usernameFold, usernameKey } from '../text.ts'
 import type { Factor, FactorKind } from '../users/factors/factor.ts'
-import type { User } from '../users/user.ts'
+import { type EmailChange, type User, verifiedKey } from '../users/user.ts'
 import type { Webhook } from '../webhooks/webhook.ts'
 import type {
   auditEvents,
@@ -55,6 +55,7 @@ export function userFromRow({
   emailKey,
   verifiedEmailKey,
   emailVerifiedAt,
+  emailChanges,
   language,
   deleteAt,
   ...row
@@ -64,6 +65,7 @@ export function userFromRow({
     email: row.email ?? undefined,
     // A release that knows nothing of this may have given the user another address.
     ...(emailVerifiedAt !== null && verifiedEmailKey === emailKey && { emailVerifiedAt }),
+    ...(emailChanges !== null && { emailChanges: emailChanges.split(' ').map(emailChangeFromText) }),
     fullName: row.fullName ?? undefined,
     roles: row.roles?.split(' '),
     passwordHash: row.passwordHash === '' ? undefined : row.passwordHash,
@@ -73,18 +75,24 @@ export function userFromRow({
   }
 }
 
+function emailChangeFromText(text: string): EmailChange {
+  const [id = 0, at = 0] = text.split(':').map(Number)
+  return { id, at }
+}
+
 export function userRow(user: User) {
   const [key, fold] = [usernameKey(user.username), usernameFold(user.username)]
   const address = optional(user.email, emailKey) ?? null
-  const isVerified = address !== null && user.emailVerifiedAt !== undefined
+  const proved = verifiedKey(user) ?? null
   return {
     ...user,
     usernameKey: key,
     usernameFold: fold === key || fold === '' ? null : fold,
     email: user.email ?? null,
     emailKey: address,
-    emailVerifiedAt: isVerified ? user.emailVerifiedAt! : null,
-    verifiedEmailKey: isVerified ? address : null,
+    emailVerifiedAt: proved === null ? null : user.emailVerifiedAt!,
+    verifiedEmailKey: proved,
+    emailChanges: user.emailChanges?.map(({ id, at }) => `${id}:${at}`).join(' ') || null,
     fullName: user.fullName ?? null,
     language: user.language ?? null,
     roles: user.roles?.join(' ') ?? null,

@@ -50,6 +50,14 @@ export function readEmail(given: string): Reading {
   return Buffer.byteLength(address) > maxEmail ? tooLong : { text: address }
 }
 
+/** An address as somebody types it to sign in, with its domain as it is kept; what is no address stays as it is. */
+export function withAsciiDomain(typed: string): string {
+  if (/^[\x21-\x7e]*$/.test(typed)) return typed
+  const at = typed.lastIndexOf('@')
+  const ascii = at < 0 ? '' : domainToASCII(typed.slice(at + 1).trim())
+  return ascii === '' ? typed : typed.slice(0, at + 1) + ascii
+}
+
 function readDomain(typed: string): Reading {
   // What a mail server would take for a network address is none of a domain. RFC 1123 §2.1.
   if (!typed.split('.').every(part => label.test(part)) || /(?:^|\.)\d+$/.test(typed)) return noDomain

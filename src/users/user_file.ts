@@ -1,8 +1,8 @@
 /**
  * Files of users: what `user export` writes and `user import` reads. A JSON array, one JSON object a line, the dictionary of
  * the FastAPI tutorial (username to user), the exports of other programs (user_members.ts), or CSV with the names of the members
- * in its first line. Members: `username`, `hashed_password`, and if present `email`, `full_name`, `roles`, `disabled`, and Latchkey's
- * own `id`, `created_at`, `disabled_at`.
+ * in its first line. Members: `username`, `hashed_password`, and if present `email`, `email_verified`, `full_name`, `roles`, `disabled`,
+ * and Latchkey's own `id`, `created_at`, `disabled_at`, `email_verified_at`.
  */
 import { CsvError, parse as parseCsv } from 'csv-parse/sync'
 import { z } from 'zod'
@@ -24,7 +24,7 @@ import {
   unreadPassword,
   unwrapEntry,
 } from './user_members.ts'
-import { isAbsent, parseInstant } from './user_values.ts'
+import { isAbsent, parseFlag, parseInstant } from './user_values.ts'
 
 /** Where something stands in the file, for messages: `line 3`, `entry 3`, `user "alice"`. */
 type Entry = Readonly<{ place: string; value: unknown }>
@@ -86,6 +86,17 @@ const roles = z.unknown().transform((value, context) => {
   return text ?? z.NEVER
 })
 
+/** Whether an address was proved, or when. */
+const proof = z
+  .unknown()
+  .optional()
+  .transform((value, context) => {
+    const at = isAbsent(value) ? false : (parseFlag(value) ?? parseInstant(value) ?? false)
+    if (typeof at !== 'string') return at
+    context.addIssue({ code: 'custom', message: 'is neither true nor false nor a time' })
+    return z.NEVER
+  })
+
 const memberSchemas = z.object({
   // One of another kind is replaced.
   id: z.string().refine(isUserId).optional().catch(undefined),
@@ -98,6 +109,7 @@ const memberSchemas = z.object({
     })
     .optional(),
   email: optionalTextBy(readEmail),
+  email_verified: proof,
   full_name: optionalTextBy(readFullName),
   roles: roles.optional(),
   created_at: instant,
@@ -194,10 +206,12 @@ function readUser(
     return { problems: problems.toSorted((one, other) => position(one) - position(other)) }
   }
   const { id, username, hashed_password: hash, email, full_name: fullName, roles, created_at: createdAt } = parsed.data
+  const provedAt = parsed.data.email_verified
   const user = {
     id: id ?? createUserId(randomBytes),
     username,
     email: email || undefined,
+    ...(email && provedAt !== false && { emailVerifiedAt: provedAt === true ? now : Math.min(provedAt, now) }),
     fullName: fullName || undefined,
     roles: roles === undefined ? undefined : rolesFromText(roles),
     passwordHash: hash === undefined || isNoPassword(hash) ? undefined : hash,
@@ -214,6 +228,7 @@ export function formatUser({
   username,
   passwordHash,
   email,
+  emailVerifiedAt,
   fullName,
   roles,
   createdAt,
@@ -224,6 +239,8 @@ export function formatUser({
     username,
     hashed_password: passwordHash ?? null,
     email: email ?? null,
+    email_verified: email !== undefined && emailVerifiedAt !== undefined,
+    email_verified_at: emailVerifiedAt ?? null,
     full_name: fullName ?? null,
     roles: roles ?? [],
     disabled: disabledAt !== undefined,

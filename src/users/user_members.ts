@@ -2,7 +2,7 @@
  * What stands where in an entry of a file of users: the names that programs have for the same thing, and the shapes of their own
  * exports (docs/import.md). Everything becomes the members that `user export` writes.
  */
-import { isAbsent, parseMilliseconds, plainName } from './user_values.ts'
+import { isAbsent, parseFlag, parseMilliseconds, plainName } from './user_values.ts'
 
 /** Of a Firebase project: what its hashes were made with, and its export does not say. */
 export type FirebaseHashConfig = Readonly<{
@@ -14,7 +14,16 @@ export type FirebaseHashConfig = Readonly<{
 
 export type Entry = Readonly<Record<string, unknown>>
 
-const ownNames = ['id', 'username', 'hashed_password', 'email', 'full_name', 'roles', 'created_at'] as const
+const ownNames = [
+  'id',
+  'username',
+  'hashed_password',
+  'email',
+  'email_verified',
+  'full_name',
+  'roles',
+  'created_at',
+] as const
 type OwnName = (typeof ownNames)[number]
 
 export type Members = Readonly<{
@@ -31,6 +40,7 @@ const names: Readonly<Record<OwnName, readonly string[]>> = {
   username: ['username', 'userlogin', 'login', 'preferredusername'],
   hashed_password: ['hashedpassword', 'passwordhash', 'encryptedpassword', 'userpass', 'passworddigest', 'password'],
   email: ['email', 'useremail', 'emailaddress', 'mail'],
+  email_verified: ['emailverifiedat', 'emailconfirmedat', 'emailverified', 'isemailverified', 'emailconfirmed'],
   full_name: ['fullname', 'displayname', 'name'],
   roles: ['roles'],
   created_at: ['createdat', 'created', 'datejoined', 'userregistered', 'createdtimestamp', 'creationtime'],
@@ -88,6 +98,13 @@ export function readMembers(entry: Entry, firebase: FirebaseHashConfig | undefin
     const texts = parts.map(member => entry[member]).filter(part => typeof part === 'string')
     if (texts.length > 0) Object.assign(values, { full_name: texts.join(' ').trim() })
   }
+  const proofs = names.email_verified.flatMap(name => byName.get(name) ?? [])
+  // Of two that do not say the same, the one that says no.
+  const denial = proofs.find(member => parseFlag(entry[member]) === false)
+  if (denial !== undefined) values.email_verified = false
+  for (const member of proofs) used.add(member)
+  // Devise has it without the name of what is confirmed. Supabase has both, and that one counts for a phone as well.
+  if (!byName.has('emailconfirmedat')) values.email_verified ??= entry[take(['confirmedat']) ?? '']
   readForeign(entry, firebase, values, used)
   // Auth0's name is the address of those who gave none.
   if (values.full_name === values.email) delete values.full_name
@@ -129,7 +146,7 @@ function readForeign(
   // Auth0's dumps have the address only here for some users.
   if (Array.isArray(entry.identifiers)) {
     const email = entry.identifiers.find(identifier => isRecord(identifier) && identifier.type === 'email')
-    values.email ??= email?.value
+    if (values.email === undefined) Object.assign(values, { email: email?.value, email_verified: email?.verified })
     used.add('identifiers')
   }
 }

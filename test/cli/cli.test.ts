@@ -83,11 +83,13 @@ test('user add and user update take roles and names, one option for each; what i
     roles: [],
   })
   t.is((await cli(['user', 'show', 'alice'])).code, 1)
+  t.true((await json(['user', 'update', 'alicia', '--email-verified'])).email_verified)
+  t.false((await json(['user', 'update', 'alicia', '--no-email-verified'])).email_verified)
   t.deepEqual(
     (await json(['audit', '--type', 'user.updated'])).map(({ detail }: { detail: string }) =>
       detail.replace(/^.*: /, ''),
     ),
-    ['username email', 'email roles', 'roles', 'full_name'],
+    ['email_verified', 'email_verified', 'username email', 'email roles', 'roles', 'full_name'],
   )
 })
 

@@ -221,7 +221,7 @@ test('promise 8: nonsense beside a good access token at /userinfo is a 4xx or th
   await server.addClient({ id: 'openid', scope: 'openid email' })
   const { access_token } = await server.signIn({ client_id: 'openid' })
   const before = await stateOf(server)
-  const userInfo = { sub: server.aliceId, email: 'alice@example.com' }
+  const userInfo = { sub: server.aliceId, email: 'alice@example.com', email_verified: false }
   const tokenForm = new URLSearchParams({ access_token }).toString()
 
   const property = fc.asyncProperty(form, fc.boolean(), async (nonsense, inForm) => {

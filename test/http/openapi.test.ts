@@ -122,12 +122,17 @@ test('what a test server answers is held to the document: another status, member
     path: '/users/me',
     status: 200,
     headers: new Headers({ 'content-type': 'application/json; charset=utf-8', 'x-request-id': 'x' }),
-    text: '{"username":"alice","email":null,"full_name":null}',
+    text: '{"username":"alice","email":null,"email_verified":false,"full_name":null}',
   }
   t.notThrows(() => check(good))
   t.throws(() => check({ ...good, status: 418 }))
-  t.throws(() => check({ ...good, text: '{"username":"alice","email":null,"full_name":null,"password_hash":"x"}' }))
-  t.throws(() => check({ ...good, text: '{"username":"alice","email":null}' }))
+  t.throws(() =>
+    check({
+      ...good,
+      text: '{"username":"alice","email":null,"email_verified":false,"full_name":null,"password_hash":"x"}',
+    }),
+  )
+  t.throws(() => check({ ...good, text: '{"username":"alice","email":null,"email_verified":false}' }))
   t.throws(() => check({ ...good, headers: new Headers({ 'content-type': 'text/plain', 'x-request-id': 'x' }) }))
   t.throws(() => check({ ...good, headers: new Headers({ 'content-type': 'application/json' }) }))
   t.throws(() => check({ ...good, path: '/users/you' }))

@@ -62,7 +62,7 @@ async function assertDead(server: TestServer, tokens: { access_token: string; re
   return answers.map(({ status }) => status).join() === '401,401,401,400'
 }
 
-test('GET /users/me answers exactly username, email and full_name', async t => {
+test('GET /users/me answers exactly username, email, whether it is verified, and full_name', async t => {
   const server = await startServerWithAlice(t)
   await server.addUser({ username: 'Bob' })
 
@@ -75,10 +75,10 @@ test('GET /users/me answers exactly username, email and full_name', async t => {
       status: 200,
       contentType: 'application/json; charset=utf-8',
       cacheControl: 'no-store',
-      body: { username: 'alice', email: 'alice@example.com', full_name: 'Alice' },
+      body: { username: 'alice', email: 'alice@example.com', email_verified: false, full_name: 'Alice' },
     },
   )
-  t.deepEqual(bobs.body, { username: 'Bob', email: null, full_name: null })
+  t.deepEqual(bobs.body, { username: 'Bob', email: null, email_verified: false, full_name: null })
 })
 
 for (const [method, path] of endpoints) {

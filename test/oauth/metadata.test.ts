@@ -47,7 +47,7 @@ const metadata = {
   scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
   claims_supported: [
     ...['iss', 'sub', 'aud', 'iat', 'exp', 'auth_time', 'amr', 'acr', 'sid', 'at_hash'],
-    ...['name', 'preferred_username', 'email'],
+    ...['name', 'preferred_username', 'email', 'email_verified'],
   ],
   acr_values_supported: ['urn:latchkey:1fa', 'urn:latchkey:2fa', 'phr'],
   subject_types_supported: ['public'],
@@ -257,7 +257,7 @@ test('promise 9: every announced scope gives something, offline_access the refre
   t.deepEqual(given, {
     openid: ['sub'],
     profile: ['name', 'preferred_username', 'sub'],
-    email: ['email', 'sub'],
+    email: ['email', 'email_verified', 'sub'],
     address: ['sub'],
     phone: ['sub'],
     offline_access: ['sub'],

@@ -79,6 +79,8 @@ for (const alg of signingAlgs) {
         acr: 'urn:latchkey:1fa',
         sid: decodeJwt(first.access_token).sid,
         at_hash: atHash(alg, tokens.access_token),
+        email: 'alice@example.com',
+        email_verified: false,
       })
     }
     t.not(decodeJwt(second.id_token!).at_hash, decodeJwt(first.id_token!).at_hash)
@@ -247,7 +249,13 @@ for (const [rule, ask] of ways) {
         status: 200,
         contentType: 'application/json; charset=utf-8',
         cacheControl: 'no-store',
-        body: { sub: server.aliceId, name: 'Alice', preferred_username: 'alice', email: 'alice@example.com' },
+        body: {
+          sub: server.aliceId,
+          name: 'Alice',
+          preferred_username: 'alice',
+          email: 'alice@example.com',
+          email_verified: false,
+        },
       },
     )
     t.is(body.sub, decodeJwt(id_token!).sub)
@@ -282,7 +290,7 @@ for (const [scope, username, claims] of [
   ['openid', 'alice', {}],
   ['openid read', 'alice', {}],
   ['openid profile', 'alice', { name: 'Alice', preferred_username: 'alice' }],
-  ['openid email', 'alice', { email: 'alice@example.com' }],
+  ['openid email', 'alice', { email: 'alice@example.com', email_verified: false }],
   [everyScope, 'bob', { preferred_username: 'bob' }],
   ['openid email', 'bob', {}],
 ] as const) {
@@ -296,6 +304,25 @@ for (const [scope, username, claims] of [
   })
 }
 
+test('an ID token has the address and whether it is verified, as that is now, with the scope email only (OIDC Core §2, §5.4)', async t => {
+  const server = await startOpenIdServer(t)
+  const emailOf = (tokens: Tokens) => {
+    const { email, email_verified } = decodeJwt(tokens.id_token!)
+    return { email, email_verified }
+  }
+  const first = await signIn(server, { scope: 'openid email' })
+  t.deepEqual(emailOf(first), { email: 'alice@example.com', email_verified: false })
+  const event = auditEvent('user.updated', startTime, {}, {})
+  await server.deps.storage.updateUser(server.aliceId, { emailVerifiedAt: startTime }, event)
+  t.deepEqual(emailOf(await refresh(server, first)), { email: 'alice@example.com', email_verified: true })
+  t.like((await server.request('/userinfo', { headers: server.bearer(first.access_token) })).body, {
+    email_verified: true,
+  })
+  t.like((await server.me(first.access_token)).body, { email_verified: true })
+  for (const params of [{ scope: 'openid profile' }, { scope: 'openid email', username: 'bob' }])
+    t.deepEqual(emailOf(await signIn(server, params)), { email: undefined, email_verified: undefined })
+})
+
 test('UserInfo knows the scope of the access token that asks, not that of its session (RFC 6749 §6)', async t => {
   const server = await startOpenIdServer(t)
   const first = await signIn(server)
@@ -304,8 +331,8 @@ test('UserInfo knows the scope of the access token that asks, not that of its se
 
   const narrowed = await refresh(server, first, { scope: 'openid email' })
 
-  t.deepEqual(Object.keys(await ask(narrowed)).sort(), ['email', 'sub'])
-  t.deepEqual(Object.keys(await ask(first)).sort(), ['email', 'name', 'preferred_username', 'sub'])
+  t.deepEqual(Object.keys(await ask(narrowed)).sort(), ['email', 'email_verified', 'sub'])
+  t.deepEqual(Object.keys(await ask(first)).sort(), ['email', 'email_verified', 'name', 'preferred_username', 'sub'])
   const without = await refresh(server, narrowed, { scope: 'read' })
   t.is((await ask(without)).error, 'insufficient_scope')
 })

@@ -83,13 +83,14 @@ contract(
     const live = await storage.listLiveSessions({ userId: 'usr_alice' }, start, 10)
 
     const changes = { email: 'a@example.com', fullName: 'Alice B.', roles: ['admin', 'billing:read'] }
-    const changed = { ...alice, ...changes }
+    // Another address ends what was verified before.
+    const changed = { ...alice, ...changes, credentialVersion: 2 }
     t.deepEqual(await storage.updateUser('usr_alice', changes, about), changed)
     t.deepEqual(await storage.findUser('usr_alice'), changed)
     t.deepEqual((await storage.listAuditEvents(1))[0], about)
     t.deepEqual(await storage.listLiveSessions({ userId: 'usr_alice' }, start, 10), live)
     t.is(live.length, 1)
-    const bare = { ...changed, email: undefined, roles: undefined }
+    const bare = { ...changed, email: undefined, roles: undefined, credentialVersion: 3 }
     t.deepEqual(await storage.updateUser('usr_alice', { email: undefined, roles: undefined }, about), bare)
     t.deepEqual(await storage.findUser('usr_alice'), bare)
 

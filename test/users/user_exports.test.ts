@@ -20,6 +20,7 @@ const hashes = {
 type Expected = Readonly<{
   username: string
   email?: string
+  email_verified?: boolean
   full_name?: string
   created_at?: number
   disabled?: boolean
@@ -51,10 +52,11 @@ async function importExport(
   const sorted = expected.toSorted((one, other) => (one.username < other.username ? -1 : 1))
   t.deepEqual(
     list.map((user: Record<string, unknown>) => ({ ...user, id: undefined, disabled_at: undefined })),
-    sorted.map(({ username, email, full_name, created_at, password: right }, i) => ({
+    sorted.map(({ username, email, email_verified, full_name, created_at, password: right }, i) => ({
       id: undefined,
       username,
       email: email ?? null,
+      email_verified: email_verified ?? false,
       full_name: full_name ?? null,
       roles: [],
       has_password: right !== undefined,
@@ -153,11 +155,18 @@ test('firebase auth:export --format=json, with the hash parameters that the cons
       {
         username: 'alice@example.com',
         email: 'alice@example.com',
+        email_verified: true,
         full_name: 'Alice Example',
         created_at: 1_714_558_830,
         password: 'user1password',
       },
-      { username: 'bob@example.com', email: 'bob@example.com', full_name: 'Bob Example', created_at: 1_714_558_831 },
+      {
+        username: 'bob@example.com',
+        email: 'bob@example.com',
+        email_verified: true,
+        full_name: 'Bob Example',
+        created_at: 1_714_558_831,
+      },
       {
         username: 'carol@example.com',
         email: 'carol@example.com',
@@ -205,7 +214,7 @@ test("Auth0's dump of password hashes: lines of MongoDB's extended JSON", async 
   ]
   await importExport(t, lines.map(line => `${JSON.stringify(line)}\n`).join(''), [], { without_password: 0 }, [
     { username: 'alice@example.com', email: 'alice@example.com', password },
-    { username: 'bob@example.com', email: 'bob@example.com', password },
+    { username: 'bob@example.com', email: 'bob@example.com', email_verified: true, password },
   ])
 })
 
@@ -231,9 +240,15 @@ test("Auth0's user export job: lines of JSON, with who is blocked and without pa
     [],
     { without_password: 3, disabled: 1 },
     [
-      { username: 'alice@example.com', email: 'alice@example.com', full_name: 'Alice Example', disabled: true },
-      { username: 'bob@example.com', email: 'bob@example.com', created_at: 1_714_558_830 },
-      { username: 'carol@example.com', email: 'carol@example.com', created_at: 1_714_558_830 },
+      {
+        username: 'alice@example.com',
+        email: 'alice@example.com',
+        email_verified: true,
+        full_name: 'Alice Example',
+        disabled: true,
+      },
+      { username: 'bob@example.com', email: 'bob@example.com', email_verified: true, created_at: 1_714_558_830 },
+      { username: 'carol@example.com', email: 'carol@example.com', email_verified: true, created_at: 1_714_558_830 },
     ],
   )
 })
@@ -287,11 +302,38 @@ test('the table auth.users of Supabase as CSV', async t => {
     [],
     { without_password: 1, disabled: 2, left_out: 1 },
     [
-      { username: 'alice@example.com', email: 'alice@example.com', full_name: 'Alice, Example', created_at, password },
-      { username: 'bob@example.com', email: 'bob@example.com', full_name: 'Bob Example', created_at },
-      { username: 'carol@example.com', email: 'carol@example.com', created_at, disabled: true, password },
-      { username: 'dave@example.com', email: 'dave@example.com', created_at, disabled: true, password },
-      { username: 'erin@example.com', email: 'erin@example.com', created_at, password },
+      {
+        username: 'alice@example.com',
+        email: 'alice@example.com',
+        email_verified: true,
+        full_name: 'Alice, Example',
+        created_at,
+        password,
+      },
+      {
+        username: 'bob@example.com',
+        email: 'bob@example.com',
+        email_verified: true,
+        full_name: 'Bob Example',
+        created_at,
+      },
+      {
+        username: 'carol@example.com',
+        email: 'carol@example.com',
+        email_verified: true,
+        created_at,
+        disabled: true,
+        password,
+      },
+      {
+        username: 'dave@example.com',
+        email: 'dave@example.com',
+        email_verified: true,
+        created_at,
+        disabled: true,
+        password,
+      },
+      { username: 'erin@example.com', email: 'erin@example.com', email_verified: true, created_at, password },
       { username: '15550100', created_at, password },
     ],
   )
@@ -368,7 +410,14 @@ test('a realm that Keycloak exported, with PBKDF2 and Argon2', async t => {
   }
   const created_at = 1_714_558_830
   await importExport(t, JSON.stringify(realm, null, 2), [], { without_password: 2, disabled: 1, left_out: 1 }, [
-    { username: 'alice', email: 'alice@example.com', full_name: 'Alice Example', created_at, password },
+    {
+      username: 'alice',
+      email: 'alice@example.com',
+      email_verified: true,
+      full_name: 'Alice Example',
+      created_at,
+      password,
+    },
     { username: 'bob', full_name: 'Bob', created_at, password },
     { username: 'carol', created_at, disabled: true },
     { username: 'dave', created_at },

@@ -52,6 +52,7 @@ export const newUser = z
   .strictObject({
     username: text,
     email: z.string().optional(),
+    email_verified: z.boolean().optional(),
     full_name: z.string().optional(),
     roles: z.array(z.string()).optional(),
     password: text,
@@ -65,6 +66,7 @@ export const userChange = z
   .strictObject({
     username: text.optional(),
     email: z.string().nullable().optional(),
+    email_verified: z.boolean().optional().meta({ description: 'Without `email` of the address that the user has.' }),
     full_name: z.string().nullable().optional(),
     roles: z.array(z.string()).optional(),
   })

@@ -34,6 +34,8 @@ export const users = pgTable(
     /** When it was proved that the user reads what is sent to an address: that of `verifiedEmailKey`, which counts as long as it is `emailKey`. */
     emailVerifiedAt: whole('email_verified_at'),
     verifiedEmailKey: key('verified_email_key'),
+    /** Changes of the address that can be undone, the oldest first: the credential version that each made, a colon and its instant, with spaces between; null for none. */
+    emailChanges: text('email_changes'),
     /** BCP 47; null for what the browser says. */
     language: text('language'),
     /** When the user is removed, who is disabled until then. */

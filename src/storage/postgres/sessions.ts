@@ -12,10 +12,12 @@ import {
 } from '../../sessions/session.ts'
 import { makeRoomFor, sessionsToLookAt } from '../../sessions/session_limit.ts'
 import type { SessionFilter, SessionStorage } from '../../sessions/storage.ts'
+import type { UserDecision } from '../../sessions/user_change.ts'
 import { spendAll } from '../../users/factors/factor.ts'
 import { fits, isSeenBefore, liveAt } from '../conditions.ts'
 import { and, asc, desc, eq, inArray, lte, sql } from '../drizzle.ts'
 import { audienceFromText, sessionFromRow } from '../rows.ts'
+import { takeLock } from './advisory_lock.ts'
 import { clientRows } from './clients.ts'
 import { type Connection, type Db, pruneBatch } from './connection.ts'
 import { factorRows } from './factors.ts'
@@ -26,7 +28,14 @@ import { createSessionBatch } from './session_batch.ts'
 import { sessionRows, usersPerStep } from './session_rows.ts'
 import { userRows } from './user_rows.ts'
 
-type Changes = 'createSession' | 'changeSession' | 'changeUser' | 'removeSessions' | 'revokeSessions' | 'pruneSessions'
+type Changes =
+  | 'createSession'
+  | 'changeSession'
+  | 'changeUser'
+  | 'changeEmail'
+  | 'removeSessions'
+  | 'revokeSessions'
+  | 'pruneSessions'
 
 /** Rows that one step of counting looks at. */
 const countBatch = 10_000
@@ -58,6 +67,28 @@ function createChanges(connection: Connection): Pick<SessionStorage, Changes> {
     if (forgotten.length > 0) await sessionRows.remove(tx, forgotten.slice(0, pruneBatch))
   }
 
+  async function decideWithin<Outcome>(tx: Db, userId: string, decide: UserDecision<Outcome>, sessionId?: string) {
+    const before = await userRows.findForUpdate(tx, userId)
+    // What is decided about the one may end the others, and all of them are locked in one order.
+    const open = sessionId === undefined ? undefined : await sessionRows.lockOpenOf(tx, userId, sessionId)
+    const decided = decide(before, open, await factorRows.listForUpdate(tx, userId))
+    const { outcome, user, factors, endSessions, session, event, mails } = decided
+    const apply = async () => {
+      if (user !== undefined) await userRows.update(tx, user)
+      for (const id of factors?.remove ?? []) await factorRows.remove(tx, id)
+      for (const factor of factors?.put ?? []) await factorRows.put(tx, factor)
+      if (endSessions !== undefined) {
+        const { exceptId, reason, at } = endSessions
+        await sessionRows.revoke(tx, fits(sessions, { userId, exceptId }), reason, at)
+      }
+      if (session !== undefined) await sessionRows.update(tx, session)
+      if (event !== undefined) await record(tx, event)
+      for (const mail of mails ?? []) await mailRows.insert(tx, mail)
+      return outcome
+    }
+    return { before, decided, apply }
+  }
+
   return {
     createSession: (session, { version, passwordHash, uses = [] }, event, limit) =>
       write(async tx => {
@@ -76,23 +107,14 @@ function createChanges(connection: Connection): Pick<SessionStorage, Changes> {
       }),
     changeSession,
     changeUser: (userId, decide, sessionId) =>
+      write(async tx => (await decideWithin(tx, userId, decide, sessionId)).apply()),
+    changeEmail: (userId, decide, taken, sessionId) =>
       write(async tx => {
-        const before = await userRows.findForUpdate(tx, userId)
-        // What is decided about the one may end the others, and all of them are locked in one order.
-        const open = sessionId === undefined ? undefined : await sessionRows.lockOpenOf(tx, userId, sessionId)
-        const decided = decide(before, open, await factorRows.listForUpdate(tx, userId))
-        const { outcome, user, factors, endSessions, session, event, mails } = decided
-        if (user !== undefined) await userRows.update(tx, user)
-        for (const id of factors?.remove ?? []) await factorRows.remove(tx, id)
-        for (const factor of factors?.put ?? []) await factorRows.put(tx, factor)
-        if (endSessions !== undefined) {
-          const { exceptId, reason, at } = endSessions
-          await sessionRows.revoke(tx, fits(sessions, { userId, exceptId }), reason, at)
-        }
-        if (session !== undefined) await sessionRows.update(tx, session)
-        if (event !== undefined) await record(tx, event)
-        for (const mail of mails ?? []) await mailRows.insert(tx, mail)
-        return outcome
+        // Before the row, as whoever comes newly has it.
+        await takeLock(tx, 'newcomers')
+        const { decided, before, apply } = await decideWithin(tx, userId, decide, sessionId)
+        const isTaken = decided.user && (await userRows.takenByOther(tx, decided.user, before!)) !== undefined
+        return isTaken ? taken : apply()
       }),
     removeSessions: (which, event) =>
       write(async tx => {

@@ -1,6 +1,16 @@
 /** Rows of users, for whoever reads or writes them within a transaction: before those of clients and sessions. */
 import { emailKey, usernameFold, usernameKey } from '../../text.ts'
-import { meantBy, type SignInBy, type TakenMember, type TakenUser, takenAmong, type User } from '../../users/user.ts'
+import { withAsciiDomain } from '../../users/email.ts'
+import {
+  hasOtherAddress,
+  meantBy,
+  type SignInBy,
+  type TakenMember,
+  type TakenUser,
+  takenAmong,
+  type User,
+  verifiedKey,
+} from '../../users/user.ts'
 import { and, asc, eq, getTableColumns, gt, ne, or, type SQL, sql } from '../drizzle.ts'
 import { optional, recordColumns, userFromRow, userRow } from '../rows.ts'
 import type { Db } from './connection.ts'
@@ -26,8 +36,11 @@ const lockForRemoval = prepareSelect(builder.select({ id: users.id }).from(users
 // meant; of two neither is.
 const byEmail = () =>
   all()
-    .where(eq(users.emailKey, value('fold')))
+    .where(or(eq(users.emailKey, value('fold')), eq(users.emailKey, value('ascii'))))
     .limit(2)
+/** Of those who share an address the one who has proved it. */
+const byProvedEmail = () =>
+  all().where(and(eq(users.verifiedEmailKey, value('ascii')), eq(users.emailKey, users.verifiedEmailKey)))
 const byUsername = [
   all().where(eq(users.usernameKey, value('key'))),
   all().where(eq(users.usernameKey, value('fold'))),
@@ -37,8 +50,8 @@ const byUsername = [
 ] as const
 const findToSignIn = {
   username: prepareSelect(unionAll(...byUsername)),
-  email: prepareSelect(byEmail()),
-  both: prepareSelect(unionAll(...byUsername, byEmail())),
+  email: prepareSelect(unionAll(byEmail(), byProvedEmail())),
+  both: prepareSelect(unionAll(...byUsername, byEmail(), byProvedEmail())),
 } satisfies Record<SignInBy, unknown>
 const findRelaxed = prepareSelect(builder.select().from(relaxedRules).where(eq(relaxedRules.rule, 'unique_email')))
 const findAny = prepareSelect(builder.select({ id: users.id }).from(users).limit(1))
@@ -63,6 +76,7 @@ const update = prepareRun(
       disabledAt: sql`${value('disabledAt')}`,
       emailVerifiedAt: sql`${value('emailVerifiedAt')}`,
       verifiedEmailKey: sql`${value('verifiedEmailKey')}`,
+      emailChanges: sql`${value('emailChanges')}`,
       language: sql`${value('language')}`,
       deleteAt: sql`${value('deleteAt')}`,
     })
@@ -95,7 +109,12 @@ const findOtherByName = findOther(
   ),
 )
 const findOtherByEmail = findOther(
-  or(eq(users.emailKey, value('key')), eq(users.usernameKey, value('key')), eq(users.usernameFold, value('key'))),
+  or(
+    eq(users.emailKey, value('key')),
+    eq(users.usernameKey, value('key')),
+    eq(users.usernameFold, value('key')),
+    eq(users.verifiedEmailKey, value('verifiedKey')),
+  ),
 )
 const remove = prepareRun(builder.delete(users).where(isIt))
 // A cascade locks in any order.
@@ -118,11 +137,15 @@ export const userRows = {
   findForUpdate: async (tx: Db, id: string) => optional(await findForUpdate.get(tx, { id }), userFromRow),
   async findToSignIn(db: Db, name: string, by: SignInBy): Promise<User | undefined> {
     const [key, fold] = [usernameKey(name), usernameFold(name)]
-    const rows = await findToSignIn[by].all(db, { key, fold })
+    const ascii = usernameFold(withAsciiDomain(name))
+    const rows = await findToSignIn[by].all(db, { key, fold, ascii })
     const called = (name: string) => (by === 'email' ? undefined : rows.find(row => row.usernameKey === name))
     const alike = by === 'email' ? [] : rows.filter(row => row.usernameFold === fold)
-    const addressed = by === 'username' ? [] : rows.filter(row => row.emailKey === fold)
-    return optional(meantBy(called(key), called(fold), alike, addressed), userFromRow)
+    // One row may come by several look-ups.
+    const have = new Map(rows.filter(row => row.emailKey === fold || row.emailKey === ascii).map(row => [row.id, row]))
+    const addressed = by === 'username' ? [] : [...have.values()]
+    const proved = addressed.find(row => row.verifiedEmailKey === row.emailKey)
+    return optional(meantBy(called(key), called(fold), alike, addressed, proved), userFromRow)
   },
   /** Whether an address is one user's. Who decides by it has the lock of newcomers. */
   hasUniqueEmails: async (db: Db) => (await findRelaxed.get(db, {})) === undefined,
@@ -143,8 +166,9 @@ export const userRows = {
       const names = { id, key: usernameKey(username), fold, foldAsEmail: isUnique ? fold : null }
       if ((await findOtherByName.get(tx, names)) !== undefined) return 'username'
     }
-    if (!isUnique || email === undefined || email === before.email) return undefined
-    return (await findOtherByEmail.get(tx, { id, key: emailKey(email) })) === undefined ? undefined : 'email'
+    if (email === undefined || !hasOtherAddress(user, before)) return undefined
+    const addresses = { id, key: isUnique ? emailKey(email) : null, verifiedKey: verifiedKey(user) ?? null }
+    return (await findOtherByEmail.get(tx, addresses)) === undefined ? undefined : 'email'
   },
   /** All that may change but the name. */
   update: (tx: Db, user: User) => update.run(tx, userRow(user)),
@@ -178,9 +202,11 @@ const takenOfNew = `
       (select 'id' from users where users.id = new.id limit 1),
       (select 'email' from users where email_key = address limit 1),
       (select 'email' from users where username_key = address limit 1),
-      (select 'email' from users where username_fold = address limit 1)
+      (select 'email' from users where username_fold = address limit 1),
+      (select 'email' from users where verified_email_key = proved limit 1)
     ) as member
-    from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) with ordinality as new (id, key, fold, fold_as_address, address, n)
+    from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+      with ordinality as new (id, key, fold, fold_as_address, address, proved, n)
   ) as found
   where member is not null`
 
@@ -193,6 +219,7 @@ async function findTaken(db: Db, some: readonly User[], isUnique: boolean): Prom
     // Nothing is compared with an address where they are not unique.
     folds.map(fold => (isUnique ? fold : null)),
     some.map(({ email }) => (isUnique ? optional(email, emailKey) : undefined) ?? null),
+    some.map(user => verifiedKey(user) ?? null),
   ]
   const found = await db.$client.query<[number, TakenMember]>({ text: takenOfNew, values, rowMode: 'array' })
   return found.rows.map(([n, member]) => ({ user: some[n - 1]!, member }))

@@ -1,6 +1,7 @@
 /** Users. How one changes is in `sessions.ts`, because that ends sessions. */
 import { usernameKey } from '../../text.ts'
 import type { UserStorage } from '../../users/storage.ts'
+import { updatedUser } from '../../users/user.ts'
 import { asc, gt } from '../drizzle.ts'
 import { userFromRow } from '../rows.ts'
 import { takeLock } from './advisory_lock.ts'
@@ -44,11 +45,12 @@ export function createUserStorage(
       write(async tx => {
         const isNamed = update.username !== undefined
         // Before the row, as whoever comes newly has it.
-        if (isNamed || update.email !== undefined) await takeLock(tx, 'newcomers')
+        if (isNamed || update.email !== undefined || update.emailVerifiedAt !== undefined)
+          await takeLock(tx, 'newcomers')
         const before = await (isNamed ? userRows.findForRename(tx, userId) : userRows.findForUpdate(tx, userId))
         if (before === undefined) return undefined
         insist?.(before)
-        const user = { ...before, ...update }
+        const user = updatedUser(before, update)
         const member = await userRows.takenByOther(tx, user, before)
         if (member !== undefined) return `${member}_taken` as const
         if (user.username !== before.username) await userRows.rename(tx, user)

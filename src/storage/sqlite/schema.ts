@@ -31,6 +31,8 @@ export const users = sqliteTable(
     /** When it was proved that the user reads what is sent to an address: that of `verifiedEmailKey`, which counts as long as it is `emailKey`. */
     emailVerifiedAt: integer('email_verified_at'),
     verifiedEmailKey: text('verified_email_key'),
+    /** Changes of the address that can be undone, the oldest first: the credential version that each made, a colon and its instant, with spaces between; null for none. */
+    emailChanges: text('email_changes'),
     /** BCP 47; null for what the browser says. */
     language: text('language'),
     /** When the user is removed, who is disabled until then. */

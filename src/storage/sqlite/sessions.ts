@@ -4,7 +4,9 @@ import { countedEvent } from '../../sessions/end.ts'
 import { isLive, mayOpenSession, pendingGeneration, type Session } from '../../sessions/session.ts'
 import { makeRoomFor, sessionsToLookAt } from '../../sessions/session_limit.ts'
 import type { SessionStorage } from '../../sessions/storage.ts'
+import type { UserChange } from '../../sessions/user_change.ts'
 import { spendAll } from '../../users/factors/factor.ts'
+import { hasOtherAddress, type User } from '../../users/user.ts'
 import { endedBefore, fits, isSeenBefore, liveAt } from '../conditions.ts'
 import { and, asc, desc, eq, inArray, lte, sql } from '../drizzle.ts'
 import { audienceFromText, sessionFromRow } from '../rows.ts'
@@ -25,13 +27,25 @@ type Rows = Readonly<{
   mails: MailRows
 }>
 
-type Changes = 'createSession' | 'changeSession' | 'changeUser' | 'removeSessions' | 'revokeSessions' | 'pruneSessions'
+type Changes =
+  | 'createSession'
+  | 'changeSession'
+  | 'changeUser'
+  | 'changeEmail'
+  | 'removeSessions'
+  | 'revokeSessions'
+  | 'pruneSessions'
 
-export function createSessionStorage(connection: Connection, rows: Rows): SessionStorage {
-  return { ...createChanges(connection, rows), ...createQueries(connection, rows) }
+/** @param claim takes the names of a user from imports that are still pending */
+export function createSessionStorage(connection: Connection, rows: Rows, claim: (user: User) => void): SessionStorage {
+  return { ...createChanges(connection, rows, claim), ...createQueries(connection, rows) }
 }
 
-function createChanges({ db, write, record }: Connection, rows: Rows): Pick<SessionStorage, Changes> {
+function createChanges(
+  { db, write, record }: Connection,
+  rows: Rows,
+  claim: (user: User) => void,
+): Pick<SessionStorage, Changes> {
   function makeRoom(session: Session, limit: number, event: AuditEvent) {
     const others = rows.sessions.listOf(session.userId, sessionsToLookAt(limit)) ?? []
     const { ended, forgotten } = makeRoomFor(session, others, limit, event.at)
@@ -40,6 +54,19 @@ function createChanges({ db, write, record }: Connection, rows: Rows): Pick<Sess
     if (ended.length === 0) return
     const sessionId = ended.length === 1 ? ended[0]!.id : undefined
     record(countedEvent({ ...event, type: 'session.revoked', sessionId }, ended.length, 'session_limit'))
+  }
+
+  function apply<Outcome>(userId: string, decided: UserChange<Outcome>, before: Session | undefined): Outcome {
+    const { outcome, user, factors, endSessions, session, event, mails } = decided
+    if (user !== undefined) rows.users.update(user)
+    for (const id of factors?.remove ?? []) rows.factors.remove(id)
+    for (const factor of factors?.put ?? []) rows.factors.put(factor)
+    if (endSessions !== undefined)
+      rows.sessions.revoke({ userId, exceptId: endSessions.exceptId }, endSessions.reason, endSessions.at)
+    if (session !== undefined) rows.sessions.update(session, before)
+    if (event !== undefined) record(event)
+    for (const mail of mails ?? []) rows.mails.insert(mail)
+    return outcome
   }
 
   return {
@@ -69,17 +96,18 @@ function createChanges({ db, write, record }: Connection, rows: Rows): Pick<Sess
     changeUser: (userId, decide, sessionId) =>
       write(() => {
         const before = sessionId === undefined ? undefined : rows.sessions.find(sessionId)
-        const decided = decide(rows.users.find(userId), before, rows.factors.listOf(userId))
-        const { outcome, user, factors, endSessions, session, event, mails } = decided
-        if (user !== undefined) rows.users.update(user)
-        for (const id of factors?.remove ?? []) rows.factors.remove(id)
-        for (const factor of factors?.put ?? []) rows.factors.put(factor)
-        if (endSessions !== undefined)
-          rows.sessions.revoke({ userId, exceptId: endSessions.exceptId }, endSessions.reason, endSessions.at)
-        if (session !== undefined) rows.sessions.update(session, before)
-        if (event !== undefined) record(event)
-        for (const mail of mails ?? []) rows.mails.insert(mail)
-        return outcome
+        return apply(userId, decide(rows.users.find(userId), before, rows.factors.listOf(userId)), before)
+      }),
+    changeEmail: (userId, decide, taken, sessionId) =>
+      write(() => {
+        const before = sessionId === undefined ? undefined : rows.sessions.find(sessionId)
+        const userBefore = rows.users.find(userId)
+        const decided = decide(userBefore, before, rows.factors.listOf(userId))
+        if (decided.user !== undefined && hasOtherAddress(decided.user, userBefore!)) {
+          if (rows.users.takenByOther(decided.user, userBefore!) !== undefined) return taken
+          claim(decided.user)
+        }
+        return apply(userId, decided, before)
       }),
     removeSessions: (which, event) =>
       write(() => {

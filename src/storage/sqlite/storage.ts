@@ -66,7 +66,7 @@ export function createStorage(
     ...createUserStorage(connection, rows.users, imports),
     ...createFactorStorage(connection, rows.factors),
     ...createClientStorage(connection, rows.clients),
-    ...createSessionStorage(connection, rows),
+    ...createSessionStorage(connection, rows, imports.claim),
     ...createThrottleStorage(connection),
     ...createKeyStorage(connection),
     ...createOnceStorage(connection),

@@ -1,6 +1,7 @@
 /** Rows of users, for whoever reads or writes them within a transaction. */
 import { emailKey, usernameFold, usernameKey } from '../../text.ts'
-import { meantBy, type SignInBy, type TakenMember, type User } from '../../users/user.ts'
+import { withAsciiDomain } from '../../users/email.ts'
+import { hasOtherAddress, meantBy, type SignInBy, type TakenMember, type User, verifiedKey } from '../../users/user.ts'
 import { and, asc, eq, getTableColumns, gt, ne, or, type SQL, sql } from '../drizzle.ts'
 import { optional, recordColumns, userFromRow, userRow } from '../rows.ts'
 import type { Orm } from './connection.ts'
@@ -20,17 +21,19 @@ const hasName = or(
   eq(users.usernameFold, value('usernameFold')),
   eq(users.emailKey, value('usernameAsEmail')),
 )
-/** Has the address where addresses are unique, as address or as username. */
+/** Has the address where addresses are unique, as address or as username; or has proved one that is proved. */
 const hasEmail = or(
   eq(users.emailKey, value('emailKey')),
   eq(users.usernameKey, value('emailKey')),
   eq(users.usernameFold, value('emailKey')),
+  eq(users.verifiedEmailKey, value('verifiedKey')),
 )
 /** Has what only one user can have. */
 export const isNamesake = or(eq(users.id, value('id')), hasName, hasEmail)
 
 /** @param isUnique whether addresses are: else nothing is compared with one */
-export function namesOf({ id, username, email }: Pick<User, 'id' | 'username' | 'email'>, isUnique: boolean) {
+export function namesOf(user: User, isUnique: boolean) {
+  const { id, username, email } = user
   const fold = usernameFold(username)
   return {
     id,
@@ -38,6 +41,7 @@ export function namesOf({ id, username, email }: Pick<User, 'id' | 'username' | 
     usernameFold: fold,
     usernameAsEmail: isUnique ? fold : null,
     emailKey: (isUnique ? optional(email, emailKey) : undefined) ?? null,
+    verifiedKey: verifiedKey(user) ?? null,
   }
 }
 
@@ -51,12 +55,14 @@ export function createUserRows(db: Orm) {
     /** All look-ups in every case: their time tells nothing. */
     findToSignIn(name: string, by: SignInBy): User | undefined {
       const fold = usernameFold(name)
-      const addressed = by === 'username' ? [] : statements.findByEmail.all({ emailKey: fold })
-      if (by === 'email') return optional(meantBy(undefined, undefined, [], addressed), userFromRow)
+      const address = { emailKey: fold, asciiKey: usernameFold(withAsciiDomain(name)) }
+      const addressed = by === 'username' ? [] : statements.findByEmail.all(address)
+      const proved = by === 'username' ? undefined : statements.findByProvedEmail.get(address)
+      if (by === 'email') return optional(meantBy(undefined, undefined, [], addressed, proved), userFromRow)
       const exact = statements.findByKey.get({ usernameKey: usernameKey(name) })
       const plain = statements.findByKey.get({ usernameKey: fold })
       const alike = statements.findByFold.all({ usernameFold: fold })
-      return optional(meantBy(exact, plain, alike, addressed), userFromRow)
+      return optional(meantBy(exact, plain, alike, addressed, proved), userFromRow)
     },
     hasUniqueEmails,
     /** @returns what of a user another one has, undefined for nothing */
@@ -69,10 +75,8 @@ export function createUserRows(db: Orm) {
     /** @returns what of a change another user has */
     takenByOther(user: User, before: User): 'username' | 'email' | undefined {
       const names = namesOf(user, hasUniqueEmails())
-      const { username, email } = before
-      if (user.username !== username && statements.findOtherByName.get(names) !== undefined) return 'username'
-      if (user.email !== email && statements.findOtherByEmail.get(names) !== undefined) return 'email'
-      return undefined
+      if (user.username !== before.username && statements.findOtherByName.get(names) !== undefined) return 'username'
+      return hasOtherAddress(user, before) && statements.findOtherByEmail.get(names) !== undefined ? 'email' : undefined
     },
     isEmpty: () => db.select({ id: users.id }).from(users).where(isThere).limit(1).get() === undefined,
     /** @param importId the import that the user belongs to, if it is still pending */
@@ -122,8 +126,14 @@ function prepareStatements(db: Orm) {
       db
         .select()
         .from(users)
-        .where(and(eq(users.emailKey, value('emailKey')), isThere))
+        .where(and(or(eq(users.emailKey, value('emailKey')), eq(users.emailKey, value('asciiKey'))), isThere))
         .limit(2),
+    ),
+    findByProvedEmail: select(
+      db
+        .select()
+        .from(users)
+        .where(and(eq(users.verifiedEmailKey, value('asciiKey')), eq(users.emailKey, users.verifiedEmailKey), isThere)),
     ),
     findNamesake: select(findAny(isNamesake)),
     findByName: select(findAny(hasName)),
@@ -155,6 +165,7 @@ function prepareStatements(db: Orm) {
         disabledAt: value('disabledAt'),
         emailVerifiedAt: value('emailVerifiedAt'),
         verifiedEmailKey: value('verifiedEmailKey'),
+        emailChanges: value('emailChanges'),
         language: value('language'),
         deleteAt: value('deleteAt'),
         importId: value('importId'),
@@ -173,6 +184,7 @@ function prepareStatements(db: Orm) {
           disabledAt: sql`${value('disabledAt')}`,
           emailVerifiedAt: sql`${value('emailVerifiedAt')}`,
           verifiedEmailKey: sql`${value('verifiedEmailKey')}`,
+          emailChanges: sql`${value('emailChanges')}`,
           language: sql`${value('language')}`,
           deleteAt: sql`${value('deleteAt')}`,
         })

@@ -1,7 +1,7 @@
 /** Users. How one changes is in `sessions.ts`, because that ends sessions. */
 import { usernameKey } from '../../text.ts'
 import type { UserStorage } from '../../users/storage.ts'
-import { takenAmong, type User } from '../../users/user.ts'
+import { hasOtherAddress, takenAmong, type User, updatedUser } from '../../users/user.ts'
 import { and, asc, gt } from '../drizzle.ts'
 import { userFromRow } from '../rows.ts'
 import type { Connection } from './connection.ts'
@@ -70,10 +70,10 @@ export function createUserStorage(
         const before = rows.find(userId)
         if (before === undefined) return undefined
         insist?.(before)
-        const user = { ...before, ...update }
+        const user = updatedUser(before, update)
         const member = rows.takenByOther(user, before)
         if (member !== undefined) return `${member}_taken` as const
-        if (user.username !== before.username || user.email !== before.email) imports.claim(user)
+        if (user.username !== before.username || hasOtherAddress(user, before)) imports.claim(user)
         if (user.username !== before.username) rows.rename(user)
         rows.update(user)
         record(event)

@@ -13,6 +13,7 @@ test('a user is added, shown, found by name, given a password, disabled, enabled
     id,
     username: 'bob',
     email: 'bob@example.com',
+    email_verified: false,
     full_name: 'Bob',
     roles: [],
     has_password: true,
@@ -35,6 +36,23 @@ test('a user is added, shown, found by name, given a password, disabled, enabled
   t.is((await server.ask('PATCH', `/admin/users/${id}`, { username: 'alice' })).body.error, 'username_taken')
   t.is((await server.ask('PATCH', `/admin/users/${id}`, {})).status, 400)
   t.is((await server.ask('PATCH', `/admin/users/${id}`, { username: 'bob' })).status, 200)
+
+  const patch = async (change: object) => (await server.ask('PATCH', `/admin/users/${id}`, change)).body
+  t.like(await patch({ email_verified: true }), { email: 'bob@example.com', email_verified: true })
+  t.like(await patch({ full_name: 'Bob' }), { email_verified: true })
+  t.like(await patch({ email: 'bob@example.net' }), { email: 'bob@example.net', email_verified: false })
+  t.like(await patch({ email: 'b@example.net', email_verified: true }), {
+    email: 'b@example.net',
+    email_verified: true,
+  })
+  t.like(await patch({ email_verified: false }), { email: 'b@example.net', email_verified: false })
+  t.like(await patch({ email: null, email_verified: true }), { error: 'invalid_request' })
+  for (const email of [
+    'b@example.com,evil@example.com',
+    'b@example.com\r\nBcc: evil@example.com',
+    'team:b@example.com;',
+  ])
+    t.like(await patch({ email }), { error: 'invalid_request' }, email)
 
   const changed = await server.ask('PUT', `/admin/users/${id}/password`, { password: 'seven lamps over the harbour' })
   t.is(changed.status, 200)
