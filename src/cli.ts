@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { auditCommand } from './cli/audit.ts'
 import { backupCommand } from './cli/backup.ts'
+import { breachedCommand } from './cli/breached.ts'
 import { clientCommand } from './cli/client.ts'
 import { completionCommand } from './cli/completion.ts'
 import { doctorCommand } from './cli/doctor.ts'
@@ -79,6 +80,7 @@ const commands = [
   secretCommand(),
   auditCommand(),
   webhookCommand(),
+  breachedCommand(),
 ]
 const others = [migrateToCommand(), backupCommand(), doctorCommand(), completionCommand(() => program)]
 for (const command of [...commands, ...others]) program.addCommand(command)

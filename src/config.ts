@@ -33,7 +33,6 @@ import { factorPolicies } from './users/factors/owed.ts'
 import type { PasskeySettings } from './users/factors/relying_party.ts'
 import { hashingLimits } from './users/hashing_limits.ts'
 import type { PasswordHashing } from './users/password.ts'
-import { minPassword, minSolePassword } from './users/password_rules.ts'
 import { needsUniqueEmail, signInNames } from './users/user.ts'
 
 export type Config = Readonly<{
@@ -60,6 +59,8 @@ export type Config = Readonly<{
   keyRotation: number
   logLevel: string
   passwordHashing: PasswordHashing
+  /** Path of a filter; undefined for none. */
+  breachedPasswords: string | undefined
   passkeys: PasskeySettings
   brand: BrandSettings
   throttle: ThrottleSettings
@@ -208,12 +209,6 @@ export const settings = {
     takes: 'a number of sessions, 1 to 10000',
     parse: text => parseInteger(text, 1, 10_000),
   }),
-  // Everybody is to be able to choose as many as NIST wants to be allowed, SP 800-63B-4 §3.1.1.2.
-  LATCHKEY_PASSWORD_MIN: defineSetting({
-    default: String(minSolePassword),
-    takes: `a number of characters, ${minPassword} to 64`,
-    parse: text => parseInteger(text, minPassword, 64),
-  }),
   LATCHKEY_REQUIRE_FACTOR: defineSetting({
     default: 'enrolled',
     takes: factorPolicies.join(', '),
@@ -279,6 +274,7 @@ export function readConfig(env: Environment): Config {
   const optional = <N extends SettingName>(name: N): SettingValue<N> | undefined => read(name)
 
   const database = read('LATCHKEY_DATABASE_URL')
+  const [issuer, brand] = [optional('LATCHKEY_ISSUER'), readBrand(optional)]
   const [uniqueEmail, signInBy] = [optional('LATCHKEY_UNIQUE_EMAIL'), read('LATCHKEY_SIGN_IN_BY')]
   const [smtp, from] = [optional('LATCHKEY_SMTP_URL'), optional('LATCHKEY_MAIL_FROM')]
   const [adminHost, adminPort] = [read('LATCHKEY_ADMIN_HOST'), optional('LATCHKEY_ADMIN_PORT')]
@@ -306,13 +302,14 @@ export function readConfig(env: Environment): Config {
       lanes: read('LATCHKEY_ARGON2_LANES'),
       ...hashingLimits(),
     },
+    breachedPasswords: optional('LATCHKEY_BREACHED_PASSWORDS'),
     passkeys: {
       rpId: optional('LATCHKEY_PASSKEY_RP_ID'),
       relatedOrigins: optional('LATCHKEY_PASSKEY_ORIGINS') ?? [],
       appleApps: optional('LATCHKEY_APPLE_APPS') ?? [],
       androidApps: optional('LATCHKEY_ANDROID_APPS') ?? [],
     },
-    brand: readBrand(optional),
+    brand,
     throttle: throttleSettings({
       enabled: read('LATCHKEY_THROTTLE') === 'on',
       account: read('LATCHKEY_THROTTLE_ACCOUNT'),
@@ -331,6 +328,7 @@ export function readConfig(env: Environment): Config {
       hasMail: smtp !== undefined,
       mailLanguage: read('LATCHKEY_MAIL_LANGUAGE'),
       signUp: read('LATCHKEY_SIGN_UP') === 'on',
+      serviceNames: [issuer && new URL(issuer).hostname, brand.name].filter(name => name !== undefined),
       refresh: {
         idleLifetime: read('LATCHKEY_REFRESH_IDLE_TTL'),
         absoluteLifetime: read('LATCHKEY_REFRESH_ABSOLUTE_TTL'),
@@ -338,7 +336,7 @@ export function readConfig(env: Environment): Config {
         lateRetryWindow: optional('LATCHKEY_REFRESH_LATE_RETRY'),
       },
     },
-    issuer: optional('LATCHKEY_ISSUER'),
+    issuer,
     audience: optional('LATCHKEY_AUDIENCE'),
   }
   if (env.LATCHKEY_SECRET && env.LATCHKEY_SECRET_FILE) {

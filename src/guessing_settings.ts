@@ -1,7 +1,19 @@
-/** The settings about what makes guessing dear: hashes, and the throttle. For the list of `config.ts`. */
+/** The settings about what makes guessing dear: rules of passwords, hashes, and the throttle. For the list of `config.ts`. */
 import { parseDuration, parseInteger, parseSwitch } from './setting_values.ts'
+import { minPassword, minSolePassword } from './users/password_rules.ts'
 
 export const guessingSettings = {
+  // Everybody is to be able to choose as many as NIST wants to be allowed, SP 800-63B-4 §3.1.1.2.
+  LATCHKEY_PASSWORD_MIN: {
+    default: String(minSolePassword),
+    takes: `a number of characters, ${minPassword} to 64`,
+    parse: (text: string) => parseInteger(text, minPassword, 64),
+  },
+  LATCHKEY_BREACHED_PASSWORDS: {
+    default: '',
+    takes: 'the path of a file that latchkey breached build has written',
+    parse: (text: string) => text,
+  },
   // OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, two passes, one lane. The most is what stored hashes may cost.
   LATCHKEY_ARGON2_MEMORY: {
     default: '19456',

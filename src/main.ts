@@ -6,6 +6,7 @@ import type { Logger } from 'pino'
 import { createAdminApp, createApp } from './app.ts'
 import { bootstrap } from './bootstrap.ts'
 import { openBrand } from './brand.ts'
+import { openBreachedPasswords } from './breached_passwords.ts'
 import { createClock } from './clock.ts'
 import type { Config } from './config.ts'
 import { createDeps } from './deps.ts'
@@ -62,6 +63,7 @@ const lastLinesLimit = 1000
 export async function serve(config: Config, isOrphan?: () => boolean): Promise<void> {
   const brand = openBrand(config.brand)
   const { log, flush } = createLog(config.logLevel)
+  const isBreached = openBreachedPasswords(config, log)
   // Not loaded where nobody can ask for them.
   const metrics = config.admin && (await import('./metrics/metrics.ts')).createMetrics(true)
   const storage = await openDatabase(config, metrics?.observer.committed, log)
@@ -80,7 +82,7 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
     // The first hash is computed while the keys are opened.
     const [keys, passwords] = await Promise.all([
       openSigningKeys(storage, read, config.signingAlg),
-      createPasswords(config.passwordHashing, randomBytes),
+      createPasswords(config.passwordHashing, randomBytes, isBreached),
     ])
     // The first hash has started the pool.
     lowerPoolPriority()

@@ -50,6 +50,7 @@ export const oauthConfig: OAuthConfig = {
   minSolePassword: 15,
   signInBy: 'username',
   requireFactor: 'enrolled',
+  serviceNames: ['auth.example.com'],
   relyingParty: relyingPartyOf(issuer),
   hasMail: false,
   mailLanguage: 'en',

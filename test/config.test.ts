@@ -34,6 +34,7 @@ test('an empty environment gives the defaults', t => {
     privateWebhooks: false,
     docs: true,
     passkeys: { rpId: undefined, relatedOrigins: [], appleApps: [], androidApps: [] },
+    breachedPasswords: undefined,
     brand: { name: undefined, url: undefined, logo: undefined, color: undefined },
     drain: undefined,
     keyRotation: 90 * 86_400,
@@ -64,6 +65,7 @@ test('an empty environment gives the defaults', t => {
       mailLanguage: 'en',
       signUp: false,
       requireFactor: 'enrolled',
+      serviceNames: [],
       refresh: {
         idleLifetime: 30 * 86_400,
         absoluteLifetime: 365 * 86_400,
@@ -324,6 +326,12 @@ for (const [text, seconds] of [
   })
 }
 
+test('what passwords must not be: a filter has a path, and the service is called by the host of the issuer and by its brand', t => {
+  t.is(readConfig({ LATCHKEY_BREACHED_PASSWORDS: 'breached.filter' }).breachedPasswords, 'breached.filter')
+  const names = { LATCHKEY_ISSUER: 'https://id.example.com:8443/tenant', LATCHKEY_BRAND_NAME: 'Looking Glass' }
+  t.deepEqual(readConfig(names).oauth.serviceNames, ['id.example.com', 'Looking Glass'])
+})
+
 test('each lifetime has its own setting', t => {
   const { oauth } = readConfig({
     LATCHKEY_ACCESS_TOKEN_TTL: '5m',
@@ -341,6 +349,7 @@ test('each lifetime has its own setting', t => {
     hasMail: false,
     mailLanguage: 'en',
     signUp: false,
+    serviceNames: [],
     refresh: { idleLifetime: 86_400, absoluteLifetime: 172_800, retryWindow: 0, lateRetryWindow: 3600 },
   })
 })

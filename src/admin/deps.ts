@@ -9,7 +9,7 @@ export type AdminDeps = Readonly<{
   storage: Storage
   /** Asked only where something is made under one: a command reads, or makes, their file then. */
   secrets: () => Promise<MasterSecrets>
-  passwords: Pick<Passwords, 'hash'>
+  passwords: Pick<Passwords, 'hash' | 'isBreached'>
   passwordSettings: PasswordSettings
   /** Seconds since the epoch, an integer. */
   now: () => number

@@ -3,8 +3,7 @@ import { printableBrief } from '../printable.ts'
 import { disabledUpdate, passwordUpdate, type UserChange } from '../sessions/user_change.ts'
 import { type Reading, readFullName, readUsername } from '../text.ts'
 import { readEmail } from '../users/email.ts'
-import type { Factor } from '../users/factors/factor.ts'
-import { minPasswordOf, passwordProblem } from '../users/password_rules.ts'
+import { type PasswordOwner, passwordProblem } from '../users/password_rules.ts'
 import { readRoles, rolesFromText } from '../users/roles.ts'
 import { createUserId, type User, type UserUpdate } from '../users/user.ts'
 import { type Actor, actorEvent, type Insist, type Needs } from './deps.ts'
@@ -68,7 +67,7 @@ export async function createUser(
     ...given,
     ...(emailVerifiedAt !== undefined && { emailVerifiedAt }),
     // Who is new has no second factor.
-    passwordHash: await hashNewPassword(deps, password, []),
+    passwordHash: await hashNewPassword(deps, password, { ...given, factors: [] }),
     credentialVersion: 1,
     createdAt: now(),
   }
@@ -138,7 +137,7 @@ export async function setPassword(
 ): Promise<UserDocument> {
   const user = await getUser({ storage }, who)
   insist(describeUser(user))
-  const passwordHash = await hashNewPassword(deps, password, await storage.listFactors(user.id))
+  const passwordHash = await hashNewPassword(deps, password, { ...user, factors: await storage.listFactors(user.id) })
   const event = actorEvent(actor, 'user.password_changed', now(), { userId: user.id })
   await storage.changeUser(user.id, insisting(insist, passwordUpdate(passwordHash, event)))
   return showUser({ storage }, { id: user.id })
@@ -195,9 +194,9 @@ function insisting<Outcome>(
 async function hashNewPassword(
   { passwords, passwordSettings }: Needs<'passwords' | 'passwordSettings'>,
   password: string,
-  factors: readonly Factor[],
+  owner: PasswordOwner,
 ): Promise<string> {
-  const wrong = await passwordProblem(password, minPasswordOf(passwordSettings, factors))
+  const wrong = await passwordProblem(passwordSettings, passwords, password, owner)
   if (wrong !== undefined) throw new InvalidMember('password', wrong.text)
   return passwords.hash(password)
 }

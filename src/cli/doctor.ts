@@ -12,6 +12,7 @@ import { openStorage } from '../storage/open.ts'
 import { type DatabaseSetting, folderOf } from '../storage/setting.ts'
 import type { Storage } from '../storage/storage.ts'
 import { now } from '../system.ts'
+import { examineBreachedPasswords } from './doctor_breached.ts'
 import { examinePasskeys } from './doctor_passkeys.ts'
 import { examineWebhooks } from './doctor_webhooks.ts'
 import { type Finding, failed, ok, warning } from './findings.ts'
@@ -41,7 +42,7 @@ export function doctorCommand(): Command {
 
 async function examine(config: Config): Promise<Finding[]> {
   const { database, place } = await examineDatabase(config.database)
-  const files = [...examineFiles(config), ...place]
+  const files = [...examineFiles(config), ...place, ...examineBreachedPasswords(config)]
   // What cannot be read, or is of another version, has nothing more to tell.
   if (database.some(({ state }) => state !== 'ok')) return [...database, ...files]
   const { storage } = await openStorage(config.database, { migrates: false })

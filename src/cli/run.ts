@@ -8,6 +8,7 @@ import { buffer as readBytes } from 'node:stream/consumers'
 import { InvalidArgumentError } from 'commander'
 import type { Actor, AdminDeps } from '../admin/deps.ts'
 import { Conflict, type ConflictCode, InvalidMember } from '../admin/error.ts'
+import { openBreachedPasswords } from '../breached_passwords.ts'
 import { type Config, readConfig, readEnvironment } from '../config.ts'
 import { OAuthError } from '../error.ts'
 import { formatJson, printable, printableBrief, printableLines } from '../printable.ts'
@@ -40,12 +41,16 @@ const maxStatement = 600_000
 export async function withAdmin(run: (deps: AdminDeps, config: Config) => Promise<void>): Promise<void> {
   const config = readConfig(readEnvironment())
   const { storage } = await openStorage(config.database, { migrates: false, maxStatement })
+  let made: ReturnType<typeof createPasswords> | undefined
+  // Made with its first hash: few commands need one.
+  const passwords = async () =>
+    (made ??= createPasswords(config.passwordHashing, randomBytes, openBreachedPasswords(config)))
   const deps: AdminDeps = {
     storage,
     secrets: () => readMasterSecrets(config.secret, storage),
     passwords: {
-      // Made with its first hash: few commands need one.
-      hash: async password => (await createPasswords(config.passwordHashing, randomBytes)).hash(password),
+      hash: async password => (await passwords()).hash(password),
+      isBreached: async password => (await passwords()).isBreached(password),
     },
     passwordSettings: config.oauth,
     now,

@@ -119,7 +119,7 @@ export const passwordChangeParams = z
       .string()
       .min(1)
       .meta({
-        description: `At least ${minSolePassword} characters, or as many as the server is told, and ${minPassword} where the user has a second factor; at most ${maxPassword}; of any kind, and none of the commonest passwords.`,
+        description: `At least ${minSolePassword} characters, or as many as the server is told, and ${minPassword} where the user has a second factor; at most ${maxPassword}; of any kind, none of the commonest passwords or of those that the server knows from data breaches, and not the name of the user or of the service.`,
         examples: ['seven lamps over the harbour'],
       }),
   })

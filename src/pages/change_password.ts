@@ -15,7 +15,15 @@ export type ChangePasswordView = Readonly<{
     | Readonly<{
         form?: 'try_later' | undefined
         currentPassword?: 'missing' | 'wrong' | 'too_long' | undefined
-        newPassword?: 'missing' | 'too_short' | 'too_long' | 'too_common' | 'not_typeable' | undefined
+        newPassword?:
+          | 'missing'
+          | 'too_short'
+          | 'too_long'
+          | 'too_common'
+          | 'breached'
+          | 'own_name'
+          | 'not_typeable'
+          | undefined
         repeat?: 'missing' | 'different' | undefined
       }>
     | undefined

@@ -56,6 +56,8 @@ export const en = {
       too_short: (shortest: string) => `Use at least ${shortest} characters.`,
       too_long: (longest: string) => `Use at most ${longest} characters.`,
       too_common: 'Many people use this password, so it is among the first to be guessed. Choose another.',
+      breached: 'This password has appeared in data breaches, so it is among the first to be guessed. Choose another.',
+      own_name: 'This is little more than your username, your address or the name of this site. Choose another.',
       not_typeable: 'This contains a character that a sign-in form cannot send, such as a line break.',
     },
     repeat: {

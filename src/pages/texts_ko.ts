@@ -55,6 +55,8 @@ export const ko: Texts = {
       too_short: shortest => `${shortest}자 이상 입력해 주세요.`,
       too_long: longest => `${longest}자까지만 쓸 수 있어요.`,
       too_common: '많은 사람이 쓰는 비밀번호라 쉽게 뚫릴 수 있어요. 다른 비밀번호로 정해 주세요.',
+      breached: '데이터 유출 사고에서 공개된 적이 있는 비밀번호라 쉽게 뚫릴 수 있어요. 다른 비밀번호로 정해 주세요.',
+      own_name: '아이디, 이메일 주소, 사이트 이름과 거의 같은 비밀번호예요. 다른 비밀번호로 정해 주세요.',
       not_typeable: '줄 바꿈처럼 로그인 화면에서 입력할 수 없는 문자가 들어 있어요.',
     },
     repeat: {

@@ -9,7 +9,7 @@ import type { Throttle } from '../throttle/throttle.ts'
 import { type Factor, isSecondFactor } from '../users/factors/factor.ts'
 import type { FactorStorage } from '../users/factors/storage.ts'
 import type { Passwords } from '../users/password.ts'
-import { minPasswordOf, type PasswordProblem, type PasswordSettings, passwordProblem } from '../users/password_rules.ts'
+import { type PasswordProblem, type PasswordSettings, passwordProblem } from '../users/password_rules.ts'
 import type { User } from '../users/user.ts'
 import { verifyCurrentPassword } from './current_password.ts'
 import { type LifetimeSettings, refreshPolicy } from './lifetimes.ts'
@@ -54,7 +54,7 @@ export async function changePassword(
   // Whoever comes with a factor later raises the credential version, and this comes too late.
   if (lacksFactor(deps, session, factors)) return 'proof_needed'
   // The rules first: they cost no hash.
-  const problem = await passwordProblem(newPassword, minPasswordOf(deps.config, factors))
+  const problem = await passwordProblem(deps.config, deps.passwords, newPassword, { ...user, factors })
   if (problem !== undefined) return problem
   const about = { userId: user.id, sessionId: session.id }
   try {

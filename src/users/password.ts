@@ -51,6 +51,8 @@ export type Passwords = Readonly<{
   load: () => Readonly<{ running: number; waiting: number }>
   /** True when a hash is of another kind or cost than new ones. */
   needsRehash: (storedHash: string) => boolean
+  /** Whether a password has appeared in data breaches, as typed or in NFC; false where the operator has no list of those. Never asked at a sign-in. */
+  isBreached: (password: string) => Promise<boolean>
   /**
    * False when a stored hash verifies other passwords than this as well, because its function reads less than all of one: what
    * was typed may be one of those, and must not take the place of the password.
@@ -62,10 +64,14 @@ export type Passwords = Readonly<{
 const maxLearning = 10_000
 const estimateMargin = 1.5
 
-/** @throws OAuthError from every function that hashes: `temporarily_unavailable` when the queue is full */
+/**
+ * @param isBreached of one form of a password
+ * @throws OAuthError from every function that hashes: `temporarily_unavailable` when the queue is full
+ */
 export async function createPasswords(
   hashing: PasswordHashing,
   randomBytes: (size: number) => Buffer,
+  isBreached: (form: string) => boolean = () => false,
 ): Promise<Passwords> {
   const { memory: memoryCost, passes: timeCost, lanes: parallelism } = hashing
   const cost = { type: argon2.argon2id, memoryCost, timeCost, parallelism } as const
@@ -148,6 +154,7 @@ export async function createPasswords(
       waiting: limited.waiting() + aside.waiting(),
     }),
     needsRehash: storedHash => !storedHash.startsWith('$argon2id$') || argon2.needsRehash(storedHash, cost),
+    isBreached: async password => formsOf(password).some(isBreached),
     isExact: (storedHash, password) => {
       const stored = openPasswordHash(storedHash)
       return stored !== undefined && formsOf(password).every(form => stored.isExact(form))

@@ -42,8 +42,8 @@ async function createDeps(t: ExecutionContext): Promise<AdminDeps> {
     storage: await storages.sqlite!(t),
     secrets: async () => secrets,
     // The real ones are tested elsewhere, and slow.
-    passwords: { hash: async text => `$argon2id$of ${text}` },
-    passwordSettings: { minSolePassword: 15, requireFactor: 'enrolled' },
+    passwords: { hash: async text => `$argon2id$of ${text}`, isBreached: async () => false },
+    passwordSettings: { minSolePassword: 15, requireFactor: 'enrolled', serviceNames: [] },
     now: () => start,
     randomBytes,
   }

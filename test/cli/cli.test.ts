@@ -178,6 +178,7 @@ test('every command has --help; serve has no result, user export has no other fo
       verb => ['client', verb],
     ),
     ...['list', 'revoke'].map(verb => ['session', verb]),
+    ...['build', 'check'].map(verb => ['breached', verb]),
     ...['list', 'rotate'].map(verb => ['key', verb]),
     ...['status', 'rotate', 'drop-old'].map(verb => ['secret', verb]),
     ...['add', 'list', 'show', 'update', 'disable', 'enable', 'rotate-secret', 'drop-old-secret', 'remove'].map(

@@ -71,6 +71,8 @@ function everyPage(frame: Frame, text: string): [string, string][] {
     'too short': { currentPassword: 'wrong', newPassword: 'too_short', repeat: 'different' },
     'too long': { currentPassword: 'too_long', newPassword: 'too_long' },
     'too common': { newPassword: 'too_common' },
+    breached: { newPassword: 'breached' },
+    'own name': { newPassword: 'own_name' },
     'not typeable': { newPassword: 'not_typeable' },
   }
   const statuses = [...errorStatuses, 418, 502]

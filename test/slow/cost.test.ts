@@ -430,7 +430,13 @@ const readers: Readonly<Record<string, (text: string) => unknown>> = {
   usernameFold,
   readLabel: text => readLabel(text, 64),
   readUsername,
-  passwordProblem: text => passwordProblem(text, 15),
+  passwordProblem: text =>
+    passwordProblem(
+      { minSolePassword: 15, requireFactor: 'off', serviceNames: ['auth.example.com'] },
+      { isBreached: async () => false },
+      text,
+      { username: 'alice', email: 'alice@example.com', factors: [] },
+    ),
   parseForm,
   readQuery: querystring => readQuery({ querystring } as Context),
   pickLanguage,

@@ -335,3 +335,20 @@ test('isPasswordHash takes no hash that would hold a core for long at every sign
     t.deepEqual([isPasswordHash(good), isPasswordHash(bad)], [true, false], bad)
   }
 })
+
+test('a password is looked for among the breached ones as it was typed and in NFC, and nowhere unless there is a list', async t => {
+  const asked: string[] = []
+  const isBreached = (form: string) => {
+    asked.push(form)
+    return form === 'caf\u00e9 au lait'
+  }
+  const passwords = await createPasswords(cheapHashing, createTestRandom(), isBreached)
+  t.true(await passwords.isBreached('caf\u00e9 au lait'))
+  t.true(await passwords.isBreached('cafe\u0301 au lait'))
+  t.false(await passwords.isBreached('cafe au lait'))
+  t.deepEqual(asked, ['caf\u00e9 au lait', 'caf\u00e9 au lait', 'cafe au lait'])
+  asked.length = 0
+  t.false(await passwords.isBreached('cafe\u0301'))
+  t.deepEqual(asked, ['caf\u00e9', 'cafe\u0301'])
+  t.false(await (await createPasswords(cheapHashing, createTestRandom())).isBreached('caf\u00e9 au lait'))
+})

@@ -1,9 +1,20 @@
 /** What a new password may be. NIST SP 800-63B-4 §3.1.1.2. */
 import test from 'ava'
 import type { Factor } from '../../src/users/factors/factor.ts'
-import { minPasswordOf, minSolePassword, passwordProblem } from '../../src/users/password_rules.ts'
+import { minPasswordOf, minSolePassword, type PasswordOwner, passwordProblem } from '../../src/users/password_rules.ts'
 
-const problem = async (password: string, min = 8) => (await passwordProblem(password, min))?.problem
+const owner: PasswordOwner = { username: 'Alice.Liddell', email: 'alice@wonder.example', factors: [] }
+
+/** @param breached the one password that has appeared in breaches */
+const problemOf = (password: string, min: number, breached?: string) =>
+  passwordProblem(
+    { minSolePassword: min, requireFactor: 'enrolled', serviceNames: ['id.example.com', 'Looking Glass'] },
+    { isBreached: async text => text === breached },
+    password,
+    owner,
+  )
+const problem = async (password: string, min = 8, breached?: string) =>
+  (await problemOf(password, min, breached))?.problem
 
 test('a password beside a second factor has 8 to 1,024 characters of any kind (NIST SP 800-63B-4 §3.1.1.2)', async t => {
   for (const good of ['13579864', '         ', 'ab'.repeat(512), '😀'.repeat(8), 'pass phrase with ünïcödé']) {
@@ -20,7 +31,7 @@ test('a password that is all that a user has is one of 15 characters at least, a
     t.is(await problem(good, minSolePassword), undefined, good)
   for (const short of ['13579864135798', '😀'.repeat(14), 'e\u0301'.repeat(14)])
     t.deepEqual(
-      await passwordProblem(short, minSolePassword),
+      await problemOf(short, minSolePassword),
       { problem: 'too_short', text: 'the password must have at least 15 characters' },
       short,
     )
@@ -53,6 +64,44 @@ test('one of the commonest passwords is refused, in whatever case; what is only 
   for (const good of ['correct horse battery staple', 'password and more', 'aaaaaaaaaaab', 'constructor!']) {
     t.is(await problem(good), undefined, good)
   }
+})
+
+test('a password that is little more than a name of its user or of the service is refused; one that has such a word in it is not (NIST SP 800-63B-4 §3.1.1.2)', async t => {
+  for (const bad of [
+    'alice.liddell',
+    'ALICE LIDDELL',
+    'liddell1',
+    'alice2026!',
+    'Alice.Liddell12345',
+    'alicealicealice',
+    'alice@wonder.example',
+    'ａｌｉｃｅ ａｌｉｃｅ',
+    'wonder.example',
+    'looking-glass',
+    'id.example.com.1',
+    'liddellWonder-77',
+  ])
+    t.is(await problem(bad), 'own_name', bad)
+  for (const good of [
+    'alice83017465',
+    'alice in wonderland',
+    'malice everywhere',
+    'wondering',
+    'looking at glass',
+    '20262026',
+    'éalice!!',
+  ])
+    t.is(await problem(good), undefined, good)
+})
+
+test('a password that has appeared in data breaches is refused and says why, and only where nothing else is wrong with it', async t => {
+  const breached = 'seven lamps over the harbour'
+  t.deepEqual(await problemOf(breached, 15, breached), {
+    problem: 'breached',
+    text: 'the password has appeared in data breaches, and those are tried first',
+  })
+  t.is(await problem(breached, 15, 'another'), undefined)
+  t.is(await problem('too short', 15, 'too short'), 'too_short')
 })
 
 test('there is no rule about what a password is made of', async t => {
