@@ -3,6 +3,7 @@ import { type MailPurpose, notices } from './mail/mail.ts'
 import type { SmtpServer } from './mail/smtp_server.ts'
 import { languages } from './pages/language.ts'
 import { isLoopbackHost, parseHost, parseList, parseSwitch } from './setting_values.ts'
+import { readEmail } from './users/email.ts'
 
 export type MailSettings = Readonly<{
   smtp: SmtpServer
@@ -65,9 +66,8 @@ function decode(text: string): string | undefined {
 
 function parseFrom(text: string): MailFrom | undefined {
   const [, name, inBrackets] = /^([^<>"\p{Cc}]{1,100})<([^<>\s]+)>$/u.exec(text) ?? []
-  const address = inBrackets ?? text
-  if (!/^[^\s@<>,:;"()[\]\\\p{Cc}]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?$/u.test(address))
-    return undefined
+  const { text: address } = readEmail(inBrackets ?? text)
+  if (address === undefined) return undefined
   return name === undefined ? { address } : { name: name.trim(), address }
 }
 

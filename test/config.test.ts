@@ -568,3 +568,62 @@ test('a PostgreSQL URL that cannot be used is one line with the reason and witho
     t.false(text.includes('hunter2'), text)
   }
 })
+
+test('mails come from an address, with a name or without; what is a list or a header is refused (CWE-93)', t => {
+  const from = (text: string) => readConfig({ ...smtp, LATCHKEY_MAIL_FROM: text }).mail?.from
+  const smtp = { LATCHKEY_SMTP_URL: 'smtp://127.0.0.1:2525' }
+  t.deepEqual(from('accounts@example.com'), { address: 'accounts@example.com' })
+  t.deepEqual(from('Example Shop <accounts@example.com>'), { name: 'Example Shop', address: 'accounts@example.com' })
+  for (const text of [
+    'accounts',
+    'a@example.com, b@example.com',
+    'A <a@example.com>, <b@example.com>',
+    'A\r\nBcc: x <a@example.com>',
+    'A" <a@example.com>',
+    'a@example.com <b@example.com> c',
+  ])
+    t.regex(problem({ ...smtp, LATCHKEY_MAIL_FROM: text }), /^LATCHKEY_MAIL_FROM is /m, text)
+})
+
+test('LATCHKEY_SMTP_URL says where mails are handed to, how the connection is kept secret, and as whom (RFC 8314 §3)', t => {
+  const smtp = (url: string) => readConfig({ LATCHKEY_SMTP_URL: url, LATCHKEY_MAIL_FROM: 'a@example.com' }).mail?.smtp
+  t.deepEqual(smtp('smtp://mail.example.com'), { host: 'mail.example.com', port: 587, tls: 'required' })
+  t.deepEqual(smtp('smtps://us%40er:p%3Aw@mail.example.com/'), {
+    host: 'mail.example.com',
+    port: 465,
+    tls: 'implicit',
+    credentials: { user: 'us@er', password: 'p:w' },
+  })
+  t.deepEqual(smtp('smtp://[::1]:25'), { host: '::1', port: 25, tls: 'optional' })
+  for (const url of [
+    'mail.example.com',
+    'http://mail.example.com',
+    'smtp://mail.example.com/x',
+    'smtp://user@mail.example.com',
+    'smtp://a:%zz@mail.example.com',
+    'smtp://m.example.com?tls=no',
+  ]) {
+    const problems = problem({ LATCHKEY_SMTP_URL: url, LATCHKEY_MAIL_FROM: 'a@example.com' })
+    t.regex(problems, /^LATCHKEY_SMTP_URL has a value that cannot be used/m, url)
+    t.false(problems.includes('%zz'))
+  }
+})
+
+test('what needs a mail is refused where none is sent: LATCHKEY_SIGN_UP, and a server without a sender', t => {
+  t.regex(problem({ LATCHKEY_SIGN_UP: 'on' }), /needs LATCHKEY_SMTP_URL/)
+  t.regex(problem({ LATCHKEY_SMTP_URL: 'smtp://127.0.0.1' }), /LATCHKEY_MAIL_FROM is missing/)
+  t.true(
+    readConfig({ LATCHKEY_SIGN_UP: 'on', LATCHKEY_SMTP_URL: 'smtp://127.0.0.1', LATCHKEY_MAIL_FROM: 'a@example.com' })
+      .oauth.signUp,
+  )
+})
+
+test('LATCHKEY_NOTICES names those that are sent; all by default', t => {
+  t.deepEqual(readConfig({}).notices, notices)
+  t.deepEqual(readConfig({ LATCHKEY_NOTICES: 'none' }).notices, [])
+  t.deepEqual(readConfig({ LATCHKEY_NOTICES: 'new_device, password_changed' }).notices, [
+    'new_device',
+    'password_changed',
+  ])
+  t.regex(problem({ LATCHKEY_NOTICES: 'sign_up' }), /^LATCHKEY_NOTICES is /)
+})
