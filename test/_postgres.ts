@@ -21,6 +21,8 @@ let started: ReturnType<typeof start> | undefined
 
 let migrated: Promise<void> | undefined
 
+const ends: (() => Promise<unknown>)[] = []
+
 /** An empty database of UTF8 for this test alone. @returns its URL, for its owner, who is no superuser */
 export async function emptyDatabase(t: TestContext): Promise<string> {
   return createDatabase(t, 'template0')
@@ -39,6 +41,11 @@ async function createDatabase(t: TestContext, from: string): Promise<string> {
   await admin.query(`CREATE DATABASE ${name} OWNER ${role} TEMPLATE ${from} STRATEGY file_copy`)
   t.teardown(() => admin.query(`DROP DATABASE ${name} WITH (FORCE)`))
   return ownersUrl(url, name)
+}
+
+/** Runs with the end of this file, while the server is still there. */
+export function atEnd(end: () => Promise<unknown>): void {
+  ends.push(end)
 }
 
 const ownersUrl = (url: string, database: string) =>
@@ -79,7 +86,10 @@ async function start(): Promise<{ admin: pg.Pool; url: string }> {
   const worker = registerSharedWorker<PostgresHost | 'start'>({
     filename: new URL('_postgres_worker.ts', import.meta.url),
     supportedProtocols: ['ava-4'],
-    teardown: async () => (await started)?.admin.end(),
+    async teardown() {
+      for (const end of ends.reverse()) await end()
+      await (await started)?.admin.end()
+    },
   })
   await worker.available
   const { value: reply } = await worker.publish('start').replies().next()

@@ -2,7 +2,7 @@
 import type { Session } from '../src/sessions/session.ts'
 import { openSqliteStorage } from '../src/storage/sqlite/sqlite.ts'
 import type { Storage } from '../src/storage/storage.ts'
-import { type Dialect, databases, dialect } from './_databases.ts'
+import { type Dialect, dialect } from './_databases.ts'
 import type { TestContext } from './_server.ts'
 
 export const storages: Record<Dialect, (t: TestContext) => Promise<Storage>> = {
@@ -11,7 +11,11 @@ export const storages: Record<Dialect, (t: TestContext) => Promise<Storage>> = {
     t.teardown(() => storage.close())
     return storage
   },
-  postgres: async t => (await databases.postgres(t)).open(),
+  async postgres(t) {
+    // AVA's plug-ins are only there where AVA is.
+    const [{ lendDatabase }, { openOn }] = await Promise.all([import('./_lent_databases.ts'), import('./_postgres.ts')])
+    return openOn(t, await lendDatabase(t))
+  },
 }
 
 /** An empty storage of the dialect of this run. */
