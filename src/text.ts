@@ -66,19 +66,26 @@ export function emailKey(email: string): string | undefined {
   return usernameFold(email) || undefined
 }
 
+/** The same of a username. `unseen`: it has something that nobody sees, or that looks like something else. */
+export type NameReading = Readonly<
+  { text: string; problem?: undefined; kind?: undefined } | { text?: undefined; problem: string; kind: NameFault }
+>
+export type NameFault = 'missing' | 'too_long' | 'unseen'
+
 /** Reads a new username. Kept in NFC. */
-export function readUsername(given: string): Reading {
-  if (given === '') return { problem: 'is empty' }
-  const problem = { problem: `has more than ${maxUsername} characters` }
+export function readUsername(given: string): NameReading {
+  if (given === '') return { problem: 'is empty', kind: 'missing' }
+  const tooLong = { problem: `has more than ${maxUsername} characters`, kind: 'too_long' } as const
   // Before it is looked at any closer. Letters with four marks each become one.
-  if (given.length > 8 * maxUsername) return problem
+  if (given.length > 8 * maxUsername) return tooLong
   const text = toNfc(given)
-  if (lengthOf(text) > maxUsername) return problem
-  if (text.trim() !== text) return { problem: 'begins or ends with white space' }
-  if (/^\p{M}/u.test(text)) return { problem: 'begins with a mark that belongs to the letter before it' }
+  if (lengthOf(text) > maxUsername) return tooLong
+  const unseen = (problem: string) => ({ problem, kind: 'unseen' }) as const
+  if (text.trim() !== text) return unseen('begins or ends with white space')
+  if (/^\p{M}/u.test(text)) return unseen('begins with a mark that belongs to the letter before it')
   const hidden = hiddenIn(text.replace(neededJoiner, '').replaceAll(' ', ''))
-  if (hidden !== undefined) return { problem: `has a character that cannot be seen: ${hidden}` }
-  if (otherWidth.test(text)) return { problem: 'has letters of full or half width, which look like the usual ones' }
+  if (hidden !== undefined) return unseen(`has a character that cannot be seen: ${hidden}`)
+  if (otherWidth.test(text)) return unseen('has letters of full or half width, which look like the usual ones')
   return { text }
 }
 

@@ -37,6 +37,7 @@ export type ClientSettings = Readonly<{
   /** null: as it follows from the grants. */
   first_party?: boolean | null | undefined
   require_factor?: boolean | undefined
+  sign_up?: boolean | undefined
 }>
 
 /** Of a secret that was made elsewhere: with the throttle, as much as a password needs not to be found by trying (RFC 6749 §10.10). */
@@ -70,6 +71,7 @@ export function readClientSettings(given: ClientSettings): Partial<Client> {
     ...(given.access_token_claims && { accessTokenClaims: readClaims(given.access_token_claims) }),
     ...(given.first_party !== undefined && { firstParty: given.first_party ?? undefined }),
     ...(given.require_factor !== undefined && { requireFactor: given.require_factor || undefined }),
+    ...(given.sign_up !== undefined && { signUp: given.sign_up || undefined }),
   }
 }
 

@@ -263,6 +263,7 @@ function describeClient(client: Client) {
     access_token_claims: client.accessTokenClaims,
     first_party: client.firstParty ?? null,
     require_factor: client.requireFactor === true,
+    sign_up: client.signUp === true,
     created_at: client.createdAt,
     disabled_at: client.disabledAt ?? null,
   }

@@ -25,6 +25,7 @@ export type SettingOptions = {
   claim?: string[]
   firstParty?: boolean
   requireFactor?: boolean
+  signUp?: boolean
 }
 
 /** For commands that say what a client is. */
@@ -74,6 +75,8 @@ export function addSettings(command: Command): Command {
     .option('--no-first-party', 'no app of your own, whatever its grants')
     .option('--require-factor', 'each of its sign-ins needs a second factor')
     .option('--no-require-factor', 'its sign-ins need what LATCHKEY_REQUIRE_FACTOR says')
+    .option('--sign-up', 'it may sign people up, at /sign-up; needs LATCHKEY_SMTP_URL')
+    .option('--no-sign-up', 'it may not')
 }
 
 /** What the members of a client's document are called on the command line. */
@@ -93,6 +96,7 @@ export function optionNames(options: SettingOptions): Readonly<Record<string, st
     access_token_claims: '--claim',
     first_party: '--first-party',
     require_factor: '--require-factor',
+    sign_up: '--sign-up',
   }
 }
 
@@ -121,6 +125,7 @@ export function documentOf(options: SettingOptions): ClientSettings {
     access_token_claims: isOnly(options.claim, 'none') ? [] : options.claim,
     first_party: options.firstParty,
     require_factor: options.requireFactor,
+    sign_up: options.signUp,
   }
 }
 

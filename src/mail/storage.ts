@@ -6,9 +6,10 @@ export type MailStorage = Readonly<{
   /**
    * Puts a mail among those that are to be sent. What it costs is the same for every one.
    *
+   * @param event of what it is for
    * @returns false when there are as many as there may be: nothing is written then
    */
-  addMail(mail: Mail): Promise<boolean>
+  addMail(mail: Mail, event?: AuditEvent): Promise<boolean>
   /**
    * Mails whose time has come at `now`, the one that has waited longest first. One that is to come later than any is ever put off was
    * written by a clock that has been set back since, and has its time too.

@@ -30,6 +30,20 @@ export type UserStorage = Readonly<{
    */
   createUsers(users: readonly User[], event: AuditEvent): Promise<TakenUser[]>
   /**
+   * Creates a user who has proved an address, and uses up what it was proved by, in one transaction. Nobody else has the address then,
+   * whatever the rule is for others: as address or as username.
+   *
+   * @param use of what counts once, kept until it expires anyway
+   * @returns what somebody else has, or `used` where that counted before: nothing is written then
+   */
+  createProvenUser(
+    user: User,
+    use: Readonly<{ id: string; expiresAt: number }>,
+    event: AuditEvent,
+  ): Promise<'created' | 'email_taken' | 'username_taken' | 'used'>
+  /** One who has an address, verified or not, or is called so. */
+  findUserOfAddress(email: string): Promise<User | undefined>
+  /**
    * Creates all of the users or none, however many, in batches beside which others write. Nobody sees any of them before all are
    * there. What a process that ended leaves is never seen, and removed by the database itself or by {@link Storage.pruneImports}.
    *

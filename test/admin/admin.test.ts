@@ -128,6 +128,16 @@ test('a client with the password grant is an app of who runs the server, unless 
   t.deepEqual(await change({ require_factor: false }), [null, false])
 })
 
+test('nobody signs up in a client unless the operator says so, and no more when it is taken back', async t => {
+  const deps = await createDeps(t)
+  t.false((await addApp(deps, 'app')).sign_up)
+  t.true((await addApp(deps, 'mobile', { sign_up: true })).sign_up)
+  t.true((await deps.storage.findClient('mobile'))!.signUp)
+  const settings = readClientSettings({ sign_up: false })
+  t.false((await updateClient(deps, 'mobile', settings, server, actor)).sign_up)
+  t.is((await deps.storage.findClient('mobile'))!.signUp, undefined)
+})
+
 test('a document of a user has no hash, one of a client no digest, and a secret is in the one answer that makes it', async t => {
   const deps = await createDeps(t)
   const alice = await addUser(deps, 'alice')

@@ -293,7 +293,7 @@ test('client add takes every option and shows it under its registered name (RFC 
       '--resource https://api.example.com --resource mail',
       '--access-token-ttl 5m --refresh-idle-ttl 30d --refresh-absolute-ttl 12h --cors-origin https://app.example.com',
       '--cors-origin http://localhost:8080 --cors-origin capacitor://localhost --claim roles --claim email --claim roles',
-      '--first-party --require-factor',
+      '--first-party --require-factor --sign-up',
     ]
       .join(' ')
       .split(' ')
@@ -321,6 +321,7 @@ test('client add takes every option and shows it under its registered name (RFC 
     access_token_claims: ['roles', 'email'],
     first_party: true,
     require_factor: true,
+    sign_up: true,
     disabled_at: null,
   })
   t.deepEqual(await json(['client', 'show', 'web']), { ...web, created_at })
@@ -353,6 +354,7 @@ test('client add: what is not said is as the server has it, and how the client a
     access_token_claims: [],
     first_party: null,
     require_factor: false,
+    sign_up: false,
     disabled_at: null,
   })
   const api = await json(['client', 'add', 'api', '--resource', 'https://api.example.com'])

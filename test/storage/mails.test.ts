@@ -36,6 +36,14 @@ contract('addMail keeps every member, and absent ones stay absent', async (t, st
 })
 
 contract(
+  'addMail records the event of what it is for along with the mail, and none where there is no room',
+  async (t, storage) => {
+    t.true(await storage.addMail(mail(), event('user.invited')))
+    t.deepEqual(await auditTypes(storage), ['user.invited'])
+  },
+)
+
+contract(
   'listDueMails has those whose time has come, the one that has waited longest first, and no more than asked for',
   async (t, storage) => {
     for (const seconds of [2, -1, 0, 1, -2])

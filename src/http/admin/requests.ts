@@ -133,6 +133,7 @@ const clientMembers = {
     description: 'Whether it is an app of your own; null as it follows from its grants: with `password` it is one.',
   }),
   require_factor: z.boolean().optional().meta({ description: 'Whether each of its sign-ins needs a second factor.' }),
+  sign_up: z.boolean().optional().meta({ description: 'Whether it may sign people up.' }),
 }
 
 const clientSecret = text.optional().meta({ description: 'One that was made elsewhere; otherwise one is made.' })

@@ -128,6 +128,7 @@ const client = {
   access_token_claims: [],
   first_party: null,
   require_factor: false,
+  sign_up: false,
   created_at: at,
   disabled_at: null,
 }
@@ -156,6 +157,7 @@ export const adminClient = z
       description: 'Whether it is an app of your own; null as it follows from its grants: with `password` it is one.',
     }),
     require_factor: z.boolean().meta({ description: 'Whether each of its sign-ins needs a second factor.' }),
+    sign_up: z.boolean().meta({ description: 'Whether it may sign people up.' }),
     created_at: instant,
     disabled_at: instant.nullable(),
     client_secret: z

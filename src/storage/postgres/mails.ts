@@ -14,11 +14,12 @@ export const mailRows = {
 export function createMailStorage({ read, write, record }: Connection): MailStorage {
   const countAll = async (db: Db) => (await db.select({ count: count() }).from(mails))[0]!.count
   return {
-    addMail: mail =>
+    addMail: (mail, event) =>
       write(async tx => {
         // Two at once may be one too many: the bound is there for the disk.
         if ((await countAll(tx)) >= maxMails) return false
         await mailRows.insert(tx, mail)
+        if (event !== undefined) await record(tx, event)
         return true
       }),
     listDueMails: (now, limit) =>

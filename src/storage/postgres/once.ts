@@ -1,7 +1,7 @@
 /** Identifiers that count once. */
 import type { OnceStorage } from '../../keys/storage.ts'
 import { eq, sql } from '../drizzle.ts'
-import type { Connection } from './connection.ts'
+import type { Connection, Db } from './connection.ts'
 import { builder, prepareRun, prepareSelect } from './prepared.ts'
 import { preparePrune } from './prune.ts'
 import { consumedIds } from './schema.ts'
@@ -23,15 +23,23 @@ const insert = prepareRun(
 )
 const prune = preparePrune(consumedIds)
 
+/** For whoever consumes one within a transaction that lets something in. */
+export const onceRows = {
+  /** @returns false when it was consumed already */
+  consume: async (tx: Db, { id, expiresAt }: Readonly<{ id: string; expiresAt: number }>) =>
+    (await insert.run(tx, { id, expiresAt })) > 0,
+  isConsumed: async (tx: Db, id: string) => (await find.get(tx, { id })) !== undefined,
+}
+
 export function createOnceStorage({ read, write, record }: Connection): OnceStorage {
   return {
     consumeOnce: (id, expiresAt, event) =>
       write(async tx => {
-        const inserted = await insert.run(tx, { id, expiresAt })
-        if (inserted > 0 && event !== undefined) await record(tx, event)
-        return inserted > 0
+        const isFirst = await onceRows.consume(tx, { id, expiresAt })
+        if (isFirst && event !== undefined) await record(tx, event)
+        return isFirst
       }),
-    isConsumed: id => read(async db => (await find.get(db, { id })) !== undefined),
+    isConsumed: id => read(db => onceRows.isConsumed(db, id)),
     pruneConsumed: before => write(tx => prune.run(tx, { before })),
   }
 }

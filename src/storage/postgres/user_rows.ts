@@ -116,6 +116,13 @@ const findOtherByEmail = findOther(
     eq(users.verifiedEmailKey, value('verifiedKey')),
   ),
 )
+const findOfAddress = prepareSelect(
+  all()
+    .where(
+      or(eq(users.emailKey, value('key')), eq(users.usernameKey, value('key')), eq(users.usernameFold, value('key'))),
+    )
+    .limit(1),
+)
 const remove = prepareRun(builder.delete(users).where(isIt))
 // A cascade locks in any order.
 const lockSessions = prepareSelect(
@@ -147,6 +154,9 @@ export const userRows = {
     const proved = addressed.find(row => row.verifiedEmailKey === row.emailKey)
     return optional(meantBy(called(key), called(fold), alike, addressed, proved), userFromRow)
   },
+  /** Who has an address, or is called so. */
+  findOfAddress: async (db: Db, email: string) =>
+    optional(await findOfAddress.get(db, { key: emailKey(email) ?? null }), userFromRow),
   /** Whether an address is one user's. Who decides by it has the lock of newcomers. */
   hasUniqueEmails: async (db: Db) => (await findRelaxed.get(db, {})) === undefined,
   /** Under the lock of newcomers, when no name is taken. */
@@ -182,9 +192,13 @@ export const userRows = {
   passwordHashes: (db: Db, after: string, limit: number) => passwordHashes.all(db, { after, limit }),
 }
 
-/** Those of new users who cannot come in beside users who are there, or beside one another. */
-export async function findTakenUsers(db: Db, newUsers: readonly User[]): Promise<TakenUser[]> {
-  const isUnique = await userRows.hasUniqueEmails(db)
+/**
+ * Those of new users who cannot come in beside users who are there, or beside one another.
+ *
+ * @param mustBeUnique that their addresses are theirs alone, whatever the rule is
+ */
+export async function findTakenUsers(db: Db, newUsers: readonly User[], mustBeUnique = false): Promise<TakenUser[]> {
+  const isUnique = mustBeUnique || (await userRows.hasUniqueEmails(db))
   const taken = new Map<User, TakenMember>()
   for (const some of inSteps(newUsers))
     for (const { user, member } of await findTaken(db, some, isUnique)) taken.set(user, member)

@@ -6,6 +6,7 @@ import { asc, gt } from '../drizzle.ts'
 import { userFromRow } from '../rows.ts'
 import { takeLock } from './advisory_lock.ts'
 import type { Connection } from './connection.ts'
+import { onceRows } from './once.ts'
 import { users } from './schema.ts'
 import { createUniqueEmails } from './unique_emails.ts'
 import { findTakenUsers, userRows } from './user_rows.ts'
@@ -40,6 +41,20 @@ export function createUserStorage(
         await record(tx, ...newUsers.map(({ id }) => ({ ...event, userId: id })))
         return []
       }),
+    createProvenUser: (user, use, event) =>
+      write(async tx => {
+        await takeLock(tx, 'newcomers')
+        const [taken] = await findTakenUsers(tx, [user], true)
+        if (taken?.member === 'email') return 'email_taken'
+        if (await onceRows.isConsumed(tx, use.id)) return 'used'
+        if (taken !== undefined) return 'username_taken'
+        // All who use one up for this have the lock of newcomers.
+        await onceRows.consume(tx, use)
+        await userRows.insert(tx, [user])
+        await record(tx, event)
+        return 'created'
+      }),
+    findUserOfAddress: email => read(db => userRows.findOfAddress(db, email)),
     importUsers,
     updateUser: (userId, update, event, insist) =>
       write(async tx => {

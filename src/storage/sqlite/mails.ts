@@ -17,10 +17,11 @@ export type MailRows = ReturnType<typeof createMailRows>
 export function createMailStorage({ db, write, record }: Connection, rows: MailRows): MailStorage {
   const countAll = () => db.select({ count: count() }).from(mails).get()!.count
   return {
-    addMail: mail =>
+    addMail: (mail, event) =>
       write(() => {
         if (countAll() >= maxMails) return false
         rows.insert(mail)
+        if (event !== undefined) record(event)
         return true
       }),
     listDueMails: (now, limit) =>

@@ -18,7 +18,7 @@ import { createGroupCommit, read } from './group_commit.ts'
 import { createImports } from './import.ts'
 import { createKeyStorage } from './keys.ts'
 import { createMailRows, createMailStorage } from './mails.ts'
-import { createOnceStorage } from './once.ts'
+import { createOnceRows, createOnceStorage } from './once.ts'
 import { createSessionRows } from './session_rows.ts'
 import { createSessionStorage } from './sessions.ts'
 import { createStartStorage } from './starts.ts'
@@ -58,18 +58,19 @@ export function createStorage(
     clients: createClientRows(db),
     sessions: createSessionRows(db),
     mails: createMailRows(db),
+    once: createOnceRows(db),
   }
   const imports = createImports(connection, rows.users, insertEvent)
   const { writeAllFloods, ...audit } = createAuditStorage(connection, insertEvent, floods)
 
   return {
-    ...createUserStorage(connection, rows.users, imports),
+    ...createUserStorage(connection, rows.users, imports, rows.once),
     ...createFactorStorage(connection, rows.factors),
     ...createClientStorage(connection, rows.clients),
     ...createSessionStorage(connection, rows, imports.claim),
     ...createThrottleStorage(connection),
     ...createKeyStorage(connection),
-    ...createOnceStorage(connection),
+    ...createOnceStorage(connection, rows.once),
     ...createAnswerStorage(connection),
     ...createWebhookStorage(connection),
     ...createMailStorage(connection, rows.mails),

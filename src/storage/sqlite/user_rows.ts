@@ -64,6 +64,9 @@ export function createUserRows(db: Orm) {
       const alike = statements.findByFold.all({ usernameFold: fold })
       return optional(meantBy(exact, plain, alike, addressed, proved), userFromRow)
     },
+    /** Who has an address, or is called so. */
+    findOfAddress: (email: string) =>
+      optional(statements.findOfAddress.get({ emailKey: emailKey(email) ?? null, verifiedKey: null }), userFromRow),
     hasUniqueEmails,
     /** @returns what of a user another one has, undefined for nothing */
     takenOf(user: User, isUnique: boolean): TakenMember | undefined {
@@ -135,6 +138,7 @@ function prepareStatements(db: Orm) {
         .from(users)
         .where(and(eq(users.verifiedEmailKey, value('asciiKey')), eq(users.emailKey, users.verifiedEmailKey), isThere)),
     ),
+    findOfAddress: select(db.select().from(users).where(and(hasEmail, isThere)).limit(1)),
     findNamesake: select(findAny(isNamesake)),
     findByName: select(findAny(hasName)),
     findOtherByName: select(findAny(hasName, isOther)),

@@ -7,6 +7,7 @@ import { userFromRow } from '../rows.ts'
 import type { Connection } from './connection.ts'
 import { read } from './group_commit.ts'
 import type { Imports } from './import.ts'
+import type { OnceRows } from './once.ts'
 import { users } from './schema.ts'
 import { createUniqueEmails } from './unique_emails.ts'
 import { isThere, type UserRows } from './user_rows.ts'
@@ -15,6 +16,7 @@ export function createUserStorage(
   { db, write, record, change }: Connection,
   rows: UserRows,
   imports: Imports,
+  once: OnceRows,
 ): UserStorage {
   const findTaken = (newUsers: readonly User[], isUnique: boolean) =>
     takenAmong(newUsers, user => rows.takenOf(user, isUnique), isUnique)
@@ -61,6 +63,19 @@ export function createUserStorage(
         }
         return []
       }),
+    createProvenUser: (user, use, event) =>
+      write(() => {
+        const member = rows.takenOf(user, true)
+        if (member === 'email') return 'email_taken'
+        if (once.isConsumed(use.id)) return 'used'
+        if (member !== undefined) return 'username_taken'
+        once.consume(use.id, use.expiresAt)
+        imports.claim(user)
+        rows.insert(user)
+        record(event)
+        return 'created'
+      }),
+    findUserOfAddress: email => read(() => rows.findOfAddress(email)),
     importUsers: async (newUsers, event, now) => {
       const { taken, isUnique } = await findTakenNow(newUsers)
       return taken.length > 0 ? taken : imports.importUsers(newUsers, event, now, isUnique)
