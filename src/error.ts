@@ -28,6 +28,8 @@ export const errorCodes = [
   /** The same, where nothing that the user has would do: OpenID Connect Unmet Authentication Requirements 1.0 §2. */
   'unmet_authentication_requirements',
   /** A username or password at the sign-in of browsers. */
+  /** The link of a mail that allows nothing any more. */
+  'link_over',
   'sign_in_refused',
   'login_required',
   'forbidden',
@@ -35,6 +37,7 @@ export const errorCodes = [
   'method_not_allowed',
   'username_taken',
   'email_taken',
+  'user_disabled',
   'client_exists',
   'client_has_no_secret',
   'key_just_added',

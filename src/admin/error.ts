@@ -46,6 +46,7 @@ export class BeyondScope extends Error {
 export type ConflictCode =
   | 'username_taken'
   | 'email_taken'
+  | 'user_disabled'
   | 'client_exists'
   | 'client_has_no_secret'
   | 'key_just_added'

@@ -171,6 +171,71 @@ export const passwordForm = passwordChangeParams.extend({ new_password_repeat: z
   ],
 })
 
+/** For the form that asks for the code of a mail. */
+export const mailCodeForm = z
+  .object({
+    code: z
+      .string()
+      .optional()
+      .meta({ description: 'The eight digits in the mail.', examples: ['40718263'] }),
+  })
+  .meta({ examples: [{ code: '40718263' }] })
+
+/** For the form of who has forgotten the password. */
+export const forgotPasswordForm = z
+  .object({ username: text(maxSignInName).meta({ description: 'Or the e-mail address.', examples: ['alice'] }) })
+  .meta({ examples: [{ username: 'alice' }] })
+
+/** For the form that sets a password by a link, and the one that asks for one more proof then. */
+export const newPasswordForm = passwordForm
+  .pick({ new_password: true, new_password_repeat: true })
+  .partial()
+  .extend({ ...factorParams.shape, use: loginForm.shape.use })
+  .meta({
+    examples: [
+      { new_password: 'seven lamps over the harbour', new_password_repeat: 'seven lamps over the harbour' },
+      { auth_session: 'lka_…', otp: '492039' },
+    ],
+  })
+
+/** For `POST /password-reset`. */
+export const passwordResetParams = z.object({
+  username: z
+    .string()
+    .min(1)
+    .meta({
+      description: 'Or the e-mail address. In any case; white space around it is ignored.',
+      examples: ['alice'],
+    }),
+})
+
+/** For `POST /password-reset/confirm`. */
+export const passwordResetConfirmParams = z.object({
+  auth_session: z.string().optional().meta({
+    description: 'Of the answer before: with `code` the one of `/password-reset`, with a proof that of the 403.',
+  }),
+  code: mailCodeForm.shape.code,
+  token: z
+    .string()
+    .optional()
+    .meta({ description: 'In the place of both: of the link in the mail, where an app opens that.' }),
+  new_password: z
+    .string()
+    .optional()
+    .meta({ description: 'With `code` or `token`.', examples: ['seven lamps over the harbour'] }),
+  otp: factorParams.shape.otp,
+  recovery_code: factorParams.shape.recovery_code,
+  passkey: factorParams.shape.passkey,
+})
+
+/** For the link of a mail. */
+export const mailLinkQuery = z.object({
+  token: z
+    .string()
+    .optional()
+    .meta({ description: 'As it was sent.', examples: ['lkm_…'] }),
+})
+
 /** For the forms of `/profile`: one session, or several. */
 export const signOutForm = z
   .object({

@@ -2,7 +2,7 @@
 import { formatWait } from './formats.ts'
 import { attributes, type Html, html } from './html.ts'
 import { type Field, type Frame, field, formatPage, hidden, person, problemSummary } from './layout.ts'
-import { signInPath } from './paths.ts'
+import { mailPath, signInPath } from './paths.ts'
 import { type Texts, texts } from './texts.ts'
 
 /** As they are called in requests. */
@@ -10,8 +10,8 @@ export const proofs = ['otp', 'passkey', 'recovery_code', 'password'] as const
 export type Proof = (typeof proofs)[number]
 
 export type AskFactorView = Readonly<{
-  /** Whether a sign-in is to be finished or somebody who is signed in asked again. */
-  purpose: 'sign_in' | 'confirm'
+  /** Whether a sign-in is to be finished, somebody who is signed in asked again, or a forgotten password replaced. */
+  purpose: 'sign_in' | 'confirm' | 'password_reset'
   username: string
   /** The sealed text that says what has been proved: all that this server would have to remember is on the page. */
   authSession: string
@@ -44,9 +44,9 @@ export function askFactorPage(view: AskFactorView, frame: Frame): string {
       hasProblem: view.problem !== undefined,
       hasScript: true,
       content: html`<h1>${title}</h1>
-<p class="lede">${purpose === 'confirm' ? page.confirming(who) : page.signingIn(who)}</p>
+<p class="lede">${page.asking[purpose](who)}</p>
 ${problemSummary(fields, formProblem(view, frame, words), words)}
-<form class="stack" method="post" action="${purpose === 'confirm' ? frame.paths.confirm : frame.paths.signIn}">
+<form class="stack" method="post" action="${actionOf(view, frame)}">
 ${hidden('auth_session', view.authSession)}
 ${hidden('return_to', view.returnTo)}
 ${view.choices.includes('passkey') && hidden('passkey', '')}
@@ -68,6 +68,11 @@ ${others.map(one =>
 ${purpose === 'sign_in' && html`<p class="away"><a href="${signInPath(frame.paths, view.returnTo)}">${page.startOver}</a></p>`}`,
     },
   )
+}
+
+function actionOf({ purpose }: AskFactorView, { paths }: Frame): string {
+  if (purpose === 'password_reset') return mailPath(paths, purpose)
+  return purpose === 'confirm' ? paths.confirm : paths.signIn
 }
 
 /** Shown by the script, where there are passkeys: nothing but a script can ask for one. */

@@ -12,23 +12,28 @@ export type ChangePasswordView = Readonly<{
   shortest: number
   longest: number
   problems?:
-    | Readonly<{
+    | (Readonly<{
         form?: 'try_later' | undefined
         currentPassword?: 'missing' | 'wrong' | 'too_long' | undefined
-        newPassword?:
-          | 'missing'
-          | 'too_short'
-          | 'too_long'
-          | 'too_common'
-          | 'breached'
-          | 'own_name'
-          | 'not_typeable'
-          | undefined
-        repeat?: 'missing' | 'different' | undefined
-      }>
+      }> &
+        NewPasswordProblems)
     | undefined
   /** Seconds, for `try_later`. */
   retryAfter?: number | undefined
+}>
+
+/** What is wrong with a new password that was typed twice. */
+export type NewPasswordProblems = Readonly<{
+  newPassword?:
+    | 'missing'
+    | 'too_short'
+    | 'too_long'
+    | 'too_common'
+    | 'breached'
+    | 'own_name'
+    | 'not_typeable'
+    | undefined
+  repeat?: 'missing' | 'different' | undefined
 }>
 
 /** Posts `current_password`, `new_password` and `new_password_repeat`. */
@@ -44,22 +49,7 @@ export function changePasswordPage(view: ChangePasswordView, frame: Frame): stri
       autocomplete: 'current-password',
       problem: currentPassword && words.problem.currentPassword[currentPassword],
     },
-    {
-      name: 'new_password',
-      label: page.new,
-      type: 'password',
-      autocomplete: 'new-password',
-      hint: page.newHint(formatNumber(view.shortest, frame.language)),
-      minlength: view.shortest,
-      problem: newPassword && newPasswordProblem(newPassword, view, frame, words),
-    },
-    {
-      name: 'new_password_repeat',
-      label: page.repeat,
-      type: 'password',
-      autocomplete: 'new-password',
-      problem: repeat && words.problem.repeat[repeat],
-    },
+    ...newPasswordFields(view, { newPassword, repeat }, frame),
   ]
   const first = fields.find(({ problem }) => problem !== undefined) ?? fields[0]
   const wait = view.retryAfter === undefined ? undefined : formatWait(view.retryAfter, frame.language)
@@ -83,15 +73,48 @@ ${fields.map(one => field({ ...one, autofocus: one === first }))}
   )
 }
 
-type NewPasswordProblem = NonNullable<NonNullable<ChangePasswordView['problems']>['newPassword']>
+/** @param lengths what a new password takes, in characters */
+export function newPasswordFields(
+  lengths: Pick<ChangePasswordView, 'shortest' | 'longest'>,
+  { newPassword, repeat }: NewPasswordProblems,
+  frame: Frame,
+): Field[] {
+  const words = texts[frame.language]
+  const page = words.passwordPage
+  return [
+    {
+      name: 'new_password',
+      label: page.new,
+      type: 'password',
+      autocomplete: 'new-password',
+      hint: page.newHint(formatNumber(lengths.shortest, frame.language)),
+      minlength: lengths.shortest,
+      problem: newPassword && newPasswordProblem(newPassword, lengths, frame, words),
+    },
+    {
+      name: 'new_password_repeat',
+      label: page.repeat,
+      type: 'password',
+      autocomplete: 'new-password',
+      problem: repeat && words.problem.repeat[repeat],
+    },
+  ]
+}
 
-function newPasswordProblem(problem: NewPasswordProblem, view: ChangePasswordView, frame: Frame, words: Texts): string {
+type NewPasswordProblem = NonNullable<NewPasswordProblems['newPassword']>
+
+function newPasswordProblem(
+  problem: NewPasswordProblem,
+  lengths: Pick<ChangePasswordView, 'shortest' | 'longest'>,
+  frame: Frame,
+  words: Texts,
+): string {
   const { newPassword } = words.problem
   switch (problem) {
     case 'too_short':
-      return newPassword.too_short(formatNumber(view.shortest, frame.language))
+      return newPassword.too_short(formatNumber(lengths.shortest, frame.language))
     case 'too_long':
-      return newPassword.too_long(formatNumber(view.longest, frame.language))
+      return newPassword.too_long(formatNumber(lengths.longest, frame.language))
     default:
       return newPassword[problem]
   }

@@ -31,6 +31,12 @@ export function pickLanguage(acceptLanguage: string | undefined): Language {
   return best.language
 }
 
+/** The same, and undefined where the header names none of our languages: `*` is what programs send. */
+export function askedLanguage(acceptLanguage: string | undefined): Language | undefined {
+  const names = (acceptLanguage ?? '').split(',').map(member => /^[a-z]*/i.exec(member.trim())![0].toLowerCase())
+  return names.some(isLanguage) ? pickLanguage(acceptLanguage) : undefined
+}
+
 function isLanguage(name: string): name is Language {
   return (languages as readonly string[]).includes(name)
 }

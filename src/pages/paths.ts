@@ -8,6 +8,10 @@ export const paths = {
   passkeySignIn: '/login/passkey',
   /** Where who is signed in proves it anew. */
   confirm: '/login/confirm',
+  /** Where who has forgotten the password asks for a mail, gives its code, and is in the end. */
+  forgotPassword: '/login/forgot-password',
+  forgotPasswordCode: '/login/forgot-password/code',
+  passwordSet: '/login/forgot-password/done',
   signOut: '/logout',
   account: '/profile',
   /** POST `session`, an id, or `scope`, which is `others` or `all`. */
@@ -16,6 +20,8 @@ export const paths = {
   /** GET `kind`, `totp` or `passkey`, to add one; POST what proves it. Below it, each factor by its id. */
   factors: '/profile/factors',
   recoveryCodes: '/profile/recovery-codes',
+  /** Where links of mails lead to: below it, a path for each purpose. */
+  mail: '/mail',
   icon: '/favicon.ico',
   docs: '/docs',
   reference: '/redoc',
@@ -35,6 +41,11 @@ export function pathsBelow(basePath: string): Paths {
 /** @param file its name, which changes with its content */
 export function assetPath({ assets }: Paths, file: string): string {
   return `${assets}/${file}`
+}
+
+/** @param purpose of the mail */
+export function mailPath({ mail }: Pick<Paths, 'mail'>, purpose: string): string {
+  return `${mail}/${purpose}`
 }
 
 /** @param hash of the content, so that a browser may keep it for ever */

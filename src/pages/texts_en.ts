@@ -1,5 +1,7 @@
 /** Every text of the pages in English, the language the others are held to. */
 import { type Content, html } from './html.ts'
+import { mailTextsEn } from './texts/mail_en.ts'
+import { passwordResetTextsEn } from './texts/password_reset_en.ts'
 
 export const en = {
   language: 'English',
@@ -117,8 +119,12 @@ export const en = {
       passkey: 'Use your passkey',
       password: 'Enter your password',
     },
-    signingIn: (name: Content) => html`You are signing in as ${name}.`,
-    confirming: (name: Content) => html`You are signed in as ${name}. Before you go on, show that it is you.`,
+    asking: {
+      sign_in: (name: Content) => html`You are signing in as ${name}.`,
+      confirm: (name: Content) => html`You are signed in as ${name}. Before you go on, show that it is you.`,
+      password_reset: (name: Content) =>
+        html`You are setting a new password for ${name}. Before it counts, show that it is you.`,
+    },
     lede: {
       otp: 'Open your authenticator app and enter the six digits that it shows.',
       recovery_code: 'It is one of the ten codes that you kept when you added your second step. Each works once.',
@@ -286,6 +292,9 @@ export const en = {
     requestId: 'Request ID',
     requestIdHint: 'Mention it when you ask for help.',
   },
+
+  ...mailTextsEn,
+  ...passwordResetTextsEn,
 }
 
 export type Texts = typeof en

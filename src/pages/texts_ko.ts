@@ -1,5 +1,7 @@
 /** Every text of the pages in Korean. */
 import { html } from './html.ts'
+import { mailTextsKo } from './texts/mail_ko.ts'
+import { passwordResetTextsKo } from './texts/password_reset_ko.ts'
 import type { Texts } from './texts_en.ts'
 
 export const ko: Texts = {
@@ -116,8 +118,12 @@ export const ko: Texts = {
       passkey: '패스키로 확인',
       password: '비밀번호 확인',
     },
-    signingIn: name => html`${name} 님으로 로그인하고 있어요.`,
-    confirming: name => html`${name} 님으로 로그인한 상태예요. 계속하기 전에 본인인지 한 번 더 확인할게요.`,
+    asking: {
+      sign_in: name => html`${name} 님으로 로그인하고 있어요.`,
+      confirm: name => html`${name} 님으로 로그인한 상태예요. 계속하기 전에 본인인지 한 번 더 확인할게요.`,
+      password_reset: name =>
+        html`${name} 님의 새 비밀번호를 정하고 있어요. 저장하기 전에 본인인지 한 번 더 확인할게요.`,
+    },
     lede: {
       otp: '인증 앱을 열고 표시된 여섯 자리 숫자를 입력해 주세요.',
       recovery_code: '2단계 인증을 추가할 때 보관해 둔 코드 열 개 중 하나예요. 코드는 한 번씩만 쓸 수 있어요.',
@@ -288,4 +294,7 @@ export const ko: Texts = {
     requestId: '요청 번호',
     requestIdHint: '문의할 때 이 번호를 알려 주세요.',
   },
+
+  ...mailTextsKo,
+  ...passwordResetTextsKo,
 }

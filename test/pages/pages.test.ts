@@ -21,11 +21,12 @@ import { homePage } from '../../src/pages/home.ts'
 import { attributes, type Content, formatHtml, html } from '../../src/pages/html.ts'
 import { type Language, languages, pickLanguage } from '../../src/pages/language.ts'
 import type { Frame } from '../../src/pages/layout.ts'
-import { accountPath, paths, pathsBelow, signInPath, styleSheetPath } from '../../src/pages/paths.ts'
+import { accountPath, mailPath, paths, pathsBelow, signInPath, styleSheetPath } from '../../src/pages/paths.ts'
 import { type SignInView, signInPage } from '../../src/pages/sign_in.ts'
 import { signedOutPage, signOutPage } from '../../src/pages/sign_out.ts'
 import { texts } from '../../src/pages/texts.ts'
 import { isTag, readHtml, type Tag } from '../_html.ts'
+import { mailPages } from './_mail_pages.ts'
 
 const now = 1_795_477_380
 const firefox = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
@@ -90,6 +91,7 @@ function everyPage(frame: Frame, text: string): [string, string][] {
     ['account, no factor', accountPage({ ...account, factors: [] }, frame)],
     ['account, no codes', accountPage({ ...account, factors: factors.slice(0, 1) }, frame)],
     ...factorPages(frame, text),
+    ...mailPages(frame, text),
     ['account, one device', accountPage({ ...account, devices: devices.slice(0, 1) }, frame)],
     ...accountNotices.map((notice): [string, string] => [
       `account, ${notice}`,
@@ -409,7 +411,7 @@ test('every form posts to a path of this server, with a button that says what it
 
 const forms: string[] = [
   ...[paths.signIn, paths.confirm, paths.signOut, paths.endSessions, paths.password, paths.factors],
-  paths.recoveryCodes,
+  ...[paths.recoveryCodes, paths.forgotPassword, paths.forgotPasswordCode, mailPath(paths, 'password_reset')],
 ]
 
 test('every link leads to a path of this server', t => {
@@ -417,7 +419,7 @@ test('every link leads to a path of this server', t => {
   for (const { title, page } of pages) {
     for (const { attributes } of opening(page, 'a')) {
       const [path = ''] = attributes.get('href')!.split('?')
-      const isOfField = /^#(?:username|\w*password\w*|otp|recovery_code|name)$/.test(path)
+      const isOfField = /^#(?:username|\w*password\w*|otp|recovery_code|name|code)$/.test(path)
       const isOfFactor = path.startsWith(`${paths.factors}/`) || attributes.get('href') === uri
       t.true(known.has(path) || isOfField || isOfFactor, `${title}: ${path}`)
     }

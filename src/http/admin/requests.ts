@@ -1,5 +1,6 @@
 /** What requests of the admin API may have: bodies and queries, by the member names of `latchkey`'s JSON. */
 import { z } from 'zod'
+import { maxResetLink, minResetLink } from '../../admin/reset_link.ts'
 import { OAuthError } from '../../error.ts'
 
 /** The most of a list on one page, and of users that one request imports. */
@@ -76,6 +77,15 @@ export const userChange = z
 export const newPassword = z
   .strictObject({ password: text })
   .meta({ examples: [{ password: 'seven lamps over the harbour' }] })
+
+export const newResetLink = z
+  .strictObject({
+    lifetime: z
+      .int()
+      .optional()
+      .meta({ description: `Seconds that it works, ${minResetLink} to ${maxResetLink}; 1800 if it is left out.` }),
+  })
+  .meta({ examples: [{ lifetime: 1800 }, {}] })
 
 export const userImport = z
   .strictObject({
