@@ -15,6 +15,7 @@ import { factorEndpoints } from './http/factor_routes.ts'
 import { healthEndpoints } from './http/health_routes.ts'
 import { oauthEndpoints } from './http/oauth_routes.ts'
 import { passkeyEndpoints } from './http/passkey_routes.ts'
+import { passwordResetEndpoints } from './http/password_reset_routes.ts'
 import { routeRequests } from './http/router.ts'
 import { userEndpoints } from './http/user_routes.ts'
 import type { Deps } from './oauth/deps.ts'
@@ -36,6 +37,7 @@ export function endpointsOf(deps: Deps, docs: boolean, isStopping?: () => boolea
   const endpoints = [
     challengeEndpoint(deps),
     ...oauthEndpoints(deps),
+    ...passwordResetEndpoints(deps),
     ...userEndpoints(deps),
     ...factorEndpoints(deps),
     ...browserEndpoints(deps, createSite(deps.config.issuer, deps.brand), docs),

@@ -221,6 +221,7 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
       username?: string
       passwordHash?: string
       email?: string
+      emailVerifiedAt?: number
       fullName?: string
       roles?: readonly string[]
       disabledAt?: number

@@ -65,6 +65,12 @@ export async function withAdmin(run: (deps: AdminDeps, config: Config) => Promis
   }
 }
 
+/** Where links lead to: as the settings say, or as the server called itself when it started last. */
+export async function issuerOf({ storage }: Pick<AdminDeps, 'storage'>, { issuer, port }: Config): Promise<string> {
+  // Nothing is kept of one with a port that was free.
+  return issuer ?? ((await storage.findLastIssuer()) || `http://localhost:${port}`)
+}
+
 /** Clients hear no reason why the database cannot be used; who runs a command does. */
 function withReason(error: unknown): unknown {
   if (!(error instanceof OAuthError && error.cause instanceof Error)) return error

@@ -30,6 +30,7 @@ import {
 } from './run.ts'
 import { addFactorsCommand, factorWords } from './user_factors.ts'
 import { addFileCommands } from './user_files.ts'
+import { addResetLinkCommand } from './user_reset_link.ts'
 
 type Json = { json?: true }
 type PasswordOption = { passwordStdin?: true }
@@ -135,6 +136,7 @@ export function userCommand(): Command {
         output(options, { removed }, `removed the user ${removed}`)
       }),
     )
+  addResetLinkCommand(user)
   addFactorsCommand(user)
   addFileCommands(user)
   return user

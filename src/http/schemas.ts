@@ -16,12 +16,14 @@ import {
 } from '../oauth/request_params.ts'
 import type { userInfoClaims } from '../oauth/user_info.ts'
 import { acrValues } from '../sessions/assurance.ts'
+import { clientParams } from './client_schema.ts'
 
 export * from './admin/schemas.ts'
 export * from './error_schema.ts'
 export * from './factor_schemas.ts'
 export * from './metadata_schema.ts'
 export * from './passkey_schemas.ts'
+export * from './password_reset_schemas.ts'
 
 const accessToken =
   'eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6IlJIVFpxQk5Mem5Fc1dqYUpyaXlPV2JiQ2poTEVEdkhaT2tmczFzVjRQVm8ifQ.eyJpc3MiOiJodHRwczovL2F1dGguZXhhbXBsZS5jb20ifQ.c2lnbmF0dXJl'
@@ -39,17 +41,6 @@ const instant = seconds.meta({ description: 'Seconds since 1970.', examples: [1_
 const url = z.url()
 
 // Requests
-
-/** How a client that does not use HTTP Basic says who it is: RFC 6749 §2.3.1, RFC 7523 §2.2. */
-const clientParams = {
-  client_id: z
-    .string()
-    .optional()
-    .meta({ description: 'Needed unless the client authenticates by HTTP Basic or an assertion.', examples: ['app'] }),
-  client_secret: z.string().optional().meta({ description: 'For `client_secret_post`.' }),
-  client_assertion: z.string().optional().meta({ description: 'For `private_key_jwt`: a JWT of the client.' }),
-  client_assertion_type: z.literal('urn:ietf:params:oauth:client-assertion-type:jwt-bearer').optional(),
-}
 
 /** RFC 8707 §2. */
 const resource = {

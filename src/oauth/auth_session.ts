@@ -8,6 +8,7 @@ import type { MasterSecrets } from '../keys/master_secret.ts'
 import { secretNameOf } from '../keys/sealed_token.ts'
 import { insistThatNoOtherHas } from '../keys/secret_use.ts'
 import type { KeyStorage, OnceStorage } from '../keys/storage.ts'
+import type { MailLink } from '../mail/link.ts'
 import type { Acr } from '../sessions/assurance.ts'
 import type { UserStorage } from '../users/storage.ts'
 import type { User } from '../users/user.ts'
@@ -32,10 +33,15 @@ export type AuthSession = Readonly<{
   amr: readonly string[]
   /** The session that one more proof raises, where that is what it is for. */
   sessionId?: string
+  /** The password that is set when one more proof has come, where that is what it is for: nobody is signed in by it then. */
+  reset?: Readonly<{ link: MailLink; passwordHash: string }>
   /** What the requests so far asked for, which the next one need not say again. */
   request?: AuthorizationRequest
   expiresAt: number
 }>
+
+/** One that resets a password. */
+export type ResetSession = AuthSession & Readonly<{ reset: NonNullable<AuthSession['reset']> }>
 
 /** What an authorization request asks for, as it was read. */
 export type AuthorizationRequest = Readonly<{
@@ -90,6 +96,19 @@ export type AuthSessionDeps = Readonly<{
  * @throws OAuthError `invalid_session`, in the same words for another client's and for one that is expired, used up or none
  */
 export async function openAuthSession(deps: AuthSessionDeps, text: string, clientId: string): Promise<AuthSession> {
+  const authSession = await openAny(deps, text, clientId)
+  if (authSession.reset !== undefined) refuseAuthSession('of a password that is reset')
+  return authSession
+}
+
+/** The same of one that resets a password, which signs nobody in. */
+export async function openResetSession(deps: AuthSessionDeps, text: string, clientId: string): Promise<ResetSession> {
+  const authSession = await openAny(deps, text, clientId)
+  const { reset } = authSession
+  return reset === undefined ? refuseAuthSession('of a sign-in') : { ...authSession, reset }
+}
+
+async function openAny(deps: AuthSessionDeps, text: string, clientId: string): Promise<AuthSession> {
   const authSession = parseAuthSession(text, deps.secrets)
   if (authSession === undefined) await insistThatNoOtherHas(deps, secretNameOf(text))
   if (authSession === undefined) refuseAuthSession('not an auth_session of this server')

@@ -15,6 +15,8 @@ export type SignInView = Readonly<{
   signInFirst?: boolean | undefined
   /** Whether there are passkeys here. */
   hasPasskeys?: boolean | undefined
+  /** Whether mails are sent, so that who has forgotten the password gets one. */
+  hasMail?: boolean | undefined
   problems?:
     | Readonly<{
         form?: 'wrong_credentials' | 'try_later' | 'over' | 'passkey_refused' | undefined
@@ -70,7 +72,8 @@ ${hidden('return_to', view.returnTo)}
 ${fields.map(field)}
 <button class="main">${words.signIn}</button>
 ${view.hasPasskeys && passkeyPart(frame, words)}
-</form>`,
+</form>
+${view.hasMail && html`<p class="away"><a href="${frame.paths.forgotPassword}">${words.forgotPassword}</a></p>`}`,
   })
 }
 

@@ -59,6 +59,14 @@ async function goodBodies(server: TestServer): Promise<Record<string, Record<str
     login: [{ username: 'alice', password }],
     changePasswordByForm: [{ ...change, new_password_repeat: password }],
     signOutDevices: [{ session: 'x' }],
+    requestPasswordReset: [{ client_id: 'app', username: 'alice' }],
+    confirmPasswordReset: [
+      { client_id: 'app', auth_session: 'x', code: 'x', new_password: password },
+      { client_id: 'app', auth_session: 'x', otp: '123456' },
+    ],
+    forgotPassword: [{ username: 'nobody' }],
+    passwordResetCode: [{ code: '12345678' }],
+    passwordResetByForm: [{ new_password: password, new_password_repeat: password }],
     // The last one: it ends the session that asks.
     logout: [{}],
   }
@@ -73,7 +81,7 @@ async function callers(server: TestServer) {
 }
 
 async function start(t: Parameters<typeof startServerWithAlice>[0]) {
-  const server = await startServerWithAlice(t)
+  const server = await startServerWithAlice(t, { oauth: { hasMail: true } })
   const grantTypes = ['password', 'refresh_token', 'client_credentials']
   await server.addClient({ id: 'web', secret: 'lks_secret', grantTypes, scope: 'openid' })
   const endpoints = describeEndpoints(endpointsOf(server.deps, true))

@@ -38,6 +38,7 @@ export function adminEndpointsOf(deps: Deps, settings: AdminSettings): readonly 
   const surroundings: AdminSurroundings = {
     deps: adminDeps,
     server: { audience: config.audience, privateJwksUris },
+    links: config,
     privateWebhooks,
     signingAlg,
     endpoint: createAdminEndpoints(deps),

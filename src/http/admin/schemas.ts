@@ -47,6 +47,18 @@ export const usersDocument = listOf('users', adminUser, user)
 
 export const removedDocument = z.strictObject({ removed: z.string() }).meta({ examples: [{ removed: 'alice' }] })
 
+export const resetLinkDocument = z
+  .strictObject({
+    username: z.string(),
+    link: z.url().meta({ description: 'A secret: whoever has it chooses the password.' }),
+    expires_at: instant,
+  })
+  .meta({
+    examples: [
+      { username: 'alice', link: 'https://auth.example.com/mail/password_reset?token=lkm_…', expires_at: at + 1800 },
+    ],
+  })
+
 const report = {
   without_password: z.int(),
   disabled: z.int(),

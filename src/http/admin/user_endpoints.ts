@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { InvalidMember } from '../../admin/error.ts'
 import { listUserFactors, resetUserFactors } from '../../admin/factors.ts'
+import { createResetLink } from '../../admin/reset_link.ts'
 import { importUsers } from '../../admin/user_files.ts'
 import {
   createUser,
@@ -25,6 +26,7 @@ import {
   decodeCursor,
   encodeCursor,
   newPassword,
+  newResetLink,
   newUser,
   thingPath,
   userChange,
@@ -43,7 +45,12 @@ const taken = {
 const notFound = { not_found: 'there is no user usr_517uqrZdsCJBbGU-WPpE5g' } as const
 
 export function userEndpoints(surroundings: AdminSurroundings): readonly Endpoint[] {
-  return [...listEndpoints(surroundings), ...recordEndpoints(surroundings), ...factorEndpoints(surroundings)]
+  return [
+    ...listEndpoints(surroundings),
+    ...recordEndpoints(surroundings),
+    resetLinkEndpoint(surroundings),
+    ...factorEndpoints(surroundings),
+  ]
 }
 
 function listEndpoints({ deps, endpoint }: AdminSurroundings): readonly Endpoint[] {
@@ -200,6 +207,31 @@ function recordEndpoints({ deps, endpoint }: AdminSurroundings): readonly Endpoi
       }),
     }),
   ]
+}
+
+function resetLinkEndpoint({ deps, links, endpoint }: AdminSurroundings): Endpoint {
+  return endpoint({
+    id: 'createResetLink',
+    method: 'post',
+    path: `${one}/reset-link`,
+    scope: write,
+    body: newResetLink,
+    handle: async ({ id, body: { lifetime }, actor }) => ({
+      document: await createResetLink(deps, { id }, links.issuer, lifetime, actor),
+    }),
+    describe: ({ resetLinkDocument }) => ({
+      ...shared,
+      summary: 'Make a link by which a user chooses another password',
+      description:
+        'It works once, and no more after any other change of the password, the second factors or the address. A second factor is asked for all the same. It is mailed to nobody.',
+      answers: ok('The link.', { [jsonType]: resetLinkDocument }),
+      errors: {
+        ...notFound,
+        user_disabled: 'the user alice is disabled',
+        invalid_request: 'lifetime 5: it takes seconds, from 60 to 86400',
+      },
+    }),
+  })
 }
 
 function factorEndpoints({ deps, endpoint }: AdminSurroundings): readonly Endpoint[] {

@@ -12,6 +12,7 @@ import { htmlType, jsonType } from '../media_types.ts'
 import { accountEndpoints } from './account_routes.ts'
 import { confirmEndpoints } from './confirm_routes.ts'
 import { factorPageEndpoints } from './factor_routes.ts'
+import { forgotPasswordEndpoints } from './forgot_password_routes.ts'
 import { favicon, type Site, sendPage, wantsPage } from './pages.ts'
 import { passwordEndpoints } from './password_routes.ts'
 import { readSessionCookie } from './session_cookie.ts'
@@ -23,6 +24,7 @@ export function browserEndpoints(deps: Deps, site: Site, docs: boolean): readonl
   return [
     home(deps, site, docs),
     ...signInEndpoints(deps, site),
+    ...forgotPasswordEndpoints(deps, site),
     ...accountEndpoints(deps, site),
     ...passwordEndpoints(deps, site),
     ...factorPageEndpoints(deps, site),

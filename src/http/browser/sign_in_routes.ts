@@ -43,7 +43,8 @@ export function signInEndpoints(deps: Deps, site: Site): readonly Endpoint[] {
       async handle(ctx) {
         const returnTo = localPath(site, readQuery(ctx).return_to, deps.config.issuer)
         if ((await readSessionCookie(deps, ctx)) !== undefined) return redirect(ctx, returnTo ?? site.paths.account)
-        const view = { by: deps.config.signInBy, hasPasskeys: deps.config.relyingParty !== undefined, returnTo }
+        const { signInBy: by, relyingParty, hasMail } = deps.config
+        const view = { by, hasPasskeys: relyingParty !== undefined, hasMail, returnTo }
         sendPage(ctx, signInPage({ ...view, signInFirst: returnTo !== undefined }, site.frame(ctx)))
       },
       describe: ({ htmlPage }) => ({
