@@ -51,6 +51,18 @@ export const deliveryOutcomes = [
 ] as const
 export type DeliveryOutcome = (typeof deliveryOutcomes)[number]
 
+/** What becomes of a mail. */
+export const mailOutcomes = [
+  'sent',
+  /** It will be tried again. */
+  'failed',
+  /** Its address takes none, or no attempt has succeeded for two days. */
+  'given_up',
+  /** It is for nobody, or for nobody any more. */
+  'dropped',
+] as const
+export type MailOutcome = (typeof mailOutcomes)[number]
+
 /** @param seconds from the first look at the request to its answer */
 export type ObserveRequest = (status: number, seconds: number) => void
 
@@ -65,6 +77,8 @@ export type Observer = Readonly<{
   refreshed: (outcome: RefreshOutcome) => void
   signedIn: (outcome: SignInOutcome) => void
   delivered: (outcome: DeliveryOutcome) => void
+  /** @param purpose one of `mailPurposes` */
+  mailed: (purpose: string, outcome: MailOutcome) => void
   /** A transaction is on disk. @param writes how many requests and chores it has served */
   committed: (seconds: number, writes: number) => void
   /** Whether the database would take a write. */
@@ -80,6 +94,7 @@ export const noObserver: Observer = {
   refreshed: nothing,
   signedIn: nothing,
   delivered: nothing,
+  mailed: nothing,
   committed: nothing,
   checked: nothing,
 }

@@ -41,6 +41,9 @@ const maxCrowds = 50
 
 const maxPruneSteps = 40
 
+/** Of several nodes one does it. */
+type Sending = Readonly<{ step: () => Promise<void>; stop: () => Promise<void> }>
+
 type CrowdDeps = Pick<Deps, 'storage' | 'config' | 'now'>
 
 /**
@@ -48,6 +51,7 @@ type CrowdDeps = Pick<Deps, 'storage' | 'config' | 'now'>
  * @param given.adjustClock   looks at the clock of the database again
  * @param given.measure       a step of measuring what metrics tell
  * @param given.deliveries    sends events to webhooks
+ * @param given.mails         sends mails, where any are sent
  */
 export function startUpkeep(
   deps: Deps,
@@ -56,7 +60,8 @@ export function startUpkeep(
     reloadSecrets: () => Promise<MasterSecrets>
     adjustClock: () => Promise<void>
     measure?: (() => Promise<void>) | undefined
-    deliveries: Readonly<{ step: () => Promise<void>; stop: () => Promise<void> }>
+    deliveries: Sending
+    mails?: Sending | undefined
   }>,
   log: Logger,
 ): { stop: () => Promise<void> } {
@@ -96,6 +101,7 @@ export function startUpkeep(
     each(checkInterval, () => checkDatabase(deps)),
     ...(given.measure ? [each(checkInterval, given.measure)] : []),
     each(checkInterval, given.deliveries.step),
+    ...(given.mails ? [each(checkInterval, given.mails.step)] : []),
     each(flushInterval, () => deps.throttle.flush()),
     each(flushInterval, () => deps.refusals.flush()),
     each(flushInterval, () => storage.writeFloods(now())),
@@ -112,9 +118,9 @@ export function startUpkeep(
   return {
     async stop() {
       await Promise.all(jobs.map(job => job.stop()))
-      await given.deliveries
-        .stop()
-        .catch(error => log.warn({ err: error }, 'another node sends events to webhooks in half a minute'))
+      const stopOne = (one: Sending | undefined, what: string) =>
+        one?.stop().catch(error => log.warn({ err: error }, `another node sends ${what} in half a minute`))
+      await Promise.all([stopOne(given.deliveries, 'events to webhooks'), stopOne(given.mails, 'mails')])
     },
   }
 }

@@ -18,6 +18,7 @@ import type { Endpoint } from '../src/http/endpoint.ts'
 import { openSigningKey } from '../src/keys/jws.ts'
 import { type MasterSecrets, parseMasterSecrets } from '../src/keys/master_secret.ts'
 import { createSigningKey, type SigningAlg, type SigningKey } from '../src/keys/signing_key.ts'
+import { createMailing } from '../src/mailing.ts'
 import { createMeasuring } from '../src/metrics/measuring.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
 import type { OAuthConfig } from '../src/oauth/deps.ts'
@@ -32,6 +33,7 @@ import { createUserId } from '../src/users/user.ts'
 import { createDeliveries } from '../src/webhooks/deliveries.ts'
 import { createSend } from '../src/webhooks/send.ts'
 import { createAnswerCheck } from './_api.ts'
+import type { TestSmtp } from './_smtp.ts'
 import { openTestStorage } from './_storages.ts'
 
 export const issuer = 'https://auth.example.com'
@@ -85,6 +87,8 @@ export type ServerOptions = Partial<{
   beside: { signingKey: SigningKey }
   privateJwksUris: boolean
   privateWebhooks: boolean
+  /** Where mails are handed to; without it none are sent. */
+  smtp: Pick<TestSmtp, 'port'>
   /** Makes spans, as where an SDK is loaded. */
   tracing: Tracing
   /** Receives every log line, at level trace. */
@@ -135,7 +139,12 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
   const passwords = options.passwords ?? (await createPasswords(cheapHashing, randomBytes))
   const metrics = createMetrics(false)
   const deps = createDeps({
-    config: { ...oauthConfig, relyingParty: relyingPartyOf(options.oauth?.issuer ?? issuer), ...options.oauth },
+    config: {
+      ...oauthConfig,
+      hasMail: options.smtp !== undefined,
+      relyingParty: relyingPartyOf(options.oauth?.issuer ?? issuer),
+      ...options.oauth,
+    },
     storage: options.tracing?.storage(storage) ?? storage,
     secrets: () => secrets,
     keys: [(await openSigningKey(key, secrets))!],
@@ -148,11 +157,12 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
     observer: metrics.observer,
     metrics: metrics.text,
   })
-  const measuring = createMeasuring(storage, clock.now)
+  const measuring = createMeasuring(storage, { now: clock.now, hasMail: deps.config.hasMail })
   const onLog = options.onLog ?? (() => {})
   const log = pino({ level: 'trace' }, { write: onLog })
   const send = createSend(options.privateWebhooks ?? true)
   const deliveries = createDeliveries(deps, send, (about, message) => log.warn(about, message))
+  const mails = options.smtp && (await startMails(t, deps, options.smtp, (about, message) => log.warn(about, message)))
   metrics.watch({ ...deps, keyRotation, known: measuring.known, deliveries: deliveries.state })
   const trace = options.tracing?.middleware
   const http: HttpOptions = { log, trace, corsOrigins: [], trustProxy: undefined, docs: true, ...options.http }
@@ -185,6 +195,12 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
     async deliver() {
       await deliveries.step()
       await deliveries.settled()
+    },
+    mails,
+    /** Sends the mails that are to be sent now. */
+    async sendMails() {
+      await mails?.step()
+      await mails?.settled()
     },
     clock,
     signingKey: key,
@@ -262,6 +278,18 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
       return clientSecret
     },
   }
+}
+
+async function startMails(
+  t: TestContext,
+  deps: Parameters<typeof createMailing>[0],
+  { port }: Pick<TestSmtp, 'port'>,
+  warn: (about: object, message: string) => void,
+) {
+  const smtp = { host: '127.0.0.1', port, tls: 'optional' } as const
+  const mails = await createMailing(deps, { smtp, from: { address: 'accounts@example.com' } }, warn)
+  t.teardown(() => mails.stop())
+  return mails
 }
 
 /** Serves an app on a free port until the test ends. @returns what asks it, and holds each answer to the records of its endpoints */

@@ -44,7 +44,7 @@ const rooms: readonly (readonly [room: string, packages: RegExp])[] = [
   ['accounts', /^node:crypto$/],
   ['webhooks', /^node:crypto$/],
   ['sessions', /^node:crypto$/],
-  ['mail', /^(?:node:crypto|nodemailer)$/],
+  ['mail', /^(?:node:(?:crypto|timers\/promises)|nodemailer)$/],
   // A client's keys are fetched from where it publishes them.
   ['clients', /^(?:node:crypto|jose)$/],
   // A thread of its own for the password functions that nothing native computes; files that people bring.
@@ -283,9 +283,10 @@ test('below http/ there is no status, no name of a header and no challenge: an e
   const room = (file: string) => file.split('/')[1]!
   const below = [...rooms.slice(rooms.findIndex(([name]) => name === 'http') + 1).map(([name]) => name), ...bottom]
   const found = filesWith(httpWords).filter(file => below.includes(room(file)))
-  // Pages tell people the status; a client's keys are fetched, and webhooks called, by HTTP.
+  // Pages tell people the status; a client's keys are fetched, and webhooks called, by HTTP; a mail has headers that look like its.
   t.deepEqual(found.toSorted(), [
     'src/clients/remote_jwks.ts',
+    'src/mail/smtp.ts',
     'src/pages/error.ts',
     'src/pages/texts_en.ts',
     'src/pages/texts_ko.ts',

@@ -24,6 +24,8 @@ export type Watched = Readonly<{
   keyRotation: number
   known: () => Known
   deliveries: () => DeliveryState
+  /** Seconds since the epoch. */
+  now: () => number
 }>
 
 export type Metrics = Readonly<{
@@ -90,10 +92,23 @@ function createObserver(registry: Registry): Omit<Observer, 'checked'> {
       'latchkey_webhook_deliveries_total',
       'Events sent to webhooks by what became of them.',
     ),
+    mailed: createMails(registry),
     committed(seconds, writes) {
       commitDuration(seconds)
       commitWrites(writes)
     },
+  }
+}
+
+/** There are no series before the first mail: most of them never come. */
+function createMails(registry: Registry): Observer['mailed'] {
+  const series = createCounter(registry, { name: 'latchkey_mails_total', help: 'Mails by what became of them.' })
+  const known = new Map<string, () => void>()
+  return (purpose, outcome) => {
+    const key = `${purpose} ${outcome}`
+    const count = known.get(key) ?? series({ purpose, outcome })
+    known.set(key, count)
+    count()
   }
 }
 
@@ -123,7 +138,10 @@ function createRequests(registry: Registry): Observer['requests'] {
   }
 }
 
-function watch(registry: Registry, { passwords, storage, keyRing, keyRotation, known, deliveries }: Watched): void {
+function watch(
+  registry: Registry,
+  { passwords, storage, keyRing, keyRotation, known, deliveries, now }: Watched,
+): void {
   const all: readonly (readonly [name: string, help: string, value: () => number | undefined])[] = [
     ['latchkey_password_hashes_running', 'Password hashes under way.', () => passwords.load().running],
     ['latchkey_password_hashes_waiting', 'Password hashes that wait for a core.', () => passwords.load().waiting],
@@ -146,6 +164,12 @@ function watch(registry: Registry, { passwords, storage, keyRing, keyRotation, k
       () => deliveries().lag,
     ],
     ['latchkey_webhooks_failed', 'Webhooks that were given up.', () => deliveries().failed],
+    ['latchkey_mails_waiting', 'Mails that wait to be sent.', () => known().mails?.count],
+    [
+      'latchkey_mail_lag_seconds',
+      'How long the oldest mail has waited that is not sent yet.',
+      () => known().mails && Math.max(0, now() - (known().mails?.oldestAt ?? now())),
+    ],
     ['latchkey_database_size_bytes', 'Size of the database.', () => known().size?.database],
     ['latchkey_database_wal_size_bytes', 'Size of the write-ahead log beside a SQLite file.', () => known().size?.wal],
     ['latchkey_database_free_bytes', 'Free space where the file of a SQLite database is.', () => known().size?.free],

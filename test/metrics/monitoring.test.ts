@@ -19,12 +19,13 @@ async function allMetrics(t: TestContext): Promise<string> {
   watch({
     ...deps,
     keyRotation: 86_400,
-    known: () => ({ liveSessions: 7, size: { database: 1, wal: 2, free: 3 } }),
+    known: () => ({ liveSessions: 7, size: { database: 1, wal: 2, free: 3 }, mails: { count: 0 } }),
     deliveries: () => ({ lag: 1, failed: 1 }),
   })
   observer.requests('POST', '/token')(200, 0.01)
   observer.committed(0.001, 3)
   observer.checked(true)
+  observer.mailed('invitation', 'sent')
   return text()
 }
 
