@@ -322,11 +322,12 @@ async function stateOf(database: TestDatabase, exceptions: Exceptions): Promise<
   return JSON.stringify(contents)
 }
 
+/** What is written of who was seen, and of the hour before. */
+const notSeen = { last_seen_at: 0, idle_expires_at: 0, seen_before_at: 0, ip_before: 0, user_agent_before: 0 }
+
 function heldRows(table: string, rows: Row[], { session, lastSeen, assertion }: Exceptions): Row[] {
   if (table === 'sessions') {
-    return rows
-      .filter(({ id }) => id !== session)
-      .map(row => (lastSeen ? { ...row, last_seen_at: 0, idle_expires_at: 0 } : row))
+    return rows.filter(({ id }) => id !== session).map(row => (lastSeen ? { ...row, ...notSeen } : row))
   }
   if (table === 'remembered_ids' && assertion) return []
   // A refusal is counted; in PostgreSQL at once, for all nodes.
