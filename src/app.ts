@@ -17,6 +17,7 @@ import { oauthEndpoints } from './http/oauth_routes.ts'
 import { passkeyEndpoints } from './http/passkey_routes.ts'
 import { passwordResetEndpoints } from './http/password_reset_routes.ts'
 import { routeRequests } from './http/router.ts'
+import { signUpEndpoints } from './http/sign_up_routes.ts'
 import { userEndpoints } from './http/user_routes.ts'
 import type { Deps } from './oauth/deps.ts'
 
@@ -38,6 +39,7 @@ export function endpointsOf(deps: Deps, docs: boolean, isStopping?: () => boolea
     challengeEndpoint(deps),
     ...oauthEndpoints(deps),
     ...passwordResetEndpoints(deps),
+    ...signUpEndpoints(deps),
     ...userEndpoints(deps),
     ...factorEndpoints(deps),
     ...browserEndpoints(deps, createSite(deps.config.issuer, deps.brand), docs),

@@ -21,6 +21,7 @@ import {
   runCommand,
   startProcess,
 } from './_process.ts'
+import { startSmtp } from './_smtp.ts'
 
 /** A checkout with what the commands need, where they may write. */
 function copyCheckout(folder: string): string {
@@ -63,10 +64,17 @@ const withCommands = documents.filter(({ blocks }) =>
   blocks.some(({ language, mark }) => shells.includes(language) && !mark.startsWith('not run: ')),
 )
 
+/** Whose commands send mails. */
+const withMail = ['docs/sign-up.md']
+
 for (const { path, blocks } of withCommands) {
   test(`every command of ${path} runs, in their order, and answers what is shown`, async t => {
     const folder = copyCheckout(createFolder(t))
-    const environment = deployment(folder, path === 'docs/admin-api.md' ? { LATCHKEY_ADMIN_PORT: '0' } : {})
+    const smtp = withMail.includes(path) ? await startSmtp(t) : undefined
+    const environment = deployment(folder, {
+      ...(path === 'docs/admin-api.md' && { LATCHKEY_ADMIN_PORT: '0' }),
+      ...(smtp && { LATCHKEY_SMTP_URL: smtp.url, LATCHKEY_MAIL_FROM: 'accounts@example.com' }),
+    })
     const quick = withoutNpx(t, environment)
     let commands = blocks.filter(({ language, mark }) => shells.includes(language) && !mark.startsWith('not run: '))
     let usesNpx = path !== 'README.md'
@@ -87,6 +95,8 @@ for (const { path, blocks } of withCommands) {
         .replaceAll('http://localhost:3000', server.url)
         .replaceAll('http://localhost:3001', String(adminUrl))
         .replaceAll('http://127.0.0.1:4000', `http://127.0.0.1:${port}`)
+        // What whoever reads the mail types.
+        .replaceAll('12345678', block.text.includes('12345678') ? ((await smtp?.mail(1))?.code ?? '') : '')
       for (const [name, content] of Object.entries(givenFiles[`${path}, ${block.section}`] ?? {}))
         writeFileSync(join(folder, name), content)
       if (block.mark === elsewhere) {

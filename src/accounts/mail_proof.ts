@@ -72,8 +72,11 @@ export async function linkOfCode(
   if (challenge.clientId !== given.clientId) refuseChallenge('of another client')
   if (now() >= challenge.expiresAt) refuseChallenge('expired')
   if (await storage.isConsumed(linkUse(challenge))) refuseChallenge('used up')
+  // Who has given the right code may come with it again, as for another username: that guesses nothing any more.
+  const right = `mail challenge ${challenge.id} right`
+  const wasRight = await storage.isConsumed(right)
   // Before the code is looked at, so that of many at once no more are heard.
-  const left = await takeTry(storage, challenge)
+  const left = wasRight ? maxWrongCodes : await takeTry(storage, challenge)
   const user = await storage.findUser(challenge.userId)
   const address = challenge.address ?? user?.email
   const subject = {
@@ -87,6 +90,7 @@ export async function linkOfCode(
   if (!isRight && left === 0) refuseChallenge('too many wrong codes')
   if (!isRight) throw new OAuthError('invalid_grant', 'the code is wrong')
   const { id, about, expiresAt } = challenge
+  if (!wasRight) await storage.consumeOnce(right, expiresAt)
   return { id, purpose, userId: user?.id, credentialVersion: user?.credentialVersion, address, about, expiresAt }
 }
 

@@ -30,6 +30,7 @@ import {
 } from './run.ts'
 import { addFactorsCommand, factorWords } from './user_factors.ts'
 import { addFileCommands } from './user_files.ts'
+import { addInviteCommand } from './user_invite.ts'
 import { addResetLinkCommand } from './user_reset_link.ts'
 
 type Json = { json?: true }
@@ -136,6 +137,7 @@ export function userCommand(): Command {
         output(options, { removed }, `removed the user ${removed}`)
       }),
     )
+  addInviteCommand(user)
   addResetLinkCommand(user)
   addFactorsCommand(user)
   addFileCommands(user)

@@ -24,6 +24,7 @@ export * from './factor_schemas.ts'
 export * from './metadata_schema.ts'
 export * from './passkey_schemas.ts'
 export * from './password_reset_schemas.ts'
+export * from './sign_up_schemas.ts'
 
 const accessToken =
   'eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6IlJIVFpxQk5Mem5Fc1dqYUpyaXlPV2JiQ2poTEVEdkhaT2tmczFzVjRQVm8ifQ.eyJpc3MiOiJodHRwczovL2F1dGguZXhhbXBsZS5jb20ifQ.c2lnbmF0dXJl'

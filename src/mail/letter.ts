@@ -13,7 +13,7 @@ import type { Letter } from './smtp.ts'
 
 export type LetterDeps = Readonly<{
   config: Readonly<{ mailLanguage: Language }>
-  storage: Pick<UserStorage, 'findUser' | 'findUserToSignIn'> & Pick<ClientStorage, 'findClient'>
+  storage: Pick<UserStorage, 'findUser' | 'findUserOfAddress'> & Pick<ClientStorage, 'findClient'>
   /** Asked each time: they may be replaced. */
   secrets: MasterSecrets
   /** Seconds since the epoch. */
@@ -45,7 +45,7 @@ export async function composeLetter(deps: LetterDeps, sender: Sender, waiting: M
 async function addressee({ storage }: LetterDeps, mail: Mail): Promise<{ mail: Mail; user?: User | undefined }> {
   if (mail.userId !== undefined) return { mail, user: await storage.findUser(mail.userId) }
   if (mail.purpose !== 'sign_up' || mail.address === undefined) return { mail }
-  const user = await storage.findUserToSignIn(mail.address, 'email')
+  const user = await storage.findUserOfAddress(mail.address)
   return user === undefined ? { mail } : { mail: { ...mail, purpose: 'sign_up_known' }, user }
 }
 

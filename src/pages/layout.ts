@@ -105,7 +105,15 @@ export type Field = Readonly<{
   name: string
   label: string
   type: 'text' | 'password'
-  autocomplete: 'username' | 'username webauthn' | 'current-password' | 'new-password' | 'one-time-code' | 'off'
+  autocomplete:
+    | 'username'
+    | 'username webauthn'
+    | 'current-password'
+    | 'new-password'
+    | 'one-time-code'
+    | 'email'
+    | 'name'
+    | 'off'
   /** Which keys a telephone shows first. */
   inputmode?: 'email' | 'numeric' | undefined
   /** What is typed is a code. */

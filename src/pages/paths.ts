@@ -20,6 +20,9 @@ export const paths = {
   /** GET `kind`, `totp` or `passkey`, to add one; POST what proves it. Below it, each factor by its id. */
   factors: '/profile/factors',
   recoveryCodes: '/profile/recovery-codes',
+  /** Where who has no account asks for a mail, and gives its code. */
+  signUp: '/login/sign-up',
+  signUpCode: '/login/sign-up/code',
   /** Where links of mails lead to: below it, a path for each purpose. */
   mail: '/mail',
   icon: '/favicon.ico',

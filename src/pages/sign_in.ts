@@ -17,6 +17,8 @@ export type SignInView = Readonly<{
   hasPasskeys?: boolean | undefined
   /** Whether mails are sent, so that who has forgotten the password gets one. */
   hasMail?: boolean | undefined
+  /** Whether people may make accounts of their own. */
+  signUp?: boolean | undefined
   problems?:
     | Readonly<{
         form?: 'wrong_credentials' | 'try_later' | 'over' | 'passkey_refused' | undefined
@@ -73,7 +75,7 @@ ${fields.map(field)}
 <button class="main">${words.signIn}</button>
 ${view.hasPasskeys && passkeyPart(frame, words)}
 </form>
-${view.hasMail && html`<p class="away"><a href="${frame.paths.forgotPassword}">${words.forgotPassword}</a></p>`}`,
+${view.hasMail && html`<p class="away"><a href="${frame.paths.forgotPassword}">${words.forgotPassword}</a>${view.signUp && html` · <a href="${frame.paths.signUp}">${words.signUpPage.title}</a>`}</p>`}`,
   })
 }
 

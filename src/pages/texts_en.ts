@@ -2,6 +2,7 @@
 import { type Content, html } from './html.ts'
 import { mailTextsEn } from './texts/mail_en.ts'
 import { passwordResetTextsEn } from './texts/password_reset_en.ts'
+import { signUpEn } from './texts/sign_up_en.ts'
 
 export const en = {
   language: 'English',
@@ -295,6 +296,7 @@ export const en = {
 
   ...mailTextsEn,
   ...passwordResetTextsEn,
+  ...signUpEn,
 }
 
 export type Texts = typeof en

@@ -2,6 +2,7 @@
 import { html } from './html.ts'
 import { mailTextsKo } from './texts/mail_ko.ts'
 import { passwordResetTextsKo } from './texts/password_reset_ko.ts'
+import { signUpKo } from './texts/sign_up_ko.ts'
 import type { Texts } from './texts_en.ts'
 
 export const ko: Texts = {
@@ -297,4 +298,5 @@ export const ko: Texts = {
 
   ...mailTextsKo,
   ...passwordResetTextsKo,
+  ...signUpKo,
 }

@@ -18,6 +18,9 @@ export type Scope =
   | 'mails'
   | 'mails of network'
   | 'mails of site'
+  | 'usernames'
+  | 'new accounts'
+  | 'new accounts of site'
 
 /** What a counter is of: a scope and what tells one from another in it. */
 export type Subject = readonly [scope: Scope, ...parts: string[]]

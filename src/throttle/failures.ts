@@ -14,8 +14,11 @@ import {
   mailsLimit,
   maxUntoldFactors,
   networkMailsLimit,
+  newAccountsLimit,
   siteMailsLimit,
+  siteNewAccountsLimit,
   type ThrottleSettings,
+  usernameLimit,
 } from './settings.ts'
 import type { ThrottleStorage } from './storage.ts'
 import { turnKept, turnLimit } from './turns.ts'
@@ -249,5 +252,8 @@ function limitsOf(settings: ThrottleSettings): Record<Scope, Limit> {
     mails: mailsLimit,
     'mails of network': networkMailsLimit,
     'mails of site': siteMailsLimit,
+    usernames: usernameLimit,
+    'new accounts': newAccountsLimit,
+    'new accounts of site': siteNewAccountsLimit,
   }
 }

@@ -60,6 +60,9 @@ export const factorLimit: Limit = { allowance: 9, forget: 360, delay: 360 }
 /** Wrong codes of a user in a row, whatever the kind, of which nobody is told. */
 export const maxUntoldFactors = 4
 
+/** Usernames that a user wants and another one has: twenty, then one in ten minutes. Nobody looks for a name for longer, and a list of names takes years. */
+export const usernameLimit: Limit = { allowance: 19, forget: 600, delay: 600 }
+
 /** Counters that nodes share in a database: some 100 MB under attack. Beyond it those go that would be forgotten first. */
 export const maxSharedCounters = 500_000
 
@@ -69,3 +72,8 @@ export const mailsLimit: Limit = { allowance: 2, forget: 1800, delay: 1800 }
 /** Mails that one network asks for: no more than twenty in any hour, and of a site as many as of ten networks. */
 export const networkMailsLimit: Limit = { allowance: 9, forget: 360, delay: 360 }
 export const siteMailsLimit: Limit = { allowance: 99, forget: 36, delay: 36 }
+
+/** Accounts that people make for themselves in one network: twenty, then one an hour. A class that signs up has time, or is invited. */
+export const newAccountsLimit: Limit = { allowance: 19, forget: 3600, delay: 3600 }
+/** The same of a site: as many as in ten networks. */
+export const siteNewAccountsLimit: Limit = { allowance: 199, forget: 360, delay: 360 }

@@ -19,6 +19,7 @@ import { createFailures, type FailureDeps } from './failures.ts'
 import { type Check, createGuard, type Guard } from './guard.ts'
 import { createMailGuard, type MailGuard } from './mail_guard.ts'
 import { networksOf } from './network.ts'
+import { createNewAccountGuard, type NewAccountGuard } from './new_account_guard.ts'
 import type { ThrottleSettings } from './settings.ts'
 
 export type Throttle = Readonly<{
@@ -43,8 +44,12 @@ export type Throttle = Readonly<{
   ) => Promise<T>
   /** The same for the code of a second factor, after the right password or in a session: nobody else can make its user wait. */
   factor: FactorGuard
+  /** The same for a username that a signed-in user wants, which is wrong where it is taken. Counted by user. */
+  newUsername: <T>(userId: string, check: () => Promise<T>) => Promise<T>
   /** Counts mails that are asked for, each of them. */
   mail: MailGuard
+  /** Counts accounts that people make, each of them. */
+  newAccount: NewAccountGuard
   /** Writes what changed since the last call. */
   flush: () => Promise<void>
   /** How many counters there are. */
@@ -94,7 +99,10 @@ export async function createThrottle(
       return guard({ own: undefined, ...guess, others, known, isSlow: false, patience }, check)
     },
     factor: settings.enabled ? createFactorGuard(failures, guard, deps) : (_attempt, _caller, check) => check(),
+    newUsername: (userId, check) =>
+      guard({ own: undefined, others: [['usernames', userId]], isSlow: true, patience: 0 }, check),
     mail: settings.enabled ? createMailGuard(failures) : async () => {},
+    newAccount: settings.enabled ? createNewAccountGuard(failures) : async () => {},
     flush: failures.flush,
     size: failures.size,
   }

@@ -9,7 +9,7 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 
 type Violation = { id: string; help: string; nodes: { html: string; failureSummary: string }[] }
 
-async function violations(page: Page): Promise<string[]> {
+export async function violations(page: Page): Promise<string[]> {
   await page.evaluate(`${axe};0`)
   const { violations, passes } = (await page.evaluate('axe.run()')) as { violations: Violation[]; passes: unknown[] }
   if (passes.length === 0) throw new Error('axe found nothing to check')

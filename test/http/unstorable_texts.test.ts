@@ -67,6 +67,12 @@ async function goodBodies(server: TestServer): Promise<Record<string, Record<str
     forgotPassword: [{ username: 'nobody' }],
     passwordResetCode: [{ code: '12345678' }],
     passwordResetByForm: [{ new_password: password, new_password_repeat: password }],
+    signUp: [{ ...web, email: 'nobody@example.com' }],
+    confirmSignUp: [{ ...web, auth_session: 'x', code: 'x', username: 'nobody', password }],
+    signUpByForm: [{ email: 'nobody@example.com' }],
+    signUpCode: [{ code: '12345678' }],
+    newAccountByForm: [{ username: 'nobody', password }],
+    invitationByForm: [{ username: 'nobody', password }],
     // The last one: it ends the session that asks.
     logout: [{}],
   }
@@ -81,9 +87,9 @@ async function callers(server: TestServer) {
 }
 
 async function start(t: Parameters<typeof startServerWithAlice>[0]) {
-  const server = await startServerWithAlice(t, { oauth: { hasMail: true } })
+  const server = await startServerWithAlice(t, { oauth: { hasMail: true, signUp: true } })
   const grantTypes = ['password', 'refresh_token', 'client_credentials']
-  await server.addClient({ id: 'web', secret: 'lks_secret', grantTypes, scope: 'openid' })
+  await server.addClient({ id: 'web', secret: 'lks_secret', grantTypes, scope: 'openid', signUp: true })
   const endpoints = describeEndpoints(endpointsOf(server.deps, true))
   return { server, endpoints, as: await callers(server) }
 }

@@ -24,6 +24,7 @@ import type { Frame } from '../../src/pages/layout.ts'
 import { accountPath, mailPath, paths, pathsBelow, signInPath, styleSheetPath } from '../../src/pages/paths.ts'
 import { type SignInView, signInPage } from '../../src/pages/sign_in.ts'
 import { signedOutPage, signOutPage } from '../../src/pages/sign_out.ts'
+import { haveAccountPage, type NewAccountView, newAccountPage, signUpPage } from '../../src/pages/sign_up.ts'
 import { texts } from '../../src/pages/texts.ts'
 import { isTag, readHtml, type Tag } from '../_html.ts'
 import { mailPages } from './_mail_pages.ts'
@@ -92,6 +93,7 @@ function everyPage(frame: Frame, text: string): [string, string][] {
     ['account, no codes', accountPage({ ...account, factors: factors.slice(0, 1) }, frame)],
     ...factorPages(frame, text),
     ...mailPages(frame, text),
+    ...signUpPages(frame, text),
     ['account, one device', accountPage({ ...account, devices: devices.slice(0, 1) }, frame)],
     ...accountNotices.map((notice): [string, string] => [
       `account, ${notice}`,
@@ -107,6 +109,39 @@ function everyPage(frame: Frame, text: string): [string, string][] {
     ['error 503, no time', errorPage({ status: 503, requestId: text }, frame)],
     ['home', homePage({ docs: true, reference: true }, frame)],
     ['home, signed in', homePage({ docs: false, reference: false }, { ...frame, username: text })],
+  ]
+}
+
+/** Of a sign-up: the address, what one signs in with, and that it has been done. */
+function signUpPages(frame: Frame, text: string): [string, string][] {
+  const account = {
+    action: mailPath(frame.paths, 'sign_up'),
+    address: text,
+    shortest: 15,
+    longest: 1024,
+    longestName: 128,
+  }
+  const problems: Record<string, NewAccountView['problems']> = {
+    empty: { username: 'missing', password: 'missing' },
+    taken: { username: 'taken', password: 'too_short' },
+    'too long': { username: 'too_long', fullName: true, password: 'too_long' },
+    unseen: { username: 'unseen', password: 'own_name' },
+    'an address': { username: 'address', password: 'breached' },
+    later: { form: 'try_later' },
+  }
+  return [
+    ['sign-up', signUpPage({}, frame)],
+    ...(['missing', 'malformed', 'too_long', 'try_later'] as const).map((problem): [string, string] => [
+      `sign-up, ${problem}`,
+      signUpPage({ email: text, problem, retryAfter: 90 }, frame),
+    ]),
+    ['new account', newAccountPage(account, frame)],
+    ['new account, offered', newAccountPage({ ...account, username: text, fullName: text }, frame)],
+    ...Object.entries(problems).map(([name, problems]): [string, string] => [
+      `new account, ${name}`,
+      newAccountPage({ ...account, username: text, fullName: text, problems, retryAfter: 90 }, frame),
+    ]),
+    ['have an account', haveAccountPage(frame)],
   ]
 }
 
@@ -412,6 +447,7 @@ test('every form posts to a path of this server, with a button that says what it
 const forms: string[] = [
   ...[paths.signIn, paths.confirm, paths.signOut, paths.endSessions, paths.password, paths.factors],
   ...[paths.recoveryCodes, paths.forgotPassword, paths.forgotPasswordCode, mailPath(paths, 'password_reset')],
+  ...[paths.signUp, paths.signUpCode, mailPath(paths, 'sign_up')],
 ]
 
 test('every link leads to a path of this server', t => {
@@ -419,7 +455,7 @@ test('every link leads to a path of this server', t => {
   for (const { title, page } of pages) {
     for (const { attributes } of opening(page, 'a')) {
       const [path = ''] = attributes.get('href')!.split('?')
-      const isOfField = /^#(?:username|\w*password\w*|otp|recovery_code|name|code)$/.test(path)
+      const isOfField = /^#(?:username|\w*password\w*|otp|recovery_code|name|full_name|email|code)$/.test(path)
       const isOfFactor = path.startsWith(`${paths.factors}/`) || attributes.get('href') === uri
       t.true(known.has(path) || isOfField || isOfFactor, `${title}: ${path}`)
     }

@@ -8,11 +8,13 @@ import test, { type ExecutionContext } from 'ava'
 import bcrypt from 'bcrypt'
 import { auditEvent } from '../../src/audit/audit.ts'
 import { formatRefreshToken, parseRefreshToken } from '../../src/sessions/refresh_token.ts'
+import type { Storage } from '../../src/storage/storage.ts'
 import { createPasswords, type Passwords } from '../../src/users/password.ts'
 import { openPasswordHash } from '../../src/users/password_formats.ts'
 import type { SignInBy } from '../../src/users/user.ts'
 import { addTotp } from '../_factors.ts'
 import { cheapHashing, createTestRandom, createTestSecrets, startServerWithAlice } from '../_server.ts'
+import { address, startSignUp } from '../_sign_up.ts'
 
 const toldApart = 4.5
 
@@ -239,6 +241,53 @@ test.serial('the test of who has to wait can fail: a server that is late for who
   t.log(told)
   for (const value of Object.values(told)) t.true(value > toldApart)
 })
+
+/** Times sign-ups with an address that has an account, and with one that has none. */
+async function timeSignUps(t: ExecutionContext, rounds: number, lookUp?: (isKnown: boolean) => void) {
+  t.timeout(120_000)
+  const server = await startSignUp(t, { throttle: { enabled: false } })
+  await server.addUser({ email: address })
+  const { storage } = server.deps
+  const addMail: Storage['addMail'] = async mail => {
+    lookUp?.((await storage.findUserOfAddress(mail.address!)) !== undefined)
+    return storage.addMail(mail)
+  }
+  const node =
+    lookUp && (await startSignUp(t, { beside: server, storage: { ...storage, addMail }, throttle: { enabled: false } }))
+  const kinds: Record<string, string> = { 'an address without an account': 'fred@example.com', 'an account': address }
+  const samples: Samples = Object.fromEntries(Object.keys(kinds).map(kind => [kind, []]))
+  for (let round = -20; round < rounds; round++) {
+    for (const kind of shuffled(Object.keys(kinds))) {
+      const began = performance.now()
+      const { status } = await (node ?? server).post('/sign-up', { client_id: 'app', email: kinds[kind]! })
+      const elapsed = performance.now() - began
+      t.is(status, 200)
+      if (round >= 0) samples[kind]!.push(elapsed)
+    }
+  }
+  return compare(samples)
+}
+
+test.serial(
+  'promise 7: at a sign-up an address that has an account takes no other time than one that has none',
+  async t => {
+    const told = await timeSignUps(t, 400)
+    t.log(told)
+    t.true(told['an account']! < toldApart)
+  },
+)
+
+test.serial(
+  'the test of sign-ups can fail: a server that does something for who has an account is told apart',
+  async t => {
+    const told = await timeSignUps(t, 60, isKnown => {
+      const began = performance.now()
+      while (isKnown && performance.now() - began < 5);
+    })
+    t.log(told)
+    t.true(told['an account']! > toldApart)
+  },
+)
 
 const secrets = createTestSecrets()
 const macLength = 32

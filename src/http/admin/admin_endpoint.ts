@@ -28,8 +28,8 @@ export type AdminSurroundings = Readonly<{
   deps: AdminDeps
   /** The settings of the server that bear on what is made here. */
   server: ServerSettings
-  /** Where links lead to. */
-  links: Readonly<{ issuer: string }>
+  /** Where links lead to, and whether they are mailed. */
+  links: Readonly<{ issuer: string; hasMail: boolean }>
   /** Whether a webhook may be without TLS, on this machine. */
   privateWebhooks: boolean
   signingAlg: SigningAlg

@@ -63,6 +63,17 @@ export const newUser = z
     examples: [{ username: 'alice', email: 'alice@example.com', password: 'correct horse battery staple' }],
   })
 
+export const newInvitation = z
+  .strictObject({
+    email: text,
+    username: text.optional().meta({ description: 'What the person is offered, and may replace.' }),
+    full_name: z.string().optional().meta({ description: 'The same.' }),
+    roles: z.array(z.string()).optional(),
+    lifetime: z.int().optional().meta({ description: 'Seconds, from an hour to 30 days; 7 days if it is left out.' }),
+    print: z.boolean().optional().meta({ description: 'Mails nothing: the answer has the link.' }),
+  })
+  .meta({ id: 'NewInvitation', examples: [{ email: 'bob@example.com', roles: ['staff'] }] })
+
 export const userChange = z
   .strictObject({
     username: text.optional(),

@@ -45,6 +45,19 @@ export const adminUser = z
 
 export const usersDocument = listOf('users', adminUser, user)
 
+export const invitationDocument = z
+  .strictObject({
+    id: z.string().meta({ description: 'What the audit trail calls it.' }),
+    email: z.string(),
+    expires_at: instant,
+    mailed: z.boolean(),
+    link: z.string().nullable().meta({ description: 'A secret, where it is not mailed.' }),
+  })
+  .meta({
+    id: 'Invitation',
+    examples: [{ id: sessionId, email: 'bob@example.com', expires_at: at + 604_800, mailed: true, link: null }],
+  })
+
 export const removedDocument = z.strictObject({ removed: z.string() }).meta({ examples: [{ removed: 'alice' }] })
 
 export const resetLinkDocument = z

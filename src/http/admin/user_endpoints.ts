@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { InvalidMember } from '../../admin/error.ts'
 import { listUserFactors, resetUserFactors } from '../../admin/factors.ts'
+import { inviteUser } from '../../admin/invitations.ts'
 import { createResetLink } from '../../admin/reset_link.ts'
 import { importUsers } from '../../admin/user_files.ts'
 import {
@@ -17,7 +18,7 @@ import {
   updateUser,
 } from '../../admin/users.ts'
 import { minSolePassword } from '../../users/password_rules.ts'
-import { ok } from '../description.ts'
+import { busy, ok } from '../description.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { jsonType } from '../media_types.ts'
 import { type AdminSurroundings, pageOf } from './admin_endpoint.ts'
@@ -25,6 +26,7 @@ import { etagOf, type Reply } from './reply.ts'
 import {
   decodeCursor,
   encodeCursor,
+  newInvitation,
   newPassword,
   newResetLink,
   newUser,
@@ -47,6 +49,7 @@ const notFound = { not_found: 'there is no user usr_517uqrZdsCJBbGU-WPpE5g' } as
 export function userEndpoints(surroundings: AdminSurroundings): readonly Endpoint[] {
   return [
     ...listEndpoints(surroundings),
+    invitationEndpoint(surroundings),
     ...recordEndpoints(surroundings),
     resetLinkEndpoint(surroundings),
     ...factorEndpoints(surroundings),
@@ -122,6 +125,30 @@ function listEndpoints({ deps, endpoint }: AdminSurroundings): readonly Endpoint
       }),
     }),
   ]
+}
+
+function invitationEndpoint({ deps, links, endpoint }: AdminSurroundings): Endpoint {
+  return endpoint({
+    id: 'inviteUser',
+    method: 'post',
+    path: '/admin/invitations',
+    scope: write,
+    once: true,
+    body: newInvitation,
+    handle: async ({ body, actor }) => ({ document: await inviteUser(deps, body, links, actor) }),
+    describe: ({ invitationDocument }) => ({
+      tag: 'Users',
+      summary: 'Let somebody make an account, by a link that is mailed',
+      description: 'Nothing of it is stored. Where no mail is set up, and with `print`, the answer has the link.',
+      answers: ok('Invited.', { [jsonType]: invitationDocument }),
+      errors: {
+        ...busy,
+        email_taken: 'the address bob@example.com has an account',
+        username_taken: taken.username_taken,
+        invalid_request: 'email: is not one e-mail address',
+      },
+    }),
+  })
 }
 
 function recordEndpoints({ deps, endpoint }: AdminSurroundings): readonly Endpoint[] {

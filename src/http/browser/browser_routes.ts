@@ -18,12 +18,14 @@ import { passwordEndpoints } from './password_routes.ts'
 import { readSessionCookie } from './session_cookie.ts'
 import { signInEndpoints } from './sign_in_routes.ts'
 import { signOutEndpoints } from './sign_out_routes.ts'
+import { signUpPageEndpoints } from './sign_up_routes.ts'
 
 /** @param docs whether /docs and /redoc are switched on */
 export function browserEndpoints(deps: Deps, site: Site, docs: boolean): readonly Endpoint[] {
   return [
     home(deps, site, docs),
     ...signInEndpoints(deps, site),
+    ...signUpPageEndpoints(deps, site),
     ...forgotPasswordEndpoints(deps, site),
     ...accountEndpoints(deps, site),
     ...passwordEndpoints(deps, site),

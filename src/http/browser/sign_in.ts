@@ -56,7 +56,7 @@ export function refuseSignInBy(
   failure: OAuthError,
   problem: SignInProblem,
 ): RefusedByPage {
-  const { relyingParty, signInBy: by, hasMail } = deps.config
-  const view = { by, returnTo, hasPasskeys: relyingParty !== undefined, hasMail, ...problem }
+  const { relyingParty, signInBy: by, hasMail, signUp } = deps.config
+  const view = { by, returnTo, hasPasskeys: relyingParty !== undefined, hasMail, signUp, ...problem }
   return { failure, page: wantsPage(ctx) ? signInPage(view, site.frame(ctx)) : undefined }
 }

@@ -43,8 +43,8 @@ export function signInEndpoints(deps: Deps, site: Site): readonly Endpoint[] {
       async handle(ctx) {
         const returnTo = localPath(site, readQuery(ctx).return_to, deps.config.issuer)
         if ((await readSessionCookie(deps, ctx)) !== undefined) return redirect(ctx, returnTo ?? site.paths.account)
-        const { signInBy: by, relyingParty, hasMail } = deps.config
-        const view = { by, hasPasskeys: relyingParty !== undefined, hasMail, returnTo }
+        const { signInBy: by, relyingParty, hasMail, signUp } = deps.config
+        const view = { by, hasPasskeys: relyingParty !== undefined, hasMail, signUp, returnTo }
         sendPage(ctx, signInPage({ ...view, signInFirst: returnTo !== undefined }, site.frame(ctx)))
       },
       describe: ({ htmlPage }) => ({

@@ -33,6 +33,14 @@ const verbs: readonly Verb[] = [
     cli: 'user update bob --username robert --email rob@example.com --role admin --role staff',
     api: ['PATCH', '/admin/users/{bob}', { username: 'robert', email: 'rob@example.com', roles: ['admin', 'staff'] }],
   },
+  {
+    cli: 'user invite frank@example.com --name Frank --role staff --lifetime 3h',
+    api: [
+      'POST',
+      '/admin/invitations',
+      { email: 'frank@example.com', full_name: 'Frank', roles: ['staff'], lifetime: 10_800 },
+    ],
+  },
   { cli: 'user show alice', api: ['GET', '/admin/users/{alice}'] },
   { cli: 'user factors alice', api: ['GET', '/admin/users/{alice}/factors'], list: 'factors' },
   { cli: 'user factors alice --reset', api: ['DELETE', '/admin/users/{alice}/factors'] },
@@ -120,6 +128,8 @@ function bare(value: unknown): unknown {
     text
       .replace(/usr_[\w-]{22}/g, 'usr_')
       .replace(/lks_[\w-]{43}/g, 'lks_')
+      .replace(/http:\/\/localhost:\d+(\/mail\/invitation\?token=lkm_)[\w-]+/g, '$1')
+      .replace(/invitation [\w-]{22}/g, 'invitation')
       .replace(/whk_[\w-]{22}/g, 'whk_')
       .replace(/whsec_[\w+/]{43}=/g, 'whsec_')
       .replace(/ES256 [\w-]{43}/g, 'ES256 a kid')
