@@ -2,9 +2,11 @@
 import test from 'ava'
 import { maxWrongCodes } from '../../src/accounts/mail_proof.ts'
 import { auditEvent } from '../../src/audit/audit.ts'
+import { composeLetter } from '../../src/mail/letter.ts'
 import { maxMails } from '../../src/mail/mail.ts'
+import { latchkey } from '../../src/pages/brand.ts'
 import { waitingMails } from '../_mails.ts'
-import { password, refusal, refused, startServer } from '../_server.ts'
+import { issuer, password, refusal, refused, startServer } from '../_server.ts'
 import { address, beginSignUp, chosen, codeOf, confirmSignUp, startSignUp, tokenOf } from '../_sign_up.ts'
 
 test('the address first, then a username and a password: the account is verified, and signs in at /token', async t => {
@@ -67,6 +69,24 @@ for (const known of ['is the address of a user', 'is the name of a user'])
       users,
     )
   })
+
+test('the mail to an address that has an account has no code and no link to one, and leads to the sign-in', async t => {
+  const server = await startSignUp(t)
+  await server.addUser({ email: address })
+  const sender = { brand: latchkey, issuer }
+  const letterOf = async (email: string) => {
+    const { mail } = await beginSignUp(server, { email })
+    const letter = await composeLetter(server.deps, sender, mail)
+    t.is(letter?.address, email)
+    return letter!
+  }
+  const [known, other] = [await letterOf(address), await letterOf('fred@example.com')]
+  t.is(known.subject, 'You have an account at auth.example.com already')
+  t.true(known.text.includes(`${issuer}/login`))
+  t.notRegex(known.text, /lkm_|^\d{8}$/m)
+  t.regex(other.text, /^https:\/\/auth\.example\.com\/mail\/sign_up\?token=lkm_[\w-]+$/m)
+  t.regex(other.text, /^\d{8}$/m)
+})
 
 test('where addresses may be shared, nobody signs up with one that somebody has', async t => {
   const server = await startSignUp(t)
