@@ -18,10 +18,11 @@ export async function newestMail(server: TestServer, purpose: LinkPurpose) {
   if (address === undefined) return undefined
   const of = { purpose, userId: user?.id, credentialVersion: user?.credentialVersion, address }
   const expiresAt = mail.createdAt + linkLifetimes[purpose]
-  const token = formatLink({ ...of, id: mail.id, about: mail.about, expiresAt }, server.deps)
+  const id = mail.about?.challenge_id ?? mail.id
+  const token = formatLink({ ...of, id, about: mail.about, expiresAt }, server.deps)
   return {
     mail,
-    code: mailCode({ ...of, challengeId: mail.id }, secrets),
+    code: mailCode({ ...of, challengeId: id }, secrets),
     token,
     path: `/mail/${purpose}?token=${token}`,
   }

@@ -1,5 +1,6 @@
 /** The pages and the API documentation in a real Chromium. One file, so that one browser serves all and one line says that it is missing. */
 import './browser/sign_in.ts'
+import './browser/password_reset.ts'
 import './browser/account.ts'
 import './browser/other_site.ts'
 import './browser/appearance.ts'

@@ -63,8 +63,8 @@ export async function requestPasswordReset(
     { purpose: 'password_reset', clientId, userId: user?.id, expiresAt: now() + expiresIn },
     randomBytes,
   )
-  // Its link and its code are used up together.
-  const mail = { ...createMail('password_reset', { userId: user?.id, language }, deps), id: challenge.id }
+  const about = { challenge_id: challenge.id, ...(clientId !== undefined && { client_id: clientId }) }
+  const mail = createMail('password_reset', { userId: user?.id, language, about }, deps)
   if (!(await storage.addMail(mail)))
     throw new OAuthError('temporarily_unavailable', 'too many mails wait to be sent; try again later', { retryAfter })
   return { challenge: formatChallenge(challenge, deps), expiresIn }

@@ -15,43 +15,7 @@ import type { SignInBy } from '../../src/users/user.ts'
 import { addTotp } from '../_factors.ts'
 import { cheapHashing, createTestRandom, createTestSecrets, startServerWithAlice } from '../_server.ts'
 import { address, startSignUp } from '../_sign_up.ts'
-
-const toldApart = 4.5
-
-type Samples = Record<string, number[]>
-
-/** The part of the samples that counts where what is told apart takes milliseconds. */
-const kept = 0.9
-
-/** @returns |t| of each kind against the first one */
-function compare(samples: Samples): Record<string, number> {
-  const [first = '', ...others] = Object.keys(samples)
-  return Object.fromEntries(
-    others.map(other => {
-      const pooled = [...samples[first]!, ...samples[other]!].sort((a, b) => a - b)
-      const limit = pooled[Math.floor(pooled.length * kept)]!
-      const cut = (times: readonly number[]) => times.filter(time => time <= limit)
-      return [other, Math.abs(welch(cut(samples[first]!), cut(samples[other]!)))]
-    }),
-  )
-}
-
-/** Welch's t of two samples of different variance. */
-function welch(a: readonly number[], b: readonly number[]): number {
-  const [x, y] = [describe(a), describe(b)]
-  return (x.mean - y.mean) / Math.sqrt(x.variance / a.length + y.variance / b.length)
-}
-
-function describe(values: readonly number[]) {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1)
-  return { mean, variance }
-}
-
-function shuffled<T>(values: readonly T[]): T[] {
-  const random = values.map(value => ({ value, at: Math.random() }))
-  return random.sort((a, b) => a.at - b.at).map(({ value }) => value)
-}
+import { compare, type Samples, shuffled, toldApart } from '../_timing.ts'
 
 /** Some milliseconds for each hash, so that one that is missing shows. */
 const hashing = { ...cheapHashing, memory: 2048 }
