@@ -5,7 +5,7 @@ import type { Language } from '../pages/language.ts'
 import type { UserStorage } from '../users/storage.ts'
 import type { User } from '../users/user.ts'
 import { mailCode } from './code.ts'
-import { formatLink, hasLink, linkLifetimes } from './link.ts'
+import { formatLink, hasLink, linkLifetimes, type MailLink } from './link.ts'
 import type { Mail } from './mail.ts'
 import type { Sender } from './mail_html.ts'
 import { composeMail } from './mails.ts'
@@ -58,9 +58,15 @@ function secretsOf(deps: LetterDeps, { issuer }: Sender, mail: Mail, user: User 
   const at = deps.now()
   const link = { ...subject, id: challengeId ?? id, about: rest, expiresAt: at + linkLifetimes[purpose] }
   return {
-    link: `${issuer}/mail/${purpose}?token=${formatLink(link, deps)}`,
+    link: `${issuer}/mail/${purpose}?token=${formatLink(untilSaid(link), deps)}`,
     // Whoever waits for it has given up by then.
     ...(challengeId !== undefined &&
       at < createdAt + linkLifetimes[purpose] && { code: mailCode({ ...subject, challengeId }, deps.secrets) }),
   }
+}
+
+/** How long an invitation is good its operator says. */
+function untilSaid(link: MailLink): MailLink {
+  const said = link.about?.expires_at
+  return said === undefined ? link : { ...link, expiresAt: Number(said) }
 }

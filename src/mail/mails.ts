@@ -7,7 +7,7 @@ import { latchkey } from '../pages/brand.ts'
 import { cut, parseUserAgent } from '../pages/formats.ts'
 import type { Language } from '../pages/language.ts'
 import { paths } from '../pages/paths.ts'
-import { hasLink, linkLifetimes } from './link.ts'
+import { hasLink, type LinkPurpose, linkLifetimes } from './link.ts'
 import type { Mail, MailPurpose } from './mail.ts'
 import { formatMailHtml, type MailParts, type Sender } from './mail_html.ts'
 import { en, type MailFacts, type MailTexts } from './texts_en.ts'
@@ -46,7 +46,7 @@ export function composeMail(sender: Sender, given: MailGiven): Composed {
   const facts: MailFacts = {
     brand: named.brand.name,
     username: given.username && plainName(given.username),
-    validFor: hasLink(purpose) ? formatSpan(linkLifetimes[purpose], language) : '',
+    validFor: hasLink(purpose) ? formatSpan(lifetimeOf(purpose, mail), language) : '',
     at: given.deleteAt === undefined ? undefined : formatMoment(given.deleteAt, language),
     app: given.app && plainName(given.app),
     email: about.email && maskedEmail(about.email),
@@ -58,6 +58,11 @@ export function composeMail(sender: Sender, given: MailGiven): Composed {
   const target = link ?? `${sender.issuer}${places[purpose] ?? paths.account}`
   const parts = { words, text: words.purposes[purpose](facts), details, link: target, code }
   return compose(named, language, parts)
+}
+
+/** How long an invitation is good its operator says. */
+function lifetimeOf(purpose: LinkPurpose, { about, createdAt }: MailGiven['mail']): number {
+  return about?.expires_at === undefined ? linkLifetimes[purpose] : Number(about.expires_at) - createdAt
 }
 
 /** What an operator sends to see whether mails arrive. */
@@ -161,7 +166,9 @@ function formatSpan(seconds: number, language: Language): string {
       : seconds < 2 * 86_400
         ? [seconds / 3600, 'hour']
         : [seconds / 86_400, 'day']
-  return new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay: 'long' }).format(value as number)
+  return new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay: 'long' }).format(
+    Math.floor(value as number),
+  )
 }
 
 /** A mail is read where its clock is not known. Who reads Korean is mostly in Korea; which time it is stands there. */

@@ -1,6 +1,8 @@
 /** Invitations of operators' programs, as `latchkey user invite` makes them. */
 import test from 'ava'
+import { composeLetter } from '../../../src/mail/letter.ts'
 import { parseLink } from '../../../src/mail/link.ts'
+import { latchkey } from '../../../src/pages/brand.ts'
 import { waitingMails } from '../../_mails.ts'
 import { issuer } from '../../_server.ts'
 import { confirmSignUp } from '../../_sign_up.ts'
@@ -38,6 +40,21 @@ test('with mail it is mailed, unless the link is wanted; what was said is in the
   t.like(mail, { id: asked.body.id, purpose: 'invitation', address: email, about })
   t.like((await server.ask('POST', '/admin/invitations', { email, print: true })).body, { mailed: false })
   t.is((await waitingMails(server)).length, 1)
+})
+
+test('the mail says how long the invitation is good, and its link is good for so long', async t => {
+  const server = await startAdminServer(t, { oauth: { hasMail: true } })
+  const given = { email, username: 'frank', roles: ['staff'], lifetime: 3 * 86_400 + 7200 }
+  const { body } = await server.ask('POST', '/admin/invitations', given)
+  const [mail] = await waitingMails(server)
+  server.clock.advance(7200)
+  const letter = await composeLetter(server.deps, { brand: latchkey, issuer }, mail!)
+  t.regex(letter!.text, /The invitation is good for 3 days\./)
+  const token = /\?token=(lkm_[\w-]+)$/m.exec(letter!.text)?.[1] ?? ''
+  const link = { id: body.id, address: email, expiresAt: body.expires_at, about: mail!.about }
+  t.like(parseLink(token, 'invitation', server.deps.secrets), link)
+  t.notRegex(letter!.text, /^\d{8}$/m, 'nobody waits for a code')
+  t.false(letter!.text.includes('staff'))
 })
 
 test('each invitation of an address is good until one is used; who has an account is not invited', async t => {
