@@ -4,6 +4,7 @@ import { createAuthenticator } from '../_authenticator.ts'
 import { addPasskey, addRecoveryCodes, addTotp } from '../_factors.ts'
 import { newestMail, waitingMails } from '../_mails.ts'
 import { type Answer, password, refusal, refused, type ServerOptions, startServerWithAlice } from '../_server.ts'
+import { startSmtp } from '../_smtp.ts'
 import { openTestStorage } from '../_storages.ts'
 
 const fresh = 'seven lamps over the harbour'
@@ -349,4 +350,31 @@ test('where no mails are sent there is nothing of it, and the API document does 
     [],
   )
   t.false((await server.request('/login', { headers: { accept: 'text/html' } })).body.includes('forgot-password'))
+})
+
+test('what is mailed works: its code in the app that asked, and its link, which is of the issuer whatever Host said', async t => {
+  const smtp = await startSmtp(t)
+  const server = await start(t, { smtp })
+  const askAs = (language: string) =>
+    server.post('/password-reset', { ...app, username: 'alice' }, { host: 'evil.example', 'accept-language': language })
+  const { auth_session } = (await askAs('ko')).body
+  await server.ask('nobody')
+  await server.sendMails()
+  t.is(smtp.received.length, 1)
+  const [{ to, text, code, link }] = smtp.received as [(typeof smtp.received)[number]]
+  t.deepEqual(to, ['alice@example.com'])
+  t.regex(text, /[가-힣]/)
+  t.true(link!.startsWith('https://auth.example.com/mail/password_reset?token=lkm_'), link)
+  t.false(text.includes('evil'))
+  t.is((await server.confirm({ auth_session, code: code!, new_password: fresh })).status, 200)
+  // The same mail is used up in both ways.
+  const token = new URL(link!).searchParams.get('token')!
+  t.deepEqual(errorOf(await server.confirm({ token, new_password: password })), [400, 'invalid_grant'])
+
+  await askAs('en')
+  await server.sendMails()
+  const second = smtp.received.findLast(one => one.text.includes('/mail/password_reset'))!
+  t.notRegex(second.text, /[가-힣]/)
+  const other = new URL(second.link!).searchParams.get('token')!
+  t.is((await server.confirm({ token: other, new_password: 'eight lamps over the harbour' })).status, 200)
 })
