@@ -36,6 +36,7 @@ export const errorCodes = [
   'not_found',
   'method_not_allowed',
   'username_taken',
+  'username_reserved',
   'email_taken',
   'user_disabled',
   'client_exists',

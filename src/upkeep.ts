@@ -1,6 +1,7 @@
 /** The work that no request does: learning of new keys and secrets, rotating keys, forgetting what ended. */
 import { setImmediate } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { removeDeletedUsers } from './accounts/deletion.ts'
 import { auditEvent } from './audit/audit.ts'
 import type { Config } from './config.ts'
 import type { MasterSecrets } from './keys/master_secret.ts'
@@ -105,6 +106,8 @@ export function startUpkeep(
     each(flushInterval, () => deps.throttle.flush()),
     each(flushInterval, () => deps.refusals.flush()),
     each(flushInterval, () => storage.writeFloods(now())),
+    // By itself: nothing else that goes wrong keeps somebody who wants to be gone.
+    each(pruneInterval, () => pruneAll(() => removeDeletedUsers(deps))),
     each(pruneInterval, async () => {
       position = await storage.pruneSessions(position, now() - keepEndedSessions)
       crowdPosition = await endCrowds(deps, crowdPosition)
@@ -112,6 +115,7 @@ export function startUpkeep(
       await pruneAll(() => storage.pruneAnswers(now()))
       await pruneAll(() => storage.pruneCounters(now() - keepCounters))
       await pruneAll(() => storage.pruneAuditEvents(now() - config.auditLifetime))
+      await pruneAll(() => storage.pruneReservedUsernames(now()))
       for (let i = 0; i < pruneImportSteps; i++) if (!(await storage.pruneImports(now() - importTimeout))) break
     }),
   ]

@@ -23,6 +23,7 @@ import { createMeasuring } from '../src/metrics/measuring.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
 import type { OAuthConfig } from '../src/oauth/deps.ts'
 import type { Brand } from '../src/pages/brand.ts'
+import type { Language } from '../src/pages/language.ts'
 import type { Storage } from '../src/storage/storage.ts'
 import type { ThrottleSettings } from '../src/throttle/settings.ts'
 import { createThrottle } from '../src/throttle/throttle.ts'
@@ -238,6 +239,7 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
       passwordHash?: string
       email?: string
       emailVerifiedAt?: number
+      language?: Language
       fullName?: string
       roles?: readonly string[]
       disabledAt?: number

@@ -41,7 +41,7 @@ const rooms: readonly (readonly [room: string, packages: RegExp])[] = [
   ['admin', /^node:crypto$/],
   ['oauth', /^(?:node:crypto|zod$)/],
   ['storage', /^(?:node:|drizzle-orm(?:\/.*)?$|better-sqlite3$|pg$)/],
-  ['accounts', /^node:crypto$/],
+  ['accounts', /^node:(?:crypto|timers\/promises)$/],
   ['webhooks', /^node:crypto$/],
   ['sessions', /^node:crypto$/],
   ['mail', /^(?:node:(?:crypto|timers\/promises)|nodemailer)$/],

@@ -2,6 +2,7 @@
 import './browser/sign_in.ts'
 import './browser/password_reset.ts'
 import './browser/account.ts'
+import './browser/my_account.ts'
 import './browser/other_site.ts'
 import './browser/appearance.ts'
 import './browser/docs.ts'

@@ -888,7 +888,13 @@ test('the client example: a proof whose answer is lost is not asked for again: t
   t.is(asked.length, 1)
 })
 
-const alice = { username: 'alice', email: 'alice@example.com', email_verified: false, full_name: 'Alice' }
+const alice = {
+  username: 'alice',
+  email: 'alice@example.com',
+  email_verified: false,
+  full_name: 'Alice',
+  language: null,
+}
 
 type OAuthSettings = { accessTokenLifetime?: number }
 

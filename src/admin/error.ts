@@ -45,6 +45,7 @@ export class BeyondScope extends Error {
 
 export type ConflictCode =
   | 'username_taken'
+  | 'username_reserved'
   | 'email_taken'
   | 'user_disabled'
   | 'client_exists'

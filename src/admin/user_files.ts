@@ -1,7 +1,8 @@
 /** Many users at once, from files and into files (users/user_file.ts). */
 import { createCostEstimator } from '../users/password_cost.ts'
 import { openPasswordHash } from '../users/password_formats.ts'
-import type { TakenUser, User } from '../users/user.ts'
+import type { TakingOptions } from '../users/storage.ts'
+import type { TakenMember, TakenUser, User } from '../users/user.ts'
 import { formatUser, type Problem, parseUserFile, type ReadingOptions, type UserFile } from '../users/user_file.ts'
 import { type Actor, actorEvent, type Needs } from './deps.ts'
 
@@ -28,12 +29,12 @@ export type ImportOutcome = Readonly<{
  * Imports all users of a file or none.
  *
  * @param text   the whole file
- * @param dryRun changes nothing
+ * @param options.dryRun changes nothing
  */
 export async function importUsers(
   { storage, now, randomBytes }: Needs<'storage' | 'now' | 'randomBytes'>,
   text: string,
-  { dryRun, ...reading }: ReadingOptions & Readonly<{ dryRun: boolean }>,
+  { dryRun, takesReserved, ...reading }: ReadingOptions & TakingOptions & Readonly<{ dryRun: boolean }>,
   actor: Actor,
 ): Promise<ImportOutcome> {
   const file = parseUserFile(text, now(), randomBytes, reading)
@@ -41,7 +42,10 @@ export async function importUsers(
   const tooDear = await findDearHashes(file.users)
   const isImport = !dryRun && file.problems.length === 0 && tooDear.length === 0
   const event = actorEvent(actor, 'user.created', now(), { detail: 'import' })
-  const taken = isImport ? await storage.importUsers(users, event, now) : await storage.findTakenUsers(users)
+  const taking = { takesReserved }
+  const taken = isImport
+    ? await storage.importUsers(users, event, now, taking)
+    : await storage.findTakenUsers(users, taking)
   const problems = [...file.problems, ...tooDear, ...takenProblems(file.users, taken)]
   return {
     count: users.length - new Set([...taken, ...tooDear].map(({ user }) => user)).size,
@@ -89,9 +93,14 @@ async function findDearHashes(users: UserFile['users']): Promise<(Problem & { us
 /** In the order of the file. */
 function takenProblems(users: UserFile['users'], taken: readonly TakenUser[]): Problem[] {
   const members = new Map(taken.map(({ user, member }) => [user, member]))
-  const problem = 'is taken, by a user who exists or one before in the file'
   return users.flatMap(({ place, user }) => {
     const member = members.get(user)
-    return member === undefined ? [] : [{ place, member, problem }]
+    return member === undefined ? [] : [{ place, ...takenProblem(member) }]
   })
+}
+
+function takenProblem(member: TakenMember): Pick<Problem, 'member' | 'problem'> {
+  return member === 'reserved_username'
+    ? { member: 'username', problem: 'is kept for who had it in the last 90 days' }
+    : { member, problem: 'is taken, by a user who exists or one before in the file' }
 }

@@ -5,7 +5,8 @@ import { type Reading, readFullName, readUsername } from '../text.ts'
 import { readEmail } from '../users/email.ts'
 import { type PasswordOwner, passwordProblem } from '../users/password_rules.ts'
 import { readRoles, rolesFromText } from '../users/roles.ts'
-import { createUserId, type User, type UserUpdate } from '../users/user.ts'
+import type { TakingOptions } from '../users/storage.ts'
+import { createUserId, type TakenMember, type User, type UserUpdate } from '../users/user.ts'
 import { type Actor, actorEvent, type Insist, type Needs } from './deps.ts'
 import { Conflict, InvalidMember, NotFound } from './error.ts'
 
@@ -59,6 +60,7 @@ export async function createUser(
   { isEmailVerified = false, ...given }: NewUser,
   password: string,
   actor: Actor,
+  options: TakingOptions = {},
 ): Promise<UserDocument> {
   const emailVerifiedAt = isEmailVerified ? now() : undefined
   if (isEmailVerified && given.email === undefined) refuseToVouch()
@@ -71,8 +73,8 @@ export async function createUser(
     credentialVersion: 1,
     createdAt: now(),
   }
-  const [taken] = await storage.createUsers([user], actorEvent(actor, 'user.created', now()))
-  if (taken !== undefined) throw conflictOf(taken.member === 'email' ? 'email_taken' : 'username_taken', user)
+  const [taken] = await storage.createUsers([user], actorEvent(actor, 'user.created', now()), options)
+  if (taken !== undefined) throw conflictOf(taken.member, user)
   return describeUser(user)
 }
 
@@ -83,6 +85,7 @@ export async function updateUser(
   { isEmailVerified, ...update }: UserEdit,
   actor: Actor,
   insist: Insist<UserDocument> = () => {},
+  options: TakingOptions = {},
 ): Promise<UserDocument> {
   const { id, email: given } = await getUser({ storage }, who)
   // What changed, and not to what: the trail outlives a user who wants to be forgotten.
@@ -90,7 +93,8 @@ export async function updateUser(
   if (isEmailVerified !== undefined) names.push('email_verified')
   const event = actorEvent(actor, 'user.updated', now(), { userId: id, detail: names.join(' ') })
   const vouched = vouchedUpdate(isEmailVerified, 'email' in update ? update.email : given, now())
-  const user = await storage.updateUser(id, { ...update, ...vouched }, event, before => insist(describeUser(before)))
+  const edit = { ...update, ...vouched }
+  const user = await storage.updateUser(id, edit, event, before => insist(describeUser(before)), options)
   if (user === undefined) return gone(who)
   if (typeof user === 'string') throw conflictOf(user, update)
   return describeUser(user)
@@ -107,11 +111,17 @@ function refuseToVouch(): never {
   throw new InvalidMember('email_verified', 'needs an address that mails can go to')
 }
 
-function conflictOf(code: 'username_taken' | 'email_taken', { username, email }: Partial<User>): Conflict {
-  return new Conflict(
-    code,
-    code === 'email_taken' ? `the address ${email} is taken` : `the username ${username} is taken`,
-  )
+function conflictOf(taken: TakenMember | `${TakenMember}_taken`, { username, email }: Partial<User>): Conflict {
+  switch (taken) {
+    case 'email':
+    case 'email_taken':
+      return new Conflict('email_taken', `the address ${email} is taken`)
+    case 'reserved_username':
+    case 'reserved_username_taken':
+      return new Conflict('username_reserved', `the username ${username} is kept for who had it in the last 90 days`)
+    default:
+      return new Conflict('username_taken', `the username ${username} is taken`)
+  }
 }
 
 /** By username. @param page at most `limit`, after a username */
@@ -143,7 +153,7 @@ export async function setPassword(
   return showUser({ storage }, { id: user.id })
 }
 
-/** Disables a user, which ends all sessions, or enables one. @throws NotFound, Stale */
+/** Disables a user, which ends all sessions, or enables one, who is not deleted then. @throws NotFound, Stale */
 export async function setUserDisabled(
   { storage, now }: Needs<'storage' | 'now'>,
   who: Who,
@@ -157,7 +167,7 @@ export async function setUserDisabled(
   return showUser({ storage }, { id })
 }
 
-/** Removes a user with all sessions. @throws NotFound, Stale */
+/** Removes a user with all sessions; nobody gets the username for 90 days. @throws NotFound, Stale */
 export async function removeUser(
   { storage, now }: Needs<'storage' | 'now'>,
   who: Who,
@@ -202,7 +212,7 @@ async function hashNewPassword(
 }
 
 function describeUser(user: User) {
-  const { id, username, email, emailVerifiedAt, fullName, roles, passwordHash, createdAt, disabledAt } = user
+  const { id, username, email, emailVerifiedAt, fullName, roles, passwordHash, createdAt, disabledAt, deleteAt } = user
   return {
     id,
     username,
@@ -213,5 +223,6 @@ function describeUser(user: User) {
     has_password: passwordHash !== undefined,
     created_at: createdAt,
     disabled_at: disabledAt ?? null,
+    delete_at: deleteAt ?? null,
   }
 }

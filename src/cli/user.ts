@@ -26,6 +26,7 @@ import {
   readSecret,
   UsageError,
   withAdmin,
+  withConflictHints,
   withOptionNames,
 } from './run.ts'
 import { addFactorsCommand, factorWords } from './user_factors.ts'
@@ -35,6 +36,7 @@ import { addResetLinkCommand } from './user_reset_link.ts'
 
 type Json = { json?: true }
 type PasswordOption = { passwordStdin?: true }
+type ReservedOption = { takeReserved?: true }
 type SettingOptions = { email?: string; emailVerified?: boolean; name?: string; role?: string[] }
 
 const optionNames = {
@@ -49,6 +51,10 @@ const optionNames = {
 const passwordHelp = `
 A password has at least ${minSolePassword} characters (LATCHKEY_PASSWORD_MIN), ${minPassword} beside a second factor.`
 
+/** A name that somebody is known by is not to be somebody else's the next day. */
+const takeReserved = ['--take-reserved', 'also a username that is kept for who had it in the last 90 days'] as const
+const reservedHint = { username_reserved: '; --take-reserved gives it to somebody else' }
+
 export function userCommand(): Command {
   const user = new Command('user').description('add, change and remove users')
 
@@ -60,6 +66,7 @@ export function userCommand(): Command {
     .option('--name <name>', 'full name')
     .option('--role <role>', 'what APIs let the user do, by a name they know; repeat for several', collect)
     .option('--password-stdin', 'read the password from stdin')
+    .option(...takeReserved)
     .option('--json', 'print one JSON document')
     .addHelpText('after', passwordHelp)
     .action(addUser)
@@ -72,6 +79,7 @@ export function userCommand(): Command {
     .option('--no-email-verified', 'nobody has; so it is with another address, too')
     .option('--name <name>', 'full name, "" for none')
     .option('--role <role>', 'all roles of the user; repeat for several, "none" for none', collect)
+    .option(...takeReserved)
     .option('--json', 'print one JSON document')
     .action(update)
   user
@@ -93,7 +101,9 @@ export function userCommand(): Command {
               one.full_name ?? undefined,
               one.roles.join(' ') || undefined,
               one.has_password ? 'set' : 'none',
-              formatTime(one.disabled_at ?? undefined),
+              one.delete_at === null
+                ? formatTime(one.disabled_at ?? undefined)
+                : `until ${formatTime(one.delete_at)}, then deleted`,
             ],
           },
         )
@@ -124,12 +134,12 @@ export function userCommand(): Command {
     .action((username: string, options: Json) => setDisabled(username, true, options))
   user
     .command('enable <username>')
-    .description('let a disabled user sign in again')
+    .description('let a disabled user sign in again, also one who is to be deleted, who is not then')
     .option('--json', 'print one JSON document')
     .action((username: string, options: Json) => setDisabled(username, false, options))
   user
     .command('remove <username>')
-    .description('remove a user with all sessions')
+    .description('remove a user with all sessions; the username is kept from others for 90 days')
     .option('--json', 'print one JSON document')
     .action((username: string, options: Json) =>
       withAdmin(async deps => {
@@ -144,23 +154,34 @@ export function userCommand(): Command {
   return user
 }
 
-async function addUser(username: string, options: Json & PasswordOption & SettingOptions): Promise<void> {
+async function addUser(
+  username: string,
+  options: Json & PasswordOption & SettingOptions & ReservedOption,
+): Promise<void> {
   await withOptionNames(optionNames, async () => {
     const given = readNewUser({ ...settingsOf(options), username })
     await withAdmin(async deps => {
-      const user = await createUser(deps, given, await readPassword(options), operator())
+      const password = await readPassword(options)
+      const taking = { takesReserved: options.takeReserved }
+      const user = await withConflictHints(reservedHint, () => createUser(deps, given, password, operator(), taking))
       output(options, user, `added the user ${user.username}`)
     })
   })
 }
 
-async function update(name: string, options: Json & SettingOptions & { username?: string }): Promise<void> {
+async function update(
+  name: string,
+  options: Json & SettingOptions & ReservedOption & { username?: string },
+): Promise<void> {
   await withOptionNames({ ...optionNames, username: '--username' }, async () => {
     const changes = readUserUpdate({ ...settingsOf(options), username: options.username })
     if (Object.keys(changes).length === 0)
       throw new UsageError('name what is to change; see latchkey user update --help')
     await withAdmin(async deps => {
-      const user = await updateUser(deps, name, changes, operator())
+      const taking = { takesReserved: options.takeReserved }
+      const user = await withConflictHints(reservedHint, () =>
+        updateUser(deps, name, changes, operator(), undefined, taking),
+      )
       output(options, user, `changed the user ${user.username}`)
     })
   })

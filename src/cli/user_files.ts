@@ -8,7 +8,13 @@ import { printable, printableBrief } from '../printable.ts'
 import type { FirebaseHashConfig } from '../users/user_members.ts'
 import { operator, output, print, withAdmin } from './run.ts'
 
-type ImportOptions = { ignore: string[]; firebaseHashConfig?: string; dryRun?: true; json?: true }
+type ImportOptions = {
+  ignore: string[]
+  firebaseHashConfig?: string
+  takeReserved?: true
+  dryRun?: true
+  json?: true
+}
 
 export function addFileCommands(user: Command): void {
   user
@@ -22,6 +28,7 @@ export function addFileCommands(user: Command): void {
       '--firebase-hash-config <file>',
       'the password hash parameters of the Firebase project that the users come from',
     )
+    .option('--take-reserved', 'also usernames that are kept for who had them in the last 90 days')
     .option('--dry-run', 'import nothing; report line by line what cannot be imported and why')
     .option('--json', 'print one JSON document')
     .addHelpText('after', '\nSecond factors are never imported: who is imported has none.')
@@ -36,10 +43,15 @@ export function addFileCommands(user: Command): void {
 async function importFile(path: string, options: ImportOptions): Promise<void> {
   await withAdmin(async deps => {
     const { importUsers } = await import('../admin/user_files.ts')
-    const { ignore, firebaseHashConfig, dryRun = false } = options
+    const { ignore, firebaseHashConfig, takeReserved: takesReserved, dryRun = false } = options
     const firebase = firebaseHashConfig === undefined ? undefined : await readHashConfig(firebaseHashConfig)
     const text = await readFile(path)
-    const { count, problems, report } = await importUsers(deps, text, { ignore, firebase, dryRun }, operator())
+    const { count, problems, report } = await importUsers(
+      deps,
+      text,
+      { ignore, firebase, takesReserved, dryRun },
+      operator(),
+    )
     const lines = problems.map(({ place, member, problem }) =>
       [printableBrief(place), member && printableBrief(member), printable(problem)].filter(Boolean).join(': '),
     )

@@ -3,6 +3,7 @@ import type { ParameterizedContext } from 'koa'
 import type { Caller } from '../audit/audit.ts'
 import type { ErrorCode, OAuthError } from '../error.ts'
 import type { ObserveRequest } from '../observer.ts'
+import type { Language } from '../pages/language.ts'
 
 export type RequestState = {
   /** Of the log line, the answer's header and the page of an error. */
@@ -14,6 +15,8 @@ export type RequestState = {
    * its own, and a challenge is for who has not come so far.
    */
   clientId?: string
+  /** What the user of the cookie has chosen, once that is known. */
+  language?: Language | undefined
   /** The path of the endpoint, once that is known. */
   route?: string
   /** Where spans are made: which trace the request is part of. */

@@ -65,6 +65,7 @@ export const headers = {
   'Set-Cookie': 'The session cookie, or its end.',
   Location: 'Where a browser goes next.',
   'Cache-Control': 'How long a cache may keep this answer.',
+  'Content-Disposition': 'That it is a file.',
   Link: 'The next page, `<URL>; rel="next"`. RFC 8288.',
 } as const
 export type HeaderName = keyof typeof headers

@@ -37,6 +37,7 @@ export const errorAnswers: Readonly<Record<ErrorCode, ErrorAnswer>> = {
   forbidden: { status: 403, error: 'access_denied' },
   not_found: { status: 404, error: 'not_found' },
   method_not_allowed: { status: 405, error: 'method_not_allowed' },
+  username_reserved: { status: 409, error: 'username_reserved' },
   username_taken: { status: 409, error: 'username_taken' },
   user_disabled: { status: 409, error: 'user_disabled' },
   email_taken: { status: 409, error: 'email_taken' },

@@ -1,4 +1,5 @@
 export const formType = 'application/x-www-form-urlencoded'
 export const jsonType = 'application/json'
+export const mergePatchType = 'application/merge-patch+json'
 export const htmlType = 'text/html'
 export const textType = 'text/plain'

@@ -10,7 +10,7 @@ import { OAuthError, quoted } from '../error.ts'
 import { isStorable } from '../text.ts'
 import type { Context } from './context.ts'
 import type { BodyReader } from './endpoint.ts'
-import { formType, jsonType } from './media_types.ts'
+import { formType, jsonType, mergePatchType } from './media_types.ts'
 import { insistOnFewPairs, maxPairs, readQuery } from './query.ts'
 
 const maxBody = 16 * 1024
@@ -27,7 +27,7 @@ const readPageText = textReader(maxPageBody)
 export function textReader(max: number) {
   const parse = bodyParser({
     enableTypes: ['text'],
-    extendTypes: { text: [formType, jsonType] },
+    extendTypes: { text: [formType, jsonType, mergePatchType] },
     textLimit: String(max),
     onerror(error) {
       if ('status' in error && error.status === 413) throw tooLarge()
@@ -219,7 +219,7 @@ function decode(text: string): string {
 }
 
 /** Query strings end up in logs and histories (RFC 6749 §2.3.1, §3.2; RFC 6750 §5.3). */
-function refuseCredentialsInQuery(ctx: Context): void {
+export function refuseCredentialsInQuery(ctx: Context): void {
   if (Object.keys(readQuery(ctx)).some(name => credentialNames.has(name))) {
     throw new OAuthError('invalid_request', 'parameters belong in the body, not in the query string')
   }

@@ -22,6 +22,7 @@ export * from './admin/schemas.ts'
 export * from './error_schema.ts'
 export * from './factor_schemas.ts'
 export * from './metadata_schema.ts'
+export * from './own_account_schemas.ts'
 export * from './passkey_schemas.ts'
 export * from './password_reset_schemas.ts'
 export * from './sign_up_schemas.ts'
@@ -247,24 +248,13 @@ export const introspectionResponse = z
 /** RFC 9701 §5. */
 export const introspectionJwt = jwt.meta({ description: 'The same, signed (RFC 9701).', examples: [accessToken] })
 
-export const userResponse = z
-  .strictObject({
-    username: z.string(),
-    email: z.string().nullable(),
-    email_verified: z.boolean(),
-    full_name: z.string().nullable(),
-  })
-  .meta({
-    id: 'User',
-    examples: [{ username: 'alice', email: 'alice@example.com', email_verified: true, full_name: 'Alice' }],
-  })
-
 /** OpenID Connect Core §5.3.2. */
 export const userInfoResponse = z
   .strictObject({
     sub: z.string().meta({ description: "The user's id. It never changes." }),
     name: z.string().optional(),
     preferred_username: z.string().optional(),
+    locale: z.string().optional().meta({ description: 'The language that the user has chosen, BCP 47.' }),
     email: z.string().optional(),
     email_verified: z
       .boolean()

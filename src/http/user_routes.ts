@@ -10,7 +10,6 @@ import { endSessions } from '../sessions/end.ts'
 import { proofNeeded } from '../sessions/factor_error.ts'
 import { changePassword } from '../sessions/password_change.ts'
 import { minSolePassword } from '../users/password_rules.ts'
-import type { User } from '../users/user.ts'
 import { authenticateUser } from './bearer.ts'
 import { callerOf } from './caller.ts'
 import type { Context } from './context.ts'
@@ -18,33 +17,23 @@ import { guessing, ok } from './description.ts'
 import type { Endpoint } from './endpoint.ts'
 import { sendJson } from './json.ts'
 import { jsonType } from './media_types.ts'
+import { ownAccountEndpoints } from './own_account_routes.ts'
 import { bodyParams, formOrJsonBody, formParams, optionalFormBody } from './params.ts'
 import { readQuery } from './query.ts'
 import { passwordChangeParams, sessionPath, sessionsQuery } from './request_params.ts'
 import { describeSession, pageOfSessions, sessionsToEnd } from './sessions.ts'
 
 export function userEndpoints(deps: Deps): readonly Endpoint[] {
-  return [...accountEndpoints(deps), ...userInfoEndpoints(deps), ...sessionEndpoints(deps)]
+  return [
+    ...ownAccountEndpoints(deps),
+    ...accountEndpoints(deps),
+    ...userInfoEndpoints(deps),
+    ...sessionEndpoints(deps),
+  ]
 }
 
 function accountEndpoints(deps: Deps): readonly Endpoint[] {
   return [
-    {
-      id: 'me',
-      method: 'get',
-      path: '/users/me',
-      caller: 'user',
-      cors: 'app',
-      async handle(ctx) {
-        const { user } = await authenticateUser(deps, ctx)
-        sendJson(ctx, describeUser(user))
-      },
-      describe: ({ userResponse }) => ({
-        tag: 'User',
-        summary: 'The user behind an access token',
-        answers: ok('The user.', { [jsonType]: userResponse }),
-      }),
-    },
     {
       id: 'changePassword',
       method: 'put',
@@ -152,12 +141,6 @@ function sessionEndpoints(deps: Deps): readonly Endpoint[] {
       }),
     },
   ]
-}
-
-/** What users see of themselves. */
-export function describeUser({ username, email, emailVerifiedAt, fullName }: User) {
-  const isVerified = email !== undefined && emailVerifiedAt !== undefined
-  return { username, email: email ?? null, email_verified: isVerified, full_name: fullName ?? null }
 }
 
 /** For `POST /logout`, which takes the cookie of a browser as well. */

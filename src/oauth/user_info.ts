@@ -6,17 +6,21 @@ import { hasScope } from './scope.ts'
 
 /** The claims that a scope gives. */
 export const userInfoClaims = {
-  profile: ['name', 'preferred_username'],
+  profile: ['name', 'preferred_username', 'locale'],
   email: ['email', 'email_verified'],
 } as const
 
 type EmailClaims = Readonly<{ email?: string; email_verified?: boolean }>
-type UserInfo = EmailClaims & Readonly<{ sub: string; name?: string; preferred_username?: string }>
+type UserInfo = EmailClaims & Readonly<{ sub: string; name?: string; preferred_username?: string; locale?: string }>
 
 /** @returns `sub`, and the claims of the scope that are known; one that is not is left out (§5.3.2) */
 export function userInfo(user: User, scope: string): UserInfo {
-  const { id: sub, fullName: name, username } = user
-  const profile = hasScope(scope, 'profile') && { ...(name !== undefined && { name }), preferred_username: username }
+  const { id: sub, fullName: name, username, language: locale } = user
+  const profile = hasScope(scope, 'profile') && {
+    ...(name !== undefined && { name }),
+    preferred_username: username,
+    ...(locale !== undefined && { locale }),
+  }
   return { sub, ...profile, ...emailClaims(user, scope) }
 }
 

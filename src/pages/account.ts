@@ -77,6 +77,7 @@ ${fact(words.username, person(view.username))}
 ${view.fullName?.trim() && fact(words.fullName, person(cut(view.fullName, 256)))}
 ${view.email?.trim() && fact(words.email, person(cut(view.email, 256)))}
 </dl>
+<p><a class="button" href="${frame.paths.editProfile}">${words.editProfilePage.title}</a></p>
 ${devicesSection(view, frame, words)}
 ${factorsSection(view.factors, view.hasPasskeys === true, view.now, frame)}
 <section aria-labelledby="password">

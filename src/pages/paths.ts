@@ -25,6 +25,11 @@ export const paths = {
   signUpCode: '/login/sign-up/code',
   /** Where links of mails lead to: below it, a path for each purpose. */
   mail: '/mail',
+  /** Name and language, and the ways to the three below. */
+  editProfile: '/profile/edit',
+  changeUsername: '/profile/username',
+  exportAccount: '/profile/export',
+  deleteAccount: '/profile/delete',
   icon: '/favicon.ico',
   docs: '/docs',
   reference: '/redoc',

@@ -1,6 +1,7 @@
 /** Every text of the pages in English, the language the others are held to. */
 import { type Content, html } from './html.ts'
 import { mailTextsEn } from './texts/mail_en.ts'
+import { myAccountEn } from './texts/my_account_en.ts'
 import { passwordResetTextsEn } from './texts/password_reset_en.ts'
 import { signUpEn } from './texts/sign_up_en.ts'
 
@@ -255,6 +256,8 @@ export const en = {
     newHint: (shortest: string) => `At least ${shortest} characters. Several words in a row make a strong one.`,
     repeat: 'New password, once more',
   },
+
+  ...myAccountEn,
 
   signOutPage: {
     title: 'Sign out?',

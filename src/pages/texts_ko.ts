@@ -1,6 +1,7 @@
 /** Every text of the pages in Korean. */
 import { html } from './html.ts'
 import { mailTextsKo } from './texts/mail_ko.ts'
+import { myAccountKo } from './texts/my_account_ko.ts'
 import { passwordResetTextsKo } from './texts/password_reset_ko.ts'
 import { signUpKo } from './texts/sign_up_ko.ts'
 import type { Texts } from './texts_en.ts'
@@ -254,6 +255,8 @@ export const ko: Texts = {
     newHint: shortest => `${shortest}자 이상으로 정해 주세요. 단어 여러 개를 이어 쓰면 더 안전해요.`,
     repeat: '새 비밀번호 확인',
   },
+
+  ...myAccountKo,
 
   signOutPage: {
     title: '로그아웃할까요?',

@@ -1,9 +1,10 @@
 /** What sessions ask of a database. */
 import type { AuditEvent } from '../audit/audit.ts'
-import type { FactorUse } from '../users/factors/factor.ts'
+import type { Factor, FactorUse } from '../users/factors/factor.ts'
+import type { WantedUsername } from '../users/reserved_usernames.ts'
 import type { User } from '../users/user.ts'
 import type { RevokedReason, Session, SessionChange } from './session.ts'
-import type { UserDecision } from './user_change.ts'
+import type { UserChange, UserDecision } from './user_change.ts'
 
 export type SessionStorage = Readonly<{
   /**
@@ -49,6 +50,24 @@ export type SessionStorage = Readonly<{
     userId: string,
     decide: UserDecision<Outcome>,
     taken: Outcome,
+    sessionId?: string,
+  ): Promise<Outcome>
+  /**
+   * {@link changeUser} by a decision that may give the user another username. The one that the user had is kept for the user for a time.
+   * A name of an import that has not ended is free, as for a new user.
+   *
+   * @param wanted.at seconds since the epoch
+   * @param decide    of the username that is wanted as well
+   */
+  renameUser<Outcome>(
+    userId: string,
+    wanted: Readonly<{ username: string; at: number }>,
+    decide: (
+      user: User | undefined,
+      session: Session | undefined,
+      factors: readonly Factor[],
+      wanted: WantedUsername,
+    ) => UserChange<Outcome>,
     sessionId?: string,
   ): Promise<Outcome>
   /** A session that is live at `now`, with its user. One that is pending is not live, here and in all that follows. */

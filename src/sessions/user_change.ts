@@ -56,11 +56,31 @@ export function ownPasswordUpdate(
   }
 }
 
-/** Disables, which raises the credential version and ends the sessions, or enables. Decides false when nothing changes. */
+/** Seconds from the wish of a user to be deleted to the deletion. */
+export const deletionDelay = 7 * 86_400
+
+/**
+ * Whether a user is disabled for being deleted, and for nothing else. Who wants to be deleted is disabled at that moment; an operator
+ * who disables that user too does so at another one.
+ */
+export function isDisabledByDeletion({ disabledAt, deleteAt }: User): boolean {
+  return deleteAt !== undefined && disabledAt === deleteAt - deletionDelay
+}
+
+/**
+ * Disables, which raises the credential version and ends the sessions, or enables, who is not deleted then either. Decides false when
+ * nothing changes.
+ */
 export function disabledUpdate(isDisabled: boolean, event: AuditEvent) {
   return (user: User | undefined): UserChange<boolean> => {
-    if (user === undefined || isDisabled === (user.disabledAt !== undefined)) return { outcome: false }
-    if (!isDisabled) return { outcome: true, user: { ...user, disabledAt: undefined }, event }
+    if (user === undefined) return { outcome: false }
+    if (isDisabled && isDisabledByDeletion(user)) {
+      // Its sessions have ended; and the link that undoes the deletion goes on, which does not enable the user any more.
+      const disabledAt = event.at === user.disabledAt ? event.at + 1 : event.at
+      return { outcome: true, user: { ...user, disabledAt }, event }
+    }
+    if (isDisabled === (user.disabledAt !== undefined)) return { outcome: false }
+    if (!isDisabled) return { outcome: true, user: { ...user, disabledAt: undefined, deleteAt: undefined }, event }
     const changed = { ...withNewCredentials(user), disabledAt: event.at }
     return { outcome: true, user: changed, endSessions: { reason: 'user_disabled', at: event.at }, event }
   }

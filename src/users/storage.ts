@@ -1,6 +1,12 @@
 /** What users ask of a database. */
 import type { AuditEvent } from '../audit/audit.ts'
-import type { SignInBy, TakenUser, User, UserUpdate } from './user.ts'
+import type { SignInBy, TakenMember, TakenUser, User, UserUpdate } from './user.ts'
+
+/** What is taken from others where somebody wants it. */
+export type TakingOptions = Readonly<{
+  /** Usernames that are kept for who had them a short while ago: that is over then. */
+  takesReserved?: boolean | undefined
+}>
 
 export type UserStorage = Readonly<{
   findUser(id: string): Promise<User | undefined>
@@ -28,7 +34,7 @@ export type UserStorage = Readonly<{
    *
    * @returns what {@link Storage.findTakenUsers} finds; empty when all were created
    */
-  createUsers(users: readonly User[], event: AuditEvent): Promise<TakenUser[]>
+  createUsers(users: readonly User[], event: AuditEvent, options?: TakingOptions): Promise<TakenUser[]>
   /**
    * Creates a user who has proved an address, and uses up what it was proved by, in one transaction. Nobody else has the address then,
    * whatever the rule is for others: as address or as username.
@@ -52,14 +58,20 @@ export type UserStorage = Readonly<{
    * @returns what {@link Storage.findTakenUsers} finds, at the end; empty when all were created
    * @throws Error when another import has taken names of this one and is not ended itself
    */
-  importUsers(users: readonly User[], event: AuditEvent, now: () => number): Promise<TakenUser[]>
+  importUsers(
+    users: readonly User[],
+    event: AuditEvent,
+    now: () => number,
+    options?: TakingOptions,
+  ): Promise<TakenUser[]>
   /**
-   * Those whose id or username, as `usernameFold` compares it, is taken, by stored users or by one another; where addresses are unique,
-   * also whose address is, as address or as username, or whose username is another's address.
+   * Those whose id or username, as `usernameFold` compares it, is taken, by stored users or by one another, or kept for somebody else who
+   * had it; where addresses are unique, also whose address is, as address or as username, or whose username is another's address.
    */
-  findTakenUsers(users: readonly User[]): Promise<TakenUser[]>
+  findTakenUsers(users: readonly User[], options?: TakingOptions): Promise<TakenUser[]>
   /**
-   * Changes a user, whose sessions go on. A name of an import that has not ended is free, as for a new user.
+   * Changes a user, whose sessions go on. A name of an import that has not ended is free, as for a new user. The one that the user had
+   * is kept for the user from then on.
    *
    * @param insist throws what the verb rejects with when the user is not what was expected: nothing changes then
    * @returns the user as it is from now on, undefined when there is none; what is taken as {@link UserStorage.findTakenUsers} says
@@ -69,7 +81,8 @@ export type UserStorage = Readonly<{
     update: UserUpdate,
     event: AuditEvent,
     insist?: (before: User) => void,
-  ): Promise<User | 'username_taken' | 'email_taken' | undefined>
+    options?: TakingOptions,
+  ): Promise<User | `${Exclude<TakenMember, 'id'>}_taken` | undefined>
   /** Whether an address is one user's. So it is in a new database. */
   hasUniqueEmails(): Promise<boolean>
   /**
@@ -87,11 +100,15 @@ export type UserStorage = Readonly<{
    */
   pruneImports(seenBefore: number): Promise<boolean>
   /**
-   * Removes a user with all sessions. False when there is none.
+   * Removes a user with all sessions, whose username nobody gets for a time. False when there is none.
    *
    * @param insist throws, and so undoes everything, where it is not the user that was meant
    */
   removeUser(userId: string, event: AuditEvent, insist?: (user: User) => void): Promise<boolean>
+  /** Ids of users who wanted to be gone by an instant, the longest due first. */
+  listUsersToRemove(at: number, limit: number): Promise<string[]>
+  /** Frees a limited number of usernames that were kept until an instant. @returns how many */
+  pruneReservedUsernames(before: number): Promise<number>
 }>
 
 /** Addresses that several users have, as email or as username. */

@@ -65,9 +65,9 @@ export type SignInBy = (typeof signInNames)[number]
 /** An address that is shared means nobody. */
 export const needsUniqueEmail = (signInBy: SignInBy) => signInBy === 'email' || signInBy === 'both'
 
-/** A new user whose id, username or address is another's, and which of them. */
+/** A new user whose id, username or address is another's, and which of them. A username may be kept for somebody who had it. */
 export type TakenUser = Readonly<{ user: User; member: TakenMember }>
-export type TakenMember = 'id' | 'username' | 'email'
+export type TakenMember = 'id' | 'username' | 'reserved_username' | 'email'
 
 /**
  * Those of new users who cannot come in beside users who are there, or beside one another.

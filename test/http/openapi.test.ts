@@ -122,7 +122,7 @@ test('what a test server answers is held to the document: another status, member
     path: '/users/me',
     status: 200,
     headers: new Headers({ 'content-type': 'application/json; charset=utf-8', 'x-request-id': 'x' }),
-    text: '{"username":"alice","email":null,"email_verified":false,"full_name":null}',
+    text: '{"username":"alice","email":null,"email_verified":false,"full_name":null,"language":null}',
   }
   t.notThrows(() => check(good))
   t.throws(() => check({ ...good, status: 418 }))

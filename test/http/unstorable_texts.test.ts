@@ -73,6 +73,11 @@ async function goodBodies(server: TestServer): Promise<Record<string, Record<str
     signUpCode: [{ code: '12345678' }],
     newAccountByForm: [{ username: 'nobody', password }],
     invitationByForm: [{ username: 'nobody', password }],
+    changeMe: [{ full_name: 'x' }],
+    editProfile: [{ full_name: 'x', language: 'ko' }],
+    changeUsername: [{ username: 'alice' }],
+    deleteByForm: [{ when: 'later', sure: 'yes' }],
+    keepAccountByForm: [{}],
     // The last one: it ends the session that asks.
     logout: [{}],
   }
@@ -121,8 +126,8 @@ test('a NUL or half a character in any parameter of any form is invalid_request,
   }
 
   t.deepEqual(await stateOf(server), before)
-  // Those that change the password end the sessions that the others come with, and there is no factor.
-  const isAside = (id: string) => /^(?:changePassword|confirm|renameFactor)|ByForm$/.test(id)
+  // Those that change the password end the sessions that the others come with, there is no factor, and one takes no form.
+  const isAside = (id: string) => /^(?:changeMe|changePassword|confirm|renameFactor)|ByForm$/.test(id)
   for (const id of Object.keys(good).filter(id => !isAside(id))) {
     const endpoint = endpoints.find(one => one.id === id)!
     for (const body of good[id]!) {

@@ -75,10 +75,16 @@ test('GET /users/me answers exactly username, email, whether it is verified, and
       status: 200,
       contentType: 'application/json; charset=utf-8',
       cacheControl: 'no-store',
-      body: { username: 'alice', email: 'alice@example.com', email_verified: false, full_name: 'Alice' },
+      body: {
+        username: 'alice',
+        email: 'alice@example.com',
+        email_verified: false,
+        full_name: 'Alice',
+        language: null,
+      },
     },
   )
-  t.deepEqual(bobs.body, { username: 'Bob', email: null, email_verified: false, full_name: null })
+  t.deepEqual(bobs.body, { username: 'Bob', email: null, email_verified: false, full_name: null, language: null })
 })
 
 for (const [method, path] of endpoints) {

@@ -47,7 +47,7 @@ const metadata = {
   scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
   claims_supported: [
     ...['iss', 'sub', 'aud', 'iat', 'exp', 'auth_time', 'amr', 'acr', 'sid', 'at_hash'],
-    ...['name', 'preferred_username', 'email', 'email_verified'],
+    ...['name', 'preferred_username', 'locale', 'email', 'email_verified'],
   ],
   acr_values_supported: ['urn:latchkey:1fa', 'urn:latchkey:2fa', 'phr'],
   subject_types_supported: ['public'],
@@ -163,7 +163,7 @@ async function startOpenIdServer(t: ExecutionContext, options: ServerOptions = {
   const server = await startServer(t, options)
   await server.addClient({ scope: everyScope })
   await server.addClient({ id: 'api', secret: 'lks_api', grantTypes: [] })
-  await server.addUser({ email: 'alice@example.com', fullName: 'Alice' })
+  await server.addUser({ email: 'alice@example.com', fullName: 'Alice', language: 'en' })
   return server
 }
 
@@ -256,7 +256,7 @@ test('promise 9: every announced scope gives something, offline_access the refre
 
   t.deepEqual(given, {
     openid: ['sub'],
-    profile: ['name', 'preferred_username', 'sub'],
+    profile: ['locale', 'name', 'preferred_username', 'sub'],
     email: ['email', 'email_verified', 'sub'],
     address: ['sub'],
     phone: ['sub'],

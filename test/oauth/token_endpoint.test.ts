@@ -64,6 +64,7 @@ test('a sign-in answers exactly the members of RFC 6749 §5.1, not to be cached'
     username: 'alice',
     email: 'alice@example.com',
     full_name: 'Alice',
+    language: null,
   })
 })
 

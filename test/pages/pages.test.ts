@@ -14,6 +14,8 @@ import { type AskFactorView, askFactorPage, type Proof, proofs } from '../../src
 import { brandStyle, contrast, latchkey } from '../../src/pages/brand.ts'
 import { type ChangePasswordView, changePasswordPage } from '../../src/pages/change_password.ts'
 import { codesPage, newCodesPage } from '../../src/pages/codes.ts'
+import { deleteAccountPage, deletedPage, deletionUndonePage, undoDeletionPage } from '../../src/pages/delete_account.ts'
+import { editProfilePage, exportPage, profileNotices, usernamePage } from '../../src/pages/edit_profile.ts'
 import { errorPage, errorStatuses } from '../../src/pages/error.ts'
 import { type FactorView, type ManageView, managePage } from '../../src/pages/factors.ts'
 import { cut, formatAgo, formatInstant, formatWait, parseUserAgent } from '../../src/pages/formats.ts'
@@ -93,6 +95,7 @@ function everyPage(frame: Frame, text: string): [string, string][] {
     ['account, no codes', accountPage({ ...account, factors: factors.slice(0, 1) }, frame)],
     ...factorPages(frame, text),
     ...mailPages(frame, text),
+    ...ownAccountPages(frame, text),
     ...signUpPages(frame, text),
     ['account, one device', accountPage({ ...account, devices: devices.slice(0, 1) }, frame)],
     ...accountNotices.map((notice): [string, string] => [
@@ -142,6 +145,36 @@ function signUpPages(frame: Frame, text: string): [string, string][] {
       newAccountPage({ ...account, username: text, fullName: text, problems, retryAfter: 90 }, frame),
     ]),
     ['have an account', haveAccountPage(frame)],
+  ]
+}
+
+/** Ways to change, copy and delete the account. */
+function ownAccountPages(frame: Frame, text: string): [string, string][] {
+  const edit = { username: text, fullName: text }
+  const username = { username: text, wanted: text, keptDays: 90, retryAfter: 90 }
+  const remove = { username: text, delayDays: 7, keptDays: 90, isMailed: true }
+  return [
+    ...([undefined, ...profileNotices] as const).map((notice): [string, string] => [
+      `edit profile, ${notice}`,
+      editProfilePage({ ...edit, notice, language: 'ko' }, frame),
+    ]),
+    ['edit profile, refused', editProfilePage({ ...edit, problem: 'invalid' }, frame)],
+    ...([undefined, 'missing', 'invalid', 'taken', 'tooSoon', 'tooMany'] as const).map((problem): [string, string] => [
+      `username, ${problem}`,
+      usernamePage({ ...username, problem }, frame),
+    ]),
+    ['export', exportPage({ username: text }, frame)],
+    ['export, too soon', exportPage({ username: text, retryAfter: 30 }, frame)],
+    ['delete', deleteAccountPage(remove, frame)],
+    ['delete, not sure', deleteAccountPage({ ...remove, isMailed: false, problem: 'not_sure' }, frame)],
+    ['deleted later', deletedPage({ deleteAt: now, isMailed: true }, frame)],
+    ['deleted later, without mail', deletedPage({ deleteAt: now, isMailed: false }, frame)],
+    ['deleted', deletedPage({ isMailed: false }, frame)],
+    ['undo', undoDeletionPage(frame)],
+    ...(['undone', 'already_undone', 'still_disabled'] as const).map((outcome): [string, string] => [
+      `undo, ${outcome}`,
+      deletionUndonePage(outcome, frame),
+    ]),
   ]
 }
 
@@ -448,6 +481,8 @@ const forms: string[] = [
   ...[paths.signIn, paths.confirm, paths.signOut, paths.endSessions, paths.password, paths.factors],
   ...[paths.recoveryCodes, paths.forgotPassword, paths.forgotPasswordCode, mailPath(paths, 'password_reset')],
   ...[paths.signUp, paths.signUpCode, mailPath(paths, 'sign_up')],
+  ...[paths.editProfile, paths.changeUsername, paths.exportAccount, paths.deleteAccount],
+  mailPath(paths, 'deletion_notice'),
 ]
 
 test('every link leads to a path of this server', t => {
@@ -502,6 +537,8 @@ const wordsOf = (page: string): string[] =>
 
 test('Korean sentences all end in the same style, and no English is left in them', t => {
   const names = new Set(['Latchkey', 'alice', 'OAuth', 'OpenAPI', 'API', 'IP', 'UTC', 'QR', 'JavaScript'])
+  // Each language is named in itself, and files by their formats.
+  for (const name of ['English', 'JSON']) names.add(name)
   for (const { title, language, page } of pages) {
     if (language !== 'ko') continue
     for (const text of wordsOf(page)) {

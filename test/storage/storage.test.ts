@@ -100,23 +100,28 @@ contract(
   },
 )
 
-contract('updateUser gives a username that is free in all its forms, and frees the old one', async (t, storage) => {
-  await storage.createUsers([user('alice'), user('five'), user('ﬁne')], event('user.created'))
-  const rename = (username: string) => storage.updateUser('usr_alice', { username }, event('user.updated'))
-  const count = await auditCount(storage)
+contract(
+  'updateUser gives a username that is free in all its forms, and keeps the old one for its user',
+  async (t, storage) => {
+    await storage.createUsers([user('alice'), user('five'), user('ﬁne')], event('user.created'))
+    const rename = (username: string) => storage.updateUser('usr_alice', { username }, event('user.updated'))
+    const count = await auditCount(storage)
 
-  for (const taken of ['five', 'FIVE', 'ﬁve', 'fine', 'FINE']) t.is(await rename(taken), 'username_taken', taken)
-  t.is((await storage.findUser('usr_alice'))?.username, 'alice')
-  t.is(await auditCount(storage), count)
+    for (const taken of ['five', 'FIVE', 'ﬁve', 'fine', 'FINE']) t.is(await rename(taken), 'username_taken', taken)
+    t.is((await storage.findUser('usr_alice'))?.username, 'alice')
+    t.is(await auditCount(storage), count)
 
-  for (const free of ['Alice', 'alice', 'ALICE', 'àlice', 'ﬁrst']) {
-    t.is(((await rename(free)) as User).username, free)
-    t.is((await storage.findUserByUsername(free))?.id, 'usr_alice', free)
-  }
-  t.is((await storage.findUserByUsername('first'))?.id, 'usr_alice')
-  t.is(await storage.findUserByUsername('alice'), undefined)
-  t.deepEqual(await storage.createUsers([user('alice', { id: 'usr_other' })], event('user.created')), [])
-})
+    for (const free of ['Alice', 'alice', 'ALICE', 'àlice', 'ﬁrst']) {
+      t.is(((await rename(free)) as User).username, free)
+      t.is((await storage.findUserByUsername(free))?.id, 'usr_alice', free)
+    }
+    t.is((await storage.findUserByUsername('first'))?.id, 'usr_alice')
+    t.is(await storage.findUserByUsername('alice'), undefined)
+    const other = user('alice', { id: 'usr_other' })
+    t.like(await storage.createUsers([other], event('user.created')), [{ member: 'reserved_username' }])
+    t.deepEqual(await storage.createUsers([other], event('user.created'), { takesReserved: true }), [])
+  },
+)
 
 contract('of two users and a new one who want one name at the same time, one gets it', async (t, storage) => {
   await storage.createUsers([user('alice'), user('bob')], event('user.created'))

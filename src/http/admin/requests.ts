@@ -49,6 +49,11 @@ export const usersQuery = z.strictObject({
   ...page,
 })
 
+const takeReserved = z
+  .boolean()
+  .optional()
+  .meta({ description: 'Also a username that is kept for who had it in the last 90 days.' })
+
 export const newUser = z
   .strictObject({
     username: text,
@@ -57,6 +62,7 @@ export const newUser = z
     full_name: z.string().optional(),
     roles: z.array(z.string()).optional(),
     password: text,
+    take_reserved: takeReserved,
   })
   .meta({
     id: 'NewUser',
@@ -81,8 +87,9 @@ export const userChange = z
     email_verified: z.boolean().optional().meta({ description: 'Without `email` of the address that the user has.' }),
     full_name: z.string().nullable().optional(),
     roles: z.array(z.string()).optional(),
+    take_reserved: takeReserved,
   })
-  .refine(members => Object.keys(members).length > 0, { error: 'name what is to change' })
+  .refine(({ take_reserved: _, ...members }) => Object.keys(members).length > 0, { error: 'name what is to change' })
   .meta({ id: 'UserChange', examples: [{ email: 'alice@example.com', roles: ['admin'] }, { full_name: null }] })
 
 export const newPassword = z
@@ -106,6 +113,7 @@ export const userImport = z
       .max(maxPage, `it takes at most ${maxPage} users`)
       .meta({ description: 'As `latchkey user import` reads them: docs/import.md.' }),
     ignore: z.array(z.string()).optional().meta({ description: 'Members of the users to read nothing in.' }),
+    take_reserved: takeReserved,
     dry_run: z.boolean().optional().meta({ description: 'Changes nothing, and says of each what is wrong.' }),
   })
   .meta({

@@ -27,6 +27,7 @@ const user = {
   has_password: true,
   created_at: at,
   disabled_at: null,
+  delete_at: null,
 }
 
 export const adminUser = z
@@ -40,6 +41,9 @@ export const adminUser = z
     has_password: z.boolean().meta({ description: 'Whether the user can sign in by a password.' }),
     created_at: instant,
     disabled_at: instant.nullable(),
+    delete_at: instant
+      .nullable()
+      .meta({ description: 'When the user, who wants it, is removed: disabled until then. Seconds since 1970.' }),
   })
   .meta({ id: 'AdminUser', examples: [user] })
 

@@ -42,6 +42,7 @@ const read = 'admin:users:read'
 const shared = { tag: 'Users', pathParams: thingPath } as const
 const taken = {
   username_taken: 'the username alice is taken',
+  username_reserved: 'the username alice is kept for who had it in the last 90 days',
   email_taken: 'the address alice@example.com is taken',
 } as const
 const notFound = { not_found: 'there is no user usr_517uqrZdsCJBbGU-WPpE5g' } as const
@@ -88,8 +89,8 @@ function listEndpoints({ deps, endpoint }: AdminSurroundings): readonly Endpoint
       scope: write,
       once: true,
       body: newUser,
-      async handle({ body: { password, ...given }, actor }) {
-        const user = await createUser(deps, readNewUser(given), password, actor)
+      async handle({ body: { password, take_reserved: takesReserved, ...given }, actor }) {
+        const user = await createUser(deps, readNewUser(given), password, actor, { takesReserved })
         return { ...replyOf(user), created: `/admin/users/${user.id}` }
       },
       describe: ({ adminUser }) => ({
@@ -107,8 +108,8 @@ function listEndpoints({ deps, endpoint }: AdminSurroundings): readonly Endpoint
       once: true,
       body: userImport,
       size: 'users',
-      async handle({ body: { users, ignore, dry_run: dryRun = false }, actor }) {
-        const outcome = await importUsers(deps, JSON.stringify(users), { ignore, dryRun }, actor)
+      async handle({ body: { users, ignore, take_reserved: takesReserved, dry_run: dryRun = false }, actor }) {
+        const outcome = await importUsers(deps, JSON.stringify(users), { ignore, takesReserved, dryRun }, actor)
         const { count, problems, report } = outcome
         if (dryRun) return { document: { importable: count, problems, ...report } }
         const [first] = problems
@@ -173,8 +174,8 @@ function recordEndpoints({ deps, endpoint }: AdminSurroundings): readonly Endpoi
       scope: write,
       changes: true,
       body: userChange,
-      handle: async ({ id, body, actor, insist }) =>
-        replyOf(await updateUser(deps, { id }, readUserUpdate(body), actor, insist)),
+      handle: async ({ id, body: { take_reserved: takesReserved, ...body }, actor, insist }) =>
+        replyOf(await updateUser(deps, { id }, readUserUpdate(body), actor, insist, { takesReserved })),
       describe: ({ adminUser }) => ({
         ...shared,
         summary: 'Change what is named; the user stays signed in, and tokens say it from their next refresh',
@@ -213,7 +214,9 @@ function recordEndpoints({ deps, endpoint }: AdminSurroundings): readonly Endpoi
         describe: ({ adminUser }) => ({
           ...shared,
           summary:
-            verb === 'disable' ? 'Refuse sign-ins and end all sessions of a user' : 'Let a disabled user sign in again',
+            verb === 'disable'
+              ? 'Refuse sign-ins and end all sessions of a user'
+              : 'Let a disabled user sign in again, also one who is to be deleted, who is not then',
           answers: ok('The user.', { [jsonType]: adminUser }, 'ETag'),
           errors: notFound,
         }),

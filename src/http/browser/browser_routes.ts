@@ -11,10 +11,12 @@ import { sendJson } from '../json.ts'
 import { htmlType, jsonType } from '../media_types.ts'
 import { accountEndpoints } from './account_routes.ts'
 import { confirmEndpoints } from './confirm_routes.ts'
+import { deletionEndpoints } from './deletion_routes.ts'
 import { factorPageEndpoints } from './factor_routes.ts'
 import { forgotPasswordEndpoints } from './forgot_password_routes.ts'
 import { favicon, type Site, sendPage, wantsPage } from './pages.ts'
 import { passwordEndpoints } from './password_routes.ts'
+import { profileEndpoints } from './profile_routes.ts'
 import { readSessionCookie } from './session_cookie.ts'
 import { signInEndpoints } from './sign_in_routes.ts'
 import { signOutEndpoints } from './sign_out_routes.ts'
@@ -31,6 +33,8 @@ export function browserEndpoints(deps: Deps, site: Site, docs: boolean): readonl
     ...passwordEndpoints(deps, site),
     ...factorPageEndpoints(deps, site),
     ...confirmEndpoints(deps, site),
+    ...profileEndpoints(deps, site),
+    ...deletionEndpoints(deps, site),
     ...signOutEndpoints(deps, site),
     ...fileEndpoints(site),
   ]

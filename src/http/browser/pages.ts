@@ -63,8 +63,9 @@ export function createSite(issuer: string, brand: Brand) {
     ...(brand.logo === undefined ? [] : [logoFile(brand.logo)]),
   ]
 
-  function frame({ headers }: Context, username?: string): Frame {
-    return { language: pickLanguage(headers['accept-language']), paths, brand, styleHash, scriptHash, username }
+  function frame({ headers, state }: Context, username?: string): Frame {
+    const language = state.language ?? pickLanguage(headers['accept-language'])
+    return { language, paths, brand, styleHash, scriptHash, username }
   }
 
   return {

@@ -35,7 +35,7 @@ export function clearSessionCookie(deps: Deps, ctx: Context): void {
 
 /**
  * @returns who is signed in by the cookie of a request; one that is forged, dead or there twice is nobody's, and cleared. While the
- *          operator has switched signing in here off it is nobody's either, but stays
+ *          operator has switched signing in here off it is nobody's either, but stays. Pages are in the language of the user from then on
  */
 export async function readSessionCookie(deps: Deps, ctx: Context): Promise<SignedIn | undefined> {
   const { issuer } = deps.config
@@ -60,6 +60,7 @@ export async function readSessionCookie(deps: Deps, ctx: Context): Promise<Signe
   const lifetimes = refreshPolicy(deps.config, client)
   if (client.disabledAt !== undefined || !isLive(found.session, now, lifetimes)) return undefined
   if (former !== undefined) setSessionCookie(deps, ctx, found.session, lifetimes)
+  ctx.state.language = found.user.language
   if (needsTouch(found.session, now, lifetimes)) await touch(deps, ctx, cookie, lifetimes)
   return found
 }

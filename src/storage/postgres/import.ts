@@ -3,7 +3,7 @@
  * When all are at the server, they become users at once: only for that, seconds for hundreds of thousands, other new users and clients
  * have to wait, and never for a network or a program.
  */
-import type { UserStorage } from '../../users/storage.ts'
+import type { TakingOptions, UserStorage } from '../../users/storage.ts'
 import type { User } from '../../users/user.ts'
 import { getTableColumns } from '../drizzle.ts'
 import { userRow } from '../rows.ts'
@@ -30,11 +30,11 @@ const maxTries = 3
 class Taken extends Error {}
 
 export function createImport({ read, write }: Pick<Connection, 'read' | 'write'>): UserStorage['importUsers'] {
-  return async (newUsers, event) => {
+  return async (newUsers, event, _, options) => {
     for (let tries = 1; ; tries++) {
       const { taken, isUnique } = await read(async db => ({
         isUnique: await userRows.hasUniqueEmails(db),
-        taken: await findTakenUsers(db, newUsers),
+        taken: await findTakenUsers(db, newUsers, options),
       }))
       if (taken.length > 0) return taken
       try {
@@ -44,7 +44,7 @@ export function createImport({ read, write }: Pick<Connection, 'read' | 'write'>
           await takeLock(tx, 'newcomers')
           // What is unique now was not compared with one another then.
           if (!isUnique && (await userRows.hasUniqueEmails(tx))) throw new Taken()
-          await publish(tx, newUsers.length, isUnique)
+          await publish(tx, newUsers.length, isUnique, options)
           await insertEvents(tx, [{ ...event, count: newUsers.length }])
         })
         return []
@@ -68,13 +68,18 @@ const hasTakenEmail = `
       or exists (select from users where users.username_key = newcomers.email_key)
       or exists (select from users where users.username_fold = newcomers.email_key)`
 
+const isReserved = `
+      or exists (select from reserved_usernames as kept
+        where kept.fold = coalesce(newcomers.username_fold, newcomers.username_key) and kept.user_id <> newcomers.id)`
+
 /** Under the lock of newcomers. Ids and names as they are looked up are unique by their indexes; it is the other form that has to be compared. */
-async function publish(tx: Db, count: number, isUnique: boolean): Promise<void> {
+async function publish(tx: Db, count: number, isUnique: boolean, { takesReserved }: TakingOptions = {}): Promise<void> {
   const { rowCount } = await tx.$client.query(`select from newcomers
     where exists (select from users where users.username_fold = coalesce(newcomers.username_fold, newcomers.username_key))
       or newcomers.username_fold is not null
         and exists (select from users where users.username_key = newcomers.username_fold)
       ${isUnique ? hasTakenEmail : ''}
+      ${takesReserved ? '' : isReserved}
     limit 1`)
   if (rowCount !== 0) throw new Taken()
   for (let from = 0; from < count; from += step) {

@@ -50,13 +50,17 @@ export const users = pgTable(
 )
 
 /** Usernames that were somebody's a short while ago: nobody else gets them. */
-export const reservedUsernames = pgTable('reserved_usernames', {
-  /** In the form in which a new username must be free, as `usernameFold` makes it. */
-  fold: key('fold').primaryKey(),
-  /** Who may have it again; that user may be gone. */
-  userId: key('user_id').notNull(),
-  until: whole('until').notNull(),
-})
+export const reservedUsernames = pgTable(
+  'reserved_usernames',
+  {
+    /** In the form in which a new username must be free, as `usernameFold` makes it. */
+    fold: key('fold').primaryKey(),
+    /** Who may have it again; that user may be gone. */
+    userId: key('user_id').notNull(),
+    until: whole('until').notNull(),
+  },
+  table => [index('reserved_usernames_user_id').on(table.userId), index('reserved_usernames_until').on(table.until)],
+)
 
 export const clients = pgTable('clients', {
   id: key('id').primaryKey(),

@@ -12,8 +12,9 @@ import {
 } from '../../sessions/session.ts'
 import { makeRoomFor, sessionsToLookAt } from '../../sessions/session_limit.ts'
 import type { SessionFilter, SessionStorage } from '../../sessions/storage.ts'
-import type { UserDecision } from '../../sessions/user_change.ts'
+import type { UserChange } from '../../sessions/user_change.ts'
 import { spendAll } from '../../users/factors/factor.ts'
+import { wantedByNobody } from '../../users/reserved_usernames.ts'
 import { fits, isSeenBefore, liveAt } from '../conditions.ts'
 import { and, asc, desc, eq, inArray, lte, sql } from '../drizzle.ts'
 import { audienceFromText, sessionFromRow } from '../rows.ts'
@@ -33,6 +34,7 @@ type Changes =
   | 'changeSession'
   | 'changeUser'
   | 'changeEmail'
+  | 'renameUser'
   | 'removeSessions'
   | 'revokeSessions'
   | 'pruneSessions'
@@ -67,26 +69,24 @@ function createChanges(connection: Connection): Pick<SessionStorage, Changes> {
     if (forgotten.length > 0) await sessionRows.remove(tx, forgotten.slice(0, pruneBatch))
   }
 
-  async function decideWithin<Outcome>(tx: Db, userId: string, decide: UserDecision<Outcome>, sessionId?: string) {
-    const before = await userRows.findForUpdate(tx, userId)
-    // What is decided about the one may end the others, and all of them are locked in one order.
-    const open = sessionId === undefined ? undefined : await sessionRows.lockOpenOf(tx, userId, sessionId)
-    const decided = decide(before, open, await factorRows.listForUpdate(tx, userId))
+  /** What is decided about the one may end the others, and all of them are locked in one order. */
+  const lockOpen = async (tx: Db, userId: string, sessionId: string | undefined) =>
+    sessionId === undefined ? undefined : sessionRows.lockOpenOf(tx, userId, sessionId)
+
+  /** All that a decision comes to but the name. */
+  async function apply<Outcome>(tx: Db, userId: string, decided: UserChange<Outcome>): Promise<Outcome> {
     const { outcome, user, factors, endSessions, session, event, mails } = decided
-    const apply = async () => {
-      if (user !== undefined) await userRows.update(tx, user)
-      for (const id of factors?.remove ?? []) await factorRows.remove(tx, id)
-      for (const factor of factors?.put ?? []) await factorRows.put(tx, factor)
-      if (endSessions !== undefined) {
-        const { exceptId, reason, at } = endSessions
-        await sessionRows.revoke(tx, fits(sessions, { userId, exceptId }), reason, at)
-      }
-      if (session !== undefined) await sessionRows.update(tx, session)
-      if (event !== undefined) await record(tx, event)
-      for (const mail of mails ?? []) await mailRows.insert(tx, mail)
-      return outcome
+    if (user !== undefined) await userRows.update(tx, user)
+    for (const id of factors?.remove ?? []) await factorRows.remove(tx, id)
+    for (const factor of factors?.put ?? []) await factorRows.put(tx, factor)
+    if (endSessions !== undefined) {
+      const { exceptId, reason, at } = endSessions
+      await sessionRows.revoke(tx, fits(sessions, { userId, exceptId }), reason, at)
     }
-    return { before, decided, apply }
+    if (session !== undefined) await sessionRows.update(tx, session)
+    if (event !== undefined) await record(tx, event)
+    for (const mail of mails ?? []) await mailRows.insert(tx, mail)
+    return outcome
   }
 
   return {
@@ -107,14 +107,33 @@ function createChanges(connection: Connection): Pick<SessionStorage, Changes> {
       }),
     changeSession,
     changeUser: (userId, decide, sessionId) =>
-      write(async tx => (await decideWithin(tx, userId, decide, sessionId)).apply()),
+      write(async tx => {
+        const before = await userRows.findForUpdate(tx, userId)
+        const open = await lockOpen(tx, userId, sessionId)
+        return apply(tx, userId, decide(before, open, await factorRows.listForUpdate(tx, userId)))
+      }),
     changeEmail: (userId, decide, taken, sessionId) =>
       write(async tx => {
         // Before the row, as whoever comes newly has it.
         await takeLock(tx, 'newcomers')
-        const { decided, before, apply } = await decideWithin(tx, userId, decide, sessionId)
+        const before = await userRows.findForUpdate(tx, userId)
+        const open = await lockOpen(tx, userId, sessionId)
+        const decided = decide(before, open, await factorRows.listForUpdate(tx, userId))
         const isTaken = decided.user && (await userRows.takenByOther(tx, decided.user, before!)) !== undefined
-        return isTaken ? taken : apply()
+        return isTaken ? taken : apply(tx, userId, decided)
+      }),
+    renameUser: (userId, { username, at }, decide, sessionId) =>
+      write(async tx => {
+        // Before the row, as whoever comes newly has it.
+        await takeLock(tx, 'newcomers')
+        const before = await userRows.findForRename(tx, userId)
+        const open = await lockOpen(tx, userId, sessionId)
+        const wanted = before === undefined ? wantedByNobody : await userRows.wanted(tx, before, username)
+        const decided = decide(before, open, await factorRows.listForUpdate(tx, userId), wanted)
+        const { user } = decided
+        if (before !== undefined && user !== undefined && user.username !== before.username)
+          await userRows.rename(tx, user, before, at)
+        return apply(tx, userId, decided)
       }),
     removeSessions: (which, event) =>
       write(async tx => {

@@ -1,6 +1,8 @@
 /** Rows of users, for whoever reads or writes them within a transaction: before those of clients and sessions. */
 import { emailKey, usernameFold, usernameKey } from '../../text.ts'
 import { withAsciiDomain } from '../../users/email.ts'
+import { reserveUsername, type WantedUsername } from '../../users/reserved_usernames.ts'
+import type { TakingOptions } from '../../users/storage.ts'
 import {
   hasOtherAddress,
   meantBy,
@@ -11,11 +13,12 @@ import {
   type User,
   verifiedKey,
 } from '../../users/user.ts'
-import { and, asc, eq, getTableColumns, gt, ne, or, type SQL, sql } from '../drizzle.ts'
+import { and, asc, eq, getTableColumns, gt, lte, ne, or, type SQL, sql } from '../drizzle.ts'
 import { optional, recordColumns, userFromRow, userRow } from '../rows.ts'
 import type { Db } from './connection.ts'
 import { unionAll } from './drizzle.ts'
 import { builder, prepareInsertRows, prepareRun, prepareSelect } from './prepared.ts'
+import { reservedRows } from './reserved_usernames.ts'
 import { relaxedRules, sessions, users } from './schema.ts'
 
 const value = sql.placeholder
@@ -123,6 +126,14 @@ const findOfAddress = prepareSelect(
     )
     .limit(1),
 )
+const listToRemove = prepareSelect(
+  builder
+    .select({ id: users.id })
+    .from(users)
+    .where(lte(users.deleteAt, value('at')))
+    .orderBy(asc(users.deleteAt))
+    .limit(value('limit')),
+)
 const remove = prepareRun(builder.delete(users).where(isIt))
 // A cascade locks in any order.
 const lockSessions = prepareSelect(
@@ -166,8 +177,13 @@ export const userRows = {
   isEmpty: async (db: Db) => (await findAny.get(db, {})) === undefined,
   /** As {@link userRows.findForUpdate}, to change the name as well. Under the lock of newcomers. */
   findForRename: async (tx: Db, id: string) => optional(await findForRename.get(tx, { id }), userFromRow),
-  /** @returns what of a user another one has. Under the lock of newcomers. */
-  async takenByOther(tx: Db, user: User, before: User): Promise<'username' | 'email' | undefined> {
+  /** @returns what of a user another one has, or may have back. Under the lock of newcomers. */
+  async takenByOther(
+    tx: Db,
+    user: User,
+    before: User,
+    { takesReserved }: TakingOptions = {},
+  ): Promise<'username' | 'reserved_username' | 'email' | undefined> {
     const isUnique = await userRows.hasUniqueEmails(tx)
     const { id, username, email } = user
     if (username !== before.username) {
@@ -175,6 +191,9 @@ export const userRows = {
       // Nothing is compared with an address where they are not unique.
       const names = { id, key: usernameKey(username), fold, foldAsEmail: isUnique ? fold : null }
       if ((await findOtherByName.get(tx, names)) !== undefined) return 'username'
+      // Who has it now has it in every case and width.
+      const isAnother = fold !== usernameFold(before.username)
+      if (isAnother && !takesReserved && (await reservedRows.isOfOther(tx, user))) return 'reserved_username'
     }
     if (email === undefined || !hasOtherAddress(user, before)) return undefined
     const addresses = { id, key: isUnique ? emailKey(email) : null, verifiedKey: verifiedKey(user) ?? null }
@@ -182,7 +201,20 @@ export const userRows = {
   },
   /** All that may change but the name. */
   update: (tx: Db, user: User) => update.run(tx, userRow(user)),
-  rename: (tx: Db, user: User) => rename.run(tx, userRow(user)),
+  /** What a user who wants another username is told of it. Under the lock of newcomers. */
+  wanted: async (tx: Db, user: User, username: string): Promise<WantedUsername> => ({
+    isTaken: (await userRows.takenByOther(tx, { ...user, username }, user)) !== undefined,
+    renamedAt: await reservedRows.lastGivenUpAt(tx, user.id),
+  }),
+  /** The name that it had is kept for it. @param at seconds since the epoch */
+  async rename(tx: Db, user: User, before: User, at: number) {
+    await rename.run(tx, userRow(user))
+    await reservedRows.put(tx, reserveUsername(before, at))
+  },
+  /** Nobody gets the name of a user who is removed for a time. */
+  reserveNameOf: (tx: Db, user: User, at: number) => reservedRows.put(tx, reserveUsername(user, at)),
+  listToRemove: async (db: Db, at: number, limit: number) =>
+    (await listToRemove.all(db, { at, limit })).map(({ id }) => id),
   /** With all sessions. @returns how many users */
   async remove(tx: Db, id: string): Promise<number> {
     if ((await lockForRemoval.get(tx, { id })) === undefined) return 0
@@ -195,13 +227,17 @@ export const userRows = {
 /**
  * Those of new users who cannot come in beside users who are there, or beside one another.
  *
- * @param mustBeUnique that their addresses are theirs alone, whatever the rule is
+ * @param options.hasOwnEmail that their addresses are theirs alone, whatever the rule is
  */
-export async function findTakenUsers(db: Db, newUsers: readonly User[], mustBeUnique = false): Promise<TakenUser[]> {
-  const isUnique = mustBeUnique || (await userRows.hasUniqueEmails(db))
+export async function findTakenUsers(
+  db: Db,
+  newUsers: readonly User[],
+  options: TakingOptions & Readonly<{ hasOwnEmail?: boolean }> = {},
+): Promise<TakenUser[]> {
+  const isUnique = options.hasOwnEmail === true || (await userRows.hasUniqueEmails(db))
   const taken = new Map<User, TakenMember>()
   for (const some of inSteps(newUsers))
-    for (const { user, member } of await findTaken(db, some, isUnique)) taken.set(user, member)
+    for (const { user, member } of await findTaken(db, some, isUnique, options)) taken.set(user, member)
   return takenAmong(newUsers, user => taken.get(user), isUnique)
 }
 
@@ -217,14 +253,20 @@ const takenOfNew = `
       (select 'email' from users where email_key = address limit 1),
       (select 'email' from users where username_key = address limit 1),
       (select 'email' from users where username_fold = address limit 1),
-      (select 'email' from users where verified_email_key = proved limit 1)
+      (select 'email' from users where verified_email_key = proved limit 1),
+      (select 'reserved_username' from reserved_usernames as kept where kept.fold = fold_to_keep and kept.user_id <> new.id limit 1)
     ) as member
-    from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
-      with ordinality as new (id, key, fold, fold_as_address, address, proved, n)
+    from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+      with ordinality as new (id, key, fold, fold_as_address, address, proved, fold_to_keep, n)
   ) as found
   where member is not null`
 
-async function findTaken(db: Db, some: readonly User[], isUnique: boolean): Promise<TakenUser[]> {
+async function findTaken(
+  db: Db,
+  some: readonly User[],
+  isUnique: boolean,
+  { takesReserved }: TakingOptions,
+): Promise<TakenUser[]> {
   const folds = some.map(({ username }) => usernameFold(username))
   const values = [
     some.map(({ id }) => id),
@@ -234,6 +276,7 @@ async function findTaken(db: Db, some: readonly User[], isUnique: boolean): Prom
     folds.map(fold => (isUnique ? fold : null)),
     some.map(({ email }) => (isUnique ? optional(email, emailKey) : undefined) ?? null),
     some.map(user => verifiedKey(user) ?? null),
+    folds.map(fold => (takesReserved ? null : fold)),
   ]
   const found = await db.$client.query<[number, TakenMember]>({ text: takenOfNew, values, rowMode: 'array' })
   return found.rows.map(([n, member]) => ({ user: some[n - 1]!, member }))

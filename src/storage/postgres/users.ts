@@ -7,6 +7,7 @@ import { userFromRow } from '../rows.ts'
 import { takeLock } from './advisory_lock.ts'
 import type { Connection } from './connection.ts'
 import { onceRows } from './once.ts'
+import { reservedRows } from './reserved_usernames.ts'
 import { users } from './schema.ts'
 import { createUniqueEmails } from './unique_emails.ts'
 import { findTakenUsers, userRows } from './user_rows.ts'
@@ -31,11 +32,11 @@ export function createUserStorage(
         const hashes = page.filter(row => row.passwordHash !== '').map(row => row.passwordHash)
         return { hashes, next: page.length < limit ? '' : page.at(-1)!.id }
       }),
-    findTakenUsers: newUsers => read(db => findTakenUsers(db, newUsers)),
-    createUsers: (newUsers, event) =>
+    findTakenUsers: (newUsers, options) => read(db => findTakenUsers(db, newUsers, options)),
+    createUsers: (newUsers, event, options) =>
       write(async tx => {
         await takeLock(tx, 'newcomers')
-        const taken = await findTakenUsers(tx, newUsers)
+        const taken = await findTakenUsers(tx, newUsers, options)
         if (taken.length > 0) return taken
         await userRows.insert(tx, newUsers)
         await record(tx, ...newUsers.map(({ id }) => ({ ...event, userId: id })))
@@ -44,7 +45,7 @@ export function createUserStorage(
     createProvenUser: (user, use, event) =>
       write(async tx => {
         await takeLock(tx, 'newcomers')
-        const [taken] = await findTakenUsers(tx, [user], true)
+        const [taken] = await findTakenUsers(tx, [user], { hasOwnEmail: true })
         if (taken?.member === 'email') return 'email_taken'
         if (await onceRows.isConsumed(tx, use.id)) return 'used'
         if (taken !== undefined) return 'username_taken'
@@ -56,7 +57,7 @@ export function createUserStorage(
       }),
     findUserOfAddress: email => read(db => userRows.findOfAddress(db, email)),
     importUsers,
-    updateUser: (userId, update, event, insist) =>
+    updateUser: (userId, update, event, insist, options) =>
       write(async tx => {
         const isNamed = update.username !== undefined
         // Before the row, as whoever comes newly has it.
@@ -66,9 +67,9 @@ export function createUserStorage(
         if (before === undefined) return undefined
         insist?.(before)
         const user = updatedUser(before, update)
-        const member = await userRows.takenByOther(tx, user, before)
+        const member = await userRows.takenByOther(tx, user, before, options)
         if (member !== undefined) return `${member}_taken` as const
-        if (user.username !== before.username) await userRows.rename(tx, user)
+        if (user.username !== before.username) await userRows.rename(tx, user, before, event.at)
         await userRows.update(tx, user)
         await record(tx, event)
         return user
@@ -81,9 +82,13 @@ export function createUserStorage(
         const user = await userRows.findForUpdate(tx, userId)
         if (user === undefined) return 0
         insist?.(user)
-        return userRows.remove(tx, userId)
+        const count = await userRows.remove(tx, userId)
+        if (count > 0) await userRows.reserveNameOf(tx, user, event.at)
+        return count
       })
       return removed > 0
     },
+    listUsersToRemove: (at, limit) => read(db => userRows.listToRemove(db, at, limit)),
+    pruneReservedUsernames: before => write(tx => reservedRows.prune(tx, before)),
   }
 }

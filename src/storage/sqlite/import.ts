@@ -5,7 +5,7 @@
  */
 import { setTimeout } from 'node:timers/promises'
 import type { AuditEvent } from '../../audit/audit.ts'
-import { importTimeout } from '../../users/storage.ts'
+import { importTimeout, type TakingOptions } from '../../users/storage.ts'
 import { type TakenUser, takenAmong, type User } from '../../users/user.ts'
 import { and, asc, desc, eq, gte, inArray, lt, ne, or, sql } from '../drizzle.ts'
 import { type Connection, type Orm, pruneBatch } from './connection.ts'
@@ -41,12 +41,12 @@ export function createImports(
     /** Within a write: all that are under way fail, since what they have compared is not enough any more. */
     loseAll,
     prune,
-    /** @param wasUnique whether addresses were when the users were compared with one another */
+    /** @param options.wasUnique whether addresses were when the users were compared with one another */
     async importUsers(
       all: readonly User[],
       event: AuditEvent,
       now: () => number,
-      wasUnique: boolean,
+      { wasUnique, ...options }: TakingOptions & Readonly<{ wasUnique: boolean }>,
     ): Promise<TakenUser[]> {
       while (await prune(now() - importTimeout)) await setTimeout(minPause)
       let importId: number | undefined
@@ -54,7 +54,7 @@ export function createImports(
       try {
         importId = await steps.begin(now(), wasUnique)
         for (let next = 0; next < all.length; ) {
-          const batch = await steps.addBatch(importId, all, next, now())
+          const batch = await steps.addBatch(importId, { all, from: next, options }, now())
           if (batch.taken.length > 0) return batch.taken
           next = batch.next
           await setTimeout(Math.max(minPause, batch.held))
@@ -65,7 +65,7 @@ export function createImports(
       } catch (error) {
         if (!(error instanceof ImportLost)) throw error
         const isUnique = rows.hasUniqueEmails()
-        const taken = takenAmong(all, user => rows.takenOf(user, isUnique), isUnique)
+        const taken = takenAmong(all, user => rows.takenOf(user, isUnique, options), isUnique)
         if (taken.length > 0) return taken
         throw new Error(
           'another import, or a new rule of the database, took the place of this one; nothing was imported',
@@ -120,7 +120,7 @@ function createSteps({ db, write, rows, record }: Parts) {
    *
    * @returns users whose id or name is taken, with whom the batch ends; the place of the next user, and for how long others could not write
    */
-  function addBatch(importId: number, all: readonly User[], from: number, now: number) {
+  function addBatch(importId: number, { all, from, options }: Batch, now: number) {
     return write(() => {
       const began = performance.now()
       const { changes } = db
@@ -135,7 +135,7 @@ function createSteps({ db, write, rows, record }: Parts) {
       let held = 0
       while (next < all.length && held < maxHeld) {
         const some = all.slice(next, next + step)
-        const taken = takenOf(some, rows)
+        const taken = takenOf(some, rows, options)
         if (taken.length > 0) return { taken, next, held }
         for (const user of some) {
           if (hasOthers) claim(user, importId)
@@ -163,11 +163,14 @@ function createSteps({ db, write, rows, record }: Parts) {
   return { claim, loseAll: () => statements.loseAll.run({}), begin, addBatch, publish }
 }
 
+/** Users from a place in the list on. */
+type Batch = Readonly<{ all: readonly User[]; from: number; options: TakingOptions }>
+
 /** Those who cannot come in beside users who are there. */
-function takenOf(users: readonly User[], rows: UserRows): TakenUser[] {
+function takenOf(users: readonly User[], rows: UserRows, options: TakingOptions): TakenUser[] {
   const isUnique = rows.hasUniqueEmails()
   return users.flatMap(user => {
-    const member = rows.takenOf(user, isUnique)
+    const member = rows.takenOf(user, isUnique, options)
     return member === undefined ? [] : [{ user, member }]
   })
 }

@@ -47,13 +47,17 @@ export const users = sqliteTable(
 )
 
 /** Usernames that were somebody's a short while ago: nobody else gets them. */
-export const reservedUsernames = sqliteTable('reserved_usernames', {
-  /** In the form in which a new username must be free, as `usernameFold` makes it. */
-  fold: text('fold').primaryKey(),
-  /** Who may have it again; that user may be gone. */
-  userId: text('user_id').notNull(),
-  until: integer('until').notNull(),
-})
+export const reservedUsernames = sqliteTable(
+  'reserved_usernames',
+  {
+    /** In the form in which a new username must be free, as `usernameFold` makes it. */
+    fold: text('fold').primaryKey(),
+    /** Who may have it again; that user may be gone. */
+    userId: text('user_id').notNull(),
+    until: integer('until').notNull(),
+  },
+  table => [index('reserved_usernames_user_id').on(table.userId), index('reserved_usernames_until').on(table.until)],
+)
 
 /** Imports that are not whole yet. The users of one are there from the moment that its row is gone. */
 export const pendingImports = sqliteTable('pending_imports', {
@@ -319,16 +323,20 @@ export const moves = sqliteTable('moves', {
 })
 
 /** Append-only by triggers in its migration: a row can't be changed, and only the oldest one can go. */
-export const auditEvents = sqliteTable('audit_events', {
-  id: integer('id').primaryKey({ autoIncrement: true }),
-  at: integer('at').notNull(),
-  type: text('type').notNull(),
-  userId: text('user_id'),
-  clientId: text('client_id'),
-  sessionId: text('session_id'),
-  ip: text('ip'),
-  requestId: text('request_id'),
-  detail: text('detail'),
-  /** null for one. */
-  count: integer('count'),
-})
+export const auditEvents = sqliteTable(
+  'audit_events',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    at: integer('at').notNull(),
+    type: text('type').notNull(),
+    userId: text('user_id'),
+    clientId: text('client_id'),
+    sessionId: text('session_id'),
+    ip: text('ip'),
+    requestId: text('request_id'),
+    detail: text('detail'),
+    /** null for one. */
+    count: integer('count'),
+  },
+  table => [index('audit_events_user_id').on(table.userId, table.id).where(isNotNull(table.userId))],
+)

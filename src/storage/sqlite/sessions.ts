@@ -6,6 +6,7 @@ import { makeRoomFor, sessionsToLookAt } from '../../sessions/session_limit.ts'
 import type { SessionStorage } from '../../sessions/storage.ts'
 import type { UserChange } from '../../sessions/user_change.ts'
 import { spendAll } from '../../users/factors/factor.ts'
+import { wantedByNobody } from '../../users/reserved_usernames.ts'
 import { hasOtherAddress, type User } from '../../users/user.ts'
 import { endedBefore, fits, isSeenBefore, liveAt } from '../conditions.ts'
 import { and, asc, desc, eq, inArray, lte, sql } from '../drizzle.ts'
@@ -32,6 +33,7 @@ type Changes =
   | 'changeSession'
   | 'changeUser'
   | 'changeEmail'
+  | 'renameUser'
   | 'removeSessions'
   | 'revokeSessions'
   | 'pruneSessions'
@@ -56,6 +58,7 @@ function createChanges(
     record(countedEvent({ ...event, type: 'session.revoked', sessionId }, ended.length, 'session_limit'))
   }
 
+  /** Within a write: all that a decision comes to but the name. */
   function apply<Outcome>(userId: string, decided: UserChange<Outcome>, before: Session | undefined): Outcome {
     const { outcome, user, factors, endSessions, session, event, mails } = decided
     if (user !== undefined) rows.users.update(user)
@@ -106,6 +109,18 @@ function createChanges(
         if (decided.user !== undefined && hasOtherAddress(decided.user, userBefore!)) {
           if (rows.users.takenByOther(decided.user, userBefore!) !== undefined) return taken
           claim(decided.user)
+        }
+        return apply(userId, decided, before)
+      }),
+    renameUser: (userId, { username, at }, decide, sessionId) =>
+      write(() => {
+        const before = sessionId === undefined ? undefined : rows.sessions.find(sessionId)
+        const user = rows.users.find(userId)
+        const wanted = user === undefined ? wantedByNobody : rows.users.wanted(user, username)
+        const decided = decide(user, before, rows.factors.listOf(userId), wanted)
+        if (user !== undefined && decided.user !== undefined && decided.user.username !== user.username) {
+          claim(decided.user)
+          rows.users.rename(decided.user, user, at)
         }
         return apply(userId, decided, before)
       }),

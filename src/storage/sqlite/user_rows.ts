@@ -1,11 +1,14 @@
 /** Rows of users, for whoever reads or writes them within a transaction. */
 import { emailKey, usernameFold, usernameKey } from '../../text.ts'
 import { withAsciiDomain } from '../../users/email.ts'
+import { reserveUsername, type WantedUsername } from '../../users/reserved_usernames.ts'
+import type { TakingOptions } from '../../users/storage.ts'
 import { hasOtherAddress, meantBy, type SignInBy, type TakenMember, type User, verifiedKey } from '../../users/user.ts'
-import { and, asc, eq, getTableColumns, gt, ne, or, type SQL, sql } from '../drizzle.ts'
+import { and, asc, eq, getTableColumns, gt, lte, ne, or, type SQL, sql } from '../drizzle.ts'
 import { optional, recordColumns, userFromRow, userRow } from '../rows.ts'
 import type { Orm } from './connection.ts'
 import { createPreparing } from './prepared.ts'
+import { createReservedRows } from './reserved_usernames.ts'
 import { pendingImports, relaxedRules, users } from './schema.ts'
 
 /** Not of an import that is still pending. Looks no further for a user who came alone. */
@@ -49,6 +52,17 @@ export function createUserRows(db: Orm) {
   const statements = prepareStatements(db)
   /** Whether an address is one user's. */
   const hasUniqueEmails = () => statements.findRelaxed.get({}) === undefined
+  const reserved = createReservedRows(db)
+  /** @returns what of a change another user has, or may have back */
+  function takenByOther(user: User, before: User, { takesReserved }: TakingOptions = {}) {
+    const names = namesOf(user, hasUniqueEmails())
+    const { username } = before
+    if (user.username !== username && statements.findOtherByName.get(names) !== undefined) return 'username'
+    // Who has it now has it in every case and width.
+    const isAnother = user.username !== username && usernameFold(user.username) !== usernameFold(username)
+    if (isAnother && !takesReserved && reserved.isOfOther(user)) return 'reserved_username'
+    return hasOtherAddress(user, before) && statements.findOtherByEmail.get(names) !== undefined ? 'email' : undefined
+  }
 
   return {
     find: (id: string) => optional(statements.find.get({ id }), userFromRow),
@@ -69,25 +83,34 @@ export function createUserRows(db: Orm) {
       optional(statements.findOfAddress.get({ emailKey: emailKey(email) ?? null, verifiedKey: null }), userFromRow),
     hasUniqueEmails,
     /** @returns what of a user another one has, undefined for nothing */
-    takenOf(user: User, isUnique: boolean): TakenMember | undefined {
+    takenOf(user: User, isUnique: boolean, { takesReserved }: TakingOptions = {}): TakenMember | undefined {
       const names = namesOf(user, isUnique)
-      if (statements.findNamesake.get(names) === undefined) return undefined
+      if (statements.findNamesake.get(names) === undefined)
+        return !takesReserved && reserved.isOfOther(user) ? 'reserved_username' : undefined
       if (statements.findByName.get(names) !== undefined) return 'username'
       return statements.find.get(names) === undefined ? 'email' : 'id'
     },
-    /** @returns what of a change another user has */
-    takenByOther(user: User, before: User): 'username' | 'email' | undefined {
-      const names = namesOf(user, hasUniqueEmails())
-      if (user.username !== before.username && statements.findOtherByName.get(names) !== undefined) return 'username'
-      return hasOtherAddress(user, before) && statements.findOtherByEmail.get(names) !== undefined ? 'email' : undefined
-    },
+    takenByOther,
+    /** What a user who wants another username is told of it. */
+    wanted: (user: User, username: string): WantedUsername => ({
+      isTaken: takenByOther({ ...user, username }, user) !== undefined,
+      renamedAt: reserved.lastGivenUpAt(user.id),
+    }),
     isEmpty: () => db.select({ id: users.id }).from(users).where(isThere).limit(1).get() === undefined,
     /** @param importId the import that the user belongs to, if it is still pending */
     insert: (user: User, importId: number | null = null) => statements.insert.run({ ...userRow(user), importId }),
     /** All that may change but the name. */
     update: (user: User) => statements.update.run(userRow(user)),
-    rename: (user: User) => statements.rename.run(userRow(user)),
+    /** The name that it had is kept for it. @param at seconds since the epoch */
+    rename(user: User, before: User, at: number) {
+      statements.rename.run(userRow(user))
+      reserved.put(reserveUsername(before, at))
+    },
     remove: (id: string) => statements.remove.run({ id }),
+    /** Nobody gets the name of a user who is removed for a time. */
+    reserveNameOf: (user: User, at: number) => reserved.put(reserveUsername(user, at)),
+    pruneReserved: reserved.prune,
+    listToRemove: (at: number, limit: number) => statements.listToRemove.all({ at, limit }).map(({ id }) => id),
     passwordHashes: (after: string, limit: number) => statements.passwordHashes.all({ after, limit }),
   }
 }
@@ -151,6 +174,14 @@ function prepareStatements(db: Orm) {
         .from(users)
         .where(gt(users.id, value('after')))
         .orderBy(asc(users.id))
+        .limit(value('limit')),
+    ),
+    listToRemove: select(
+      db
+        .select({ id: users.id })
+        .from(users)
+        .where(lte(users.deleteAt, value('at')))
+        .orderBy(asc(users.deleteAt))
         .limit(value('limit')),
     ),
     insert: run(

@@ -1,6 +1,6 @@
 /** Users. How one changes is in `sessions.ts`, because that ends sessions. */
 import { usernameKey } from '../../text.ts'
-import type { UserStorage } from '../../users/storage.ts'
+import type { TakingOptions, UserStorage } from '../../users/storage.ts'
 import { hasOtherAddress, takenAmong, type User, updatedUser } from '../../users/user.ts'
 import { and, asc, gt } from '../drizzle.ts'
 import { userFromRow } from '../rows.ts'
@@ -18,15 +18,15 @@ export function createUserStorage(
   imports: Imports,
   once: OnceRows,
 ): UserStorage {
-  const findTaken = (newUsers: readonly User[], isUnique: boolean) =>
-    takenAmong(newUsers, user => rows.takenOf(user, isUnique), isUnique)
+  const findTaken = (newUsers: readonly User[], isUnique: boolean, options?: TakingOptions) =>
+    takenAmong(newUsers, user => rows.takenOf(user, isUnique, options), isUnique)
   // In one transaction: each look-up outside of one takes a lock and gives it back.
-  const findTakenNow = (newUsers: readonly User[]) =>
+  const findTakenNow = (newUsers: readonly User[], options?: TakingOptions) =>
     read(() =>
       db.$client
         .transaction(() => {
           const isUnique = rows.hasUniqueEmails()
-          return { isUnique, taken: findTaken(newUsers, isUnique) }
+          return { isUnique, taken: findTaken(newUsers, isUnique, options) }
         })
         .deferred(),
     )
@@ -51,10 +51,10 @@ export function createUserStorage(
         const hashes = page.filter(row => row.isThere === 1 && row.passwordHash !== '').map(row => row.passwordHash)
         return { hashes, next: page.length < limit ? '' : page.at(-1)!.id }
       }),
-    findTakenUsers: async newUsers => (await findTakenNow(newUsers)).taken,
-    createUsers: (newUsers, event) =>
+    findTakenUsers: async (newUsers, options) => (await findTakenNow(newUsers, options)).taken,
+    createUsers: (newUsers, event, options) =>
       write(() => {
-        const taken = findTaken(newUsers, rows.hasUniqueEmails())
+        const taken = findTaken(newUsers, rows.hasUniqueEmails(), options)
         if (taken.length > 0) return taken
         for (const user of newUsers) {
           imports.claim(user)
@@ -76,20 +76,20 @@ export function createUserStorage(
         return 'created'
       }),
     findUserOfAddress: email => read(() => rows.findOfAddress(email)),
-    importUsers: async (newUsers, event, now) => {
-      const { taken, isUnique } = await findTakenNow(newUsers)
-      return taken.length > 0 ? taken : imports.importUsers(newUsers, event, now, isUnique)
+    importUsers: async (newUsers, event, now, options) => {
+      const { taken, isUnique } = await findTakenNow(newUsers, options)
+      return taken.length > 0 ? taken : imports.importUsers(newUsers, event, now, { wasUnique: isUnique, ...options })
     },
-    updateUser: (userId, update, event, insist) =>
+    updateUser: (userId, update, event, insist, options) =>
       write(() => {
         const before = rows.find(userId)
         if (before === undefined) return undefined
         insist?.(before)
         const user = updatedUser(before, update)
-        const member = rows.takenByOther(user, before)
+        const member = rows.takenByOther(user, before, options)
         if (member !== undefined) return `${member}_taken` as const
         if (user.username !== before.username || hasOtherAddress(user, before)) imports.claim(user)
-        if (user.username !== before.username) rows.rename(user)
+        if (user.username !== before.username) rows.rename(user, before, event.at)
         rows.update(user)
         record(event)
         return user
@@ -98,11 +98,15 @@ export function createUserStorage(
     pruneImports: imports.prune,
     removeUser: async (userId, event, insist) => {
       const removed = await change(event, () => {
-        const user = insist && rows.find(userId)
-        if (user !== undefined) insist?.(user)
+        const user = rows.find(userId)
+        if (user === undefined) return { changes: 0 }
+        insist?.(user)
+        rows.reserveNameOf(user, event.at)
         return rows.remove(userId)
       })
       return removed > 0
     },
+    listUsersToRemove: (at, limit) => read(() => rows.listToRemove(at, limit)),
+    pruneReservedUsernames: before => write(() => rows.pruneReserved(before)),
   }
 }

@@ -19,6 +19,7 @@ test('a user is added, shown, found by name, given a password, disabled, enabled
     has_password: true,
     created_at: startTime,
     disabled_at: null,
+    delete_at: null,
   }
   t.is(created.status, 201)
   t.is(created.headers.get('location'), `/admin/users/${id}`)
@@ -301,8 +302,9 @@ test('If-Match that names another version is 412 and changes nothing; the newest
     t.is(good.status, 200, `${method} ${path}${at}`)
     if (method !== 'DELETE') t.is(good.headers.get('etag'), (await server.ask('GET', path)).headers.get('etag'))
   }
-  await server.addUser()
-  const { users } = (await server.ask('GET', '/admin/users?username=alice')).body
+  // The name of who was removed is kept.
+  await server.addUser({ username: 'carol' })
+  const { users } = (await server.ask('GET', '/admin/users?username=carol')).body
   t.is((await server.ask('DELETE', `/admin/users/${users[0].id}`, undefined, { 'if-match': '*' })).status, 200)
 })
 

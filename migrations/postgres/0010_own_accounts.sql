@@ -1,0 +1,2 @@
+CREATE INDEX "reserved_usernames_user_id" ON "reserved_usernames" USING btree ("user_id");--> statement-breakpoint
+CREATE INDEX "reserved_usernames_until" ON "reserved_usernames" USING btree ("until");
