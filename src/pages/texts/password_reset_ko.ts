@@ -7,7 +7,7 @@ export const passwordResetTextsKo: typeof passwordResetTextsEn = {
 
   forgotPasswordPage: {
     title: '비밀번호 재설정',
-    lede: '사용자 이름이나 이메일을 입력하면 계정에 등록된 주소로 메일을 보내 드려요. 메일에서 새 비밀번호를 정할 수 있어요.',
+    lede: '아이디나 이메일을 입력하면 계정에 등록된 주소로 메일을 보내 드려요. 메일에서 새 비밀번호를 정할 수 있어요.',
     go: '메일 보내기',
     toSignIn: '로그인으로 돌아가기',
     tooMany: wait =>
