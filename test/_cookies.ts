@@ -19,11 +19,20 @@ function cookieOf({ deps }: TestServer, value: string) {
 
 /** @returns the value that an answer sets; '' where it clears the cookie; undefined where it leaves it alone */
 export function setCookieValue({ headers }: Answer): string | undefined {
-  const [cookie] = headers.getSetCookie()
+  // Others go with it: what the next page has to say, the token of a link.
+  const cookie = headers.getSetCookie().find(one => !/^(?:__Host-)?latchkey-[a-z]+-/.test(one))
   if (cookie === undefined) return undefined
   const value = /^(?:__Host-)?latchkey-[0-9a-f]{8}=([^;]*);/.exec(cookie)?.[1]
   if (value === undefined || (value === '') !== / Max-Age=0;/.test(cookie))
     throw new Error(`no session cookie: ${cookie}`)
+  return value
+}
+
+/** What an answer leaves for the account page to say: in a cookie, after a redirect to that page. */
+export function leftNotice({ status, headers }: Answer): string | undefined {
+  if (status !== 303 || headers.get('location') !== '/profile') return undefined
+  const [, value] =
+    /(?:^|, )(?:__Host-)?latchkey-notice-[0-9a-f]{8}=([^;]*);/.exec(headers.getSetCookie().join(', ')) ?? []
   return value
 }
 

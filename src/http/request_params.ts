@@ -244,9 +244,8 @@ export const signOutForm = z
   })
   .meta({ examples: [{ session: 'kAWJakA4hC_xciRQrw5ywg' }, { scope: 'others' }] })
 
-/** For `GET /profile`, as a page: what it says, from which sign-in back, and which of these devices it begins with. */
+/** For `GET /profile`, as a page: from which sign-in back, and which of these devices it begins with. */
 export const profileQuery = z.object({
-  notice: z.string().optional(),
   cursor: z.string().optional(),
   start: z.string().optional(),
 })

@@ -4,9 +4,10 @@
  * by calling themselves so.
  */
 import { latchkey } from '../pages/brand.ts'
-import { cut, parseUserAgent } from '../pages/formats.ts'
+import { cut } from '../pages/formats.ts'
 import type { Language } from '../pages/language.ts'
 import { paths } from '../pages/paths.ts'
+import { nameUserAgent } from '../pages/user_agents.ts'
 import { hasLink, type LinkPurpose, linkLifetimes } from './link.ts'
 import type { Mail, MailPurpose } from './mail.ts'
 import { formatMailHtml, type MailParts, type Sender } from './mail_html.ts'
@@ -144,11 +145,11 @@ export function plainName(name: string): string | undefined {
 
 /** A program may call itself anything: one that is not known is plain text. */
 function deviceName(userAgent: string, words: MailTexts): string | undefined {
-  const known = parseUserAgent(userAgent)
+  const known = nameUserAgent(userAgent)
+  if (known !== undefined && 'platform' in known && known.name !== undefined && known.platform !== undefined)
+    return words.browserOn(plainName(known.name) ?? '', known.platform)
   // Versions tell its owner nothing.
-  return known === undefined
-    ? plainName(userAgent.replace(/\/v?[\d.]\S*/g, ''))
-    : words.browserOn(known.browser, known.platform)
+  return plainName(userAgent.replace(/\/v?[\d.]\S*/g, ''))
 }
 
 /** Enough for its owner: the first letter, and the domain. */

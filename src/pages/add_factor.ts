@@ -48,7 +48,6 @@ export function addTotpPage(view: AddTotpView, frame: Frame): string {
       title,
       width: 'narrow',
       hasProblem: problem !== undefined,
-      hasScript: true,
       content: html`<h1>${title}</h1>
 ${signIn !== undefined && html`<p class="lede">${page.demanded(person(view.username))}</p>`}
 ${view.isAnother && notice(page.over)}
@@ -98,7 +97,6 @@ export function addPasskeyPage(view: AddPasskeyView, frame: Frame): string {
       title: page.title,
       width: 'narrow',
       hasProblem,
-      hasScript: true,
       content: html`<h1>${page.title}</h1>
 <p class="lede">${page.lede}</p>
 ${view.isAnother && notice(page.over)}

@@ -42,7 +42,6 @@ export function askFactorPage(view: AskFactorView, frame: Frame): string {
       title,
       width: 'narrow',
       hasProblem: view.problem !== undefined,
-      hasScript: true,
       content: html`<h1>${title}</h1>
 <p class="lede">${page.asking[purpose](who)}</p>
 ${problemSummary(fields, formProblem(view, frame, words), words)}

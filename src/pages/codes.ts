@@ -19,7 +19,6 @@ export function codesPage(view: CodesView, frame: Frame): string {
     {
       title: page.title,
       width: 'narrow',
-      hasScript: true,
       content: html`<h1>${page.title}</h1>
 <p class="lede">${page.lede}</p>
 <p>${page.once}</p>

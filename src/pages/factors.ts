@@ -1,8 +1,9 @@
-/** What of the account page is about factors, and the page of a single one. */
-import { cut, formatAgo, formatDay, formatNumber } from './formats.ts'
-import { attributes, type Content, type Html, html } from './html.ts'
+/** What of the account page is about signing in, and the page of a single factor. */
+import { cut, formatDay, formatNumber, formatTimeAgo } from './formats.ts'
+import { type Html, html } from './html.ts'
 import { type Field, type Frame, field, formatPage, hidden, person } from './layout.ts'
 import { factorPath } from './paths.ts'
+import { type Row, rowList } from './rows.ts'
 import { texts } from './texts.ts'
 
 /** A factor as its user sees it. Instants are seconds since the epoch. */
@@ -17,21 +18,24 @@ export type FactorView = Readonly<{
   left?: number | undefined
 }>
 
-const maxName = 48
+const maxName = 40
 
-export function factorsSection(factors: readonly FactorView[], hasPasskeys: boolean, now: number, frame: Frame): Html {
-  const page = texts[frame.language].factors
+/** How somebody signs in: the password, and what is asked for besides. */
+export function securitySection(factors: readonly FactorView[], hasPasskeys: boolean, now: number, frame: Frame): Html {
+  const words = texts[frame.language]
+  const page = words.factors
   const { paths } = frame
   const lacksCodes = factors.length > 0 && !factors.some(({ kind }) => kind === 'recovery_codes')
-  return html`<section aria-labelledby="factors">
-<h2 id="factors">${page.title}</h2>
+  const password: Row = {
+    id: 'password',
+    label: words.password,
+    hint: page.passwordHint,
+    action: { href: paths.password, label: words.accountPage.change },
+  }
+  return html`<section aria-labelledby="security">
+<h2 id="security">${page.title}</h2>
 <p class="lede">${factors.length === 0 ? page.none : page.lede}</p>
-${
-  factors.length > 0 &&
-  html`<ul class="factors">
-${inOrder(factors).map((one, i) => factorItem(one, i, now, frame))}
-</ul>`
-}
+${rowList([password, ...inOrder(factors).map((one, i) => factorRow(one, i, now, frame))])}
 <p class="row"><a class="button" href="${paths.factors}?kind=totp">${page.addTotp}</a>${hasPasskeys && html`<a class="button" href="${paths.factors}?kind=passkey">${page.addPasskey}</a>`}${lacksCodes && html`<a class="button" href="${paths.recoveryCodes}">${page.kind.recovery_codes}</a>`}</p>
 </section>`
 }
@@ -42,30 +46,26 @@ function inOrder(factors: readonly FactorView[]): FactorView[] {
   return factors.toSorted((a, b) => isCodes(a) - isCodes(b))
 }
 
-function factorItem(one: FactorView, index: number, now: number, frame: Frame): Html {
+function factorRow(one: FactorView, index: number, now: number, frame: Frame): Row {
   const page = texts[frame.language].factors
   const isCodes = one.kind === 'recovery_codes'
-  const [path, label] = isCodes
-    ? [frame.paths.recoveryCodes, page.newCodes]
-    : [factorPath(frame.paths, one.id), page.manage]
-  const link = attributes({ id: `manage${index}`, 'aria-labelledby': `manage${index} factor${index}` })
-  return html`<li>
-<h3 id="factor${index}">${titleOf(one, frame)}</h3>
-<p class="agent">${one.name !== undefined && html`${page.kind[one.kind]} · `}${isCodes && html`${page.left(formatNumber(one.left ?? 0, frame.language))} · `}${historyOf(one, now, frame)}</p>
-<a class="button" href="${path}"${link}>${label}</a>
-</li>`
+  const left = isCodes && page.left(formatNumber(one.left ?? 0, frame.language))
+  return {
+    id: `factor${index}`,
+    label: page.kind[one.kind],
+    value: one.name === undefined ? left || undefined : person(cut(one.name, maxName)),
+    isNamed: one.name !== undefined,
+    hint: historyOf(one, now, frame),
+    action: isCodes
+      ? { href: frame.paths.recoveryCodes, label: page.newCodes }
+      : { href: factorPath(frame.paths, one.id), label: page.manage },
+  }
 }
 
 function historyOf(one: FactorView, now: number, { language }: Frame): Html {
-  const words = texts[language]
-  const page = words.factors
-  const used =
-    one.usedAt === undefined ? page.never : page.used(formatAgo(one.usedAt, now, language) ?? words.accountPage.justNow)
+  const page = texts[language].factors
+  const used = one.usedAt === undefined ? page.never : page.used(formatTimeAgo(one.usedAt, now, language))
   return html`${page.added(formatDay(one.createdAt, language))} · ${used}`
-}
-
-function titleOf(one: FactorView, { language }: Frame): Content {
-  return one.name === undefined ? texts[language].factors.kind[one.kind] : person(cut(one.name, maxName))
 }
 
 export type ManageView = Readonly<{

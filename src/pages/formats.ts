@@ -40,19 +40,28 @@ function createFormats(locale: string) {
   }
 }
 
-/** @param instant seconds since the epoch */
+/** In UTC, which it says; the script makes it the time of the person. @param instant seconds since the epoch */
 export function formatInstant(instant: number, language: Language): Html {
-  return time(instant, formatsOf(language).instant)
+  const text = formatsOf(language).instant.format(instant * 1000)
+  return html`<time datetime="${dateTime(instant)}">${text}</time>`
 }
 
 /** The day alone. */
 export function formatDay(instant: number, language: Language): Html {
-  return time(instant, formatsOf(language).day)
+  const text = formatsOf(language).day.format(instant * 1000)
+  return html`<time datetime="${dateTime(instant)}" data-day>${text}</time>`
 }
 
-function time(instant: number, format: Intl.DateTimeFormat): Html {
-  const date = new Date(instant * 1000)
-  return html`<time datetime="${date.toISOString().replace('.000', '')}">${format.format(date)}</time>`
+const justNow = { en: 'just now', ko: '방금 전' } as const
+
+/** How long before `now`; the script keeps it right while the page is open, by the seconds that it was when the page was made. */
+export function formatTimeAgo(instant: number, now: number, language: Language): Html {
+  const text = formatAgo(instant, now, language) ?? justNow[language]
+  return html`<time datetime="${dateTime(instant)}" data-ago="${Math.max(0, now - instant)}">${text}</time>`
+}
+
+function dateTime(instant: number): string {
+  return new Date(instant * 1000).toISOString().replace('.000', '')
 }
 
 /** How long before `now`, roughly: “3 hours ago”; undefined for less than a minute. Seconds since the epoch. */
@@ -95,42 +104,4 @@ export function visible(text: string): string {
   const unseen =
     /(?![\u061c\u200c-\u200f]|[\ufe00-\ufe0f])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]/gu
   return text.replace(unseen, '\ufffd')
-}
-
-/** In this order: most browsers also call themselves by the names of older ones. */
-const browsers: readonly (readonly [RegExp, string])[] = [
-  [/\bEdg(?:e|A|iOS)?\//, 'Edge'],
-  [/\b(?:OPR|OPX|OPT)\//, 'Opera'],
-  [/\bSamsungBrowser\//, 'Samsung Internet'],
-  [/\bWhale\//, 'Whale'],
-  [/\b(?:Firefox|FxiOS)\//, 'Firefox'],
-  [/\b(?:Chrome|CriOS)\//, 'Chrome'],
-  [/\bVersion\/[\d.]+ .*\bSafari\//, 'Safari'],
-]
-
-const platforms: readonly (readonly [RegExp, string])[] = [
-  [/\biPhone\b/, 'iPhone'],
-  [/\biPad\b/, 'iPad'],
-  [/\bAndroid\b/, 'Android'],
-  [/\bWindows NT\b/, 'Windows'],
-  [/\bCrOS\b/, 'ChromeOS'],
-  [/\bMacintosh\b/, 'Mac'],
-  [/\bLinux\b/, 'Linux'],
-]
-
-/** Characters. A session keeps fewer; the patterns above take time by the square of what they read. */
-const maxUserAgent = 512
-
-/**
- * What a user agent calls itself, without version: browsers go by name and platform.
- *
- * @returns undefined for anything but one of the browsers that are known for certain
- */
-export function parseUserAgent(text: string): { browser: string; platform: string } | undefined {
-  const userAgent = text.slice(0, maxUserAgent)
-  // Apps write whatever they like, and bots the names of browsers: their own text says more.
-  if (!userAgent.startsWith('Mozilla/5.0 (') || /compatible;|bot|crawl|; wv\)/i.test(userAgent)) return undefined
-  const browser = browsers.find(([pattern]) => pattern.test(userAgent))?.[1]
-  const platform = platforms.find(([pattern]) => pattern.test(userAgent))?.[1]
-  return browser === undefined || platform === undefined ? undefined : { browser, platform }
 }

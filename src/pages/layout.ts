@@ -26,11 +26,9 @@ export type Page = Readonly<{
   content: Content
   /** The page shows what is wrong with what was typed. */
   hasProblem?: boolean | undefined
-  /** The page has something that only the script can do. */
-  hasScript?: boolean | undefined
 }>
 
-export function formatPage(frame: Frame, { title, width, content, hasProblem, hasScript }: Page): string {
+export function formatPage(frame: Frame, { title, width, content, hasProblem }: Page): string {
   const words = texts[frame.language]
   const { name } = frame.brand
   const fullTitle = title === name ? title : `${title} – ${name}`
@@ -44,7 +42,7 @@ export function formatPage(frame: Frame, { title, width, content, hasProblem, ha
 <meta name="robots" content="noindex">
 <link rel="stylesheet" href="${styleSheetPath(frame.paths, frame.styleHash)}">
 <link rel="icon" href="${iconPath(frame)}">
-${hasScript && html`<script src="${scriptPath(frame.paths, frame.scriptHash)}" defer></script>`}
+<script src="${scriptPath(frame.paths, frame.scriptHash)}" defer data-show="${words.show}" data-hide="${words.hide}"></script>
 </head>
 <body>
 <a class="skip" href="#main">${words.skipToContent}</a>
@@ -91,6 +89,17 @@ function signedIn(username: string, paths: Paths, words: Texts): Html {
 export function person(name: string): Html {
   return html`<bdi translate="no">${visible(name)}</bdi>`
 }
+
+/** What else there is to do than what a narrow page is about, below it. Nothing where there is nothing. */
+export function away(...links: readonly (Link | false | undefined)[]): Content {
+  const there = links.filter(link => link !== undefined && link !== false)
+  return (
+    there.length > 0 &&
+    html`<p class="away">${there.map(({ href, label }) => html`<a href="${href}">${label}</a> `)}</p>`
+  )
+}
+
+export type Link = Readonly<{ href: string; label: string }>
 
 /** Says what has just been done. */
 export function notice(text: Content): Html {

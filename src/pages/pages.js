@@ -1,6 +1,7 @@
 /**
- * What pages cannot do without a script: passkeys, copying, printing, and Back to a page that came as the answer to a form. Whatever
- * needs it is hidden until it is here, so that nobody without it is offered what does not work. WebAuthn Level 3.
+ * What pages cannot do without a script: passkeys, looking at a password, times of the person, copying, printing, and Back to a page that
+ * came as the answer to a form. Whatever needs it is hidden until it is here, so that nobody without it is offered what does not work.
+ * WebAuthn Level 3.
  */
 ;(() => {
   /** Seconds before a challenge is over at which the browser is given another. */
@@ -139,6 +140,54 @@
     button.hidden = false
     button.addEventListener('click', () => print())
   }
+
+  const { show: showText, hide: hideText } = document.currentScript.dataset
+  for (const input of document.querySelectorAll('input[type=password]')) {
+    const isFocused = input === document.activeElement
+    const [place, button, what, which] = ['div', 'button', 'span', 'span'].map(name => document.createElement(name))
+    place.className = 'secret'
+    button.className = 'reveal'
+    button.type = 'button'
+    // “Show New password”: which one, for who does not see where the button is.
+    which.className = 'unseen'
+    which.textContent = ` ${input.labels[0].textContent}`
+    button.append(what, which)
+    const turn = isShown => {
+      input.type = isShown ? 'text' : 'password'
+      what.textContent = isShown ? hideText : showText
+    }
+    turn(false)
+    button.addEventListener('click', () => turn(input.type === 'password'))
+    // Browsers keep what was typed into other fields to propose it, and pages as they were for Back.
+    input.form.addEventListener('submit', () => turn(false))
+    addEventListener('pagehide', () => turn(false))
+    input.replaceWith(place)
+    place.append(input, button)
+    if (isFocused) input.focus()
+  }
+
+  const { lang } = document.documentElement
+  // As the person writes days and hours, where that is a way of the language of the page.
+  const locale = navigator.languages.find(one => one.split('-')[0] === lang) ?? lang
+  const day = { year: 'numeric', month: lang === 'ko' ? 'long' : 'short', day: 'numeric' }
+  const instant = { ...day, hour: '2-digit', minute: '2-digit' }
+  for (const time of document.querySelectorAll('time:not([data-ago])'))
+    time.textContent = new Date(time.dateTime).toLocaleString(locale, 'day' in time.dataset ? day : instant)
+
+  // By how long the page has been open: the clock of this machine may be wrong, and says that all the same.
+  const openedAt = Date.now()
+  const ago = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' })
+  const units = Object.entries({ year: 31536000, month: 2592000, day: 86400, hour: 3600, minute: 60 })
+  function tellAgo() {
+    for (const time of document.querySelectorAll('time[data-ago]')) {
+      const seconds = Number(time.dataset.ago) + (Date.now() - openedAt) / 1000
+      const [unit, length] = units.find(one => seconds >= one[1]) ?? []
+      if (unit) time.textContent = ago.format(-Math.floor(seconds / length), unit)
+    }
+  }
+  tellAgo()
+  setInterval(tellAgo, 30000)
+  document.addEventListener('visibilitychange', tellAgo)
 
   // Of a page that answered a form, Reload and Back ask for the page of its path from now on, and send nothing again.
   history.replaceState(null, '', location.href)

@@ -14,7 +14,7 @@ export const paths = {
   passwordSet: '/login/forgot-password/done',
   signOut: '/logout',
   account: '/profile',
-  /** POST `session`, an id, or `scope`, which is `others` or `all`. */
+  /** GET asks before `scope`, which is `others` or `all`; POST `session`, an id, or `scope`. */
   endSessions: '/profile/sign-out',
   password: '/profile/password',
   /** GET `kind`, `totp` or `passkey`, to add one; POST what proves it. Below it, each factor by its id. */
@@ -69,6 +69,11 @@ export function scriptPath({ assets }: Paths, hash: string): string {
 /** @param returnTo a path of this site where to go after that */
 export function confirmPath({ confirm }: Paths, returnTo: string): string {
   return `${confirm}?return_to=${encodeURIComponent(returnTo.toWellFormed())}`
+}
+
+/** Where somebody is asked first. */
+export function endSessionsPath({ endSessions }: Paths, scope: 'others' | 'all'): string {
+  return `${endSessions}?scope=${scope}`
 }
 
 /** @param id of a factor */

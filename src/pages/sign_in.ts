@@ -2,7 +2,7 @@
 
 import { formatWait } from './formats.ts'
 import { type Html, html } from './html.ts'
-import { type Field, type Frame, field, formatPage, hidden, notice, problemSummary } from './layout.ts'
+import { away, type Field, type Frame, field, formatPage, hidden, type Link, notice, problemSummary } from './layout.ts'
 import { type Texts, texts } from './texts.ts'
 
 export type SignInView = Readonly<{
@@ -65,7 +65,6 @@ export function signInPage(view: SignInView, frame: Frame): string {
     title: words.signIn,
     width: 'narrow',
     hasProblem,
-    hasScript: view.hasPasskeys,
     content: html`<h1>${words.signIn}</h1>
 ${view.signInFirst && !hasProblem && notice(words.signInPage.signInFirst)}
 ${problemSummary(fields, form && formProblem(form, view, frame, words), words)}
@@ -75,8 +74,17 @@ ${fields.map(field)}
 <button class="main">${words.signIn}</button>
 ${view.hasPasskeys && passkeyPart(frame, words)}
 </form>
-${view.hasMail && html`<p class="away"><a href="${frame.paths.forgotPassword}">${words.forgotPassword}</a>${view.signUp && html` · <a href="${frame.paths.signUp}">${words.signUpPage.title}</a>`}</p>`}`,
+${away(...otherWays(view, frame))}`,
   })
+}
+
+/** For who cannot sign in. */
+function otherWays({ hasMail, signUp }: SignInView, { language, paths }: Frame): Link[] {
+  const words = texts[language]
+  const links: Link[] = []
+  if (hasMail) links.push({ href: paths.forgotPassword, label: words.forgotPassword })
+  if (hasMail && signUp) links.push({ href: paths.signUp, label: words.signUpPage.title })
+  return links
 }
 
 /** Shown by the script, which asks this server for what the browser is to be asked, and posts `auth_session` and `passkey`. */

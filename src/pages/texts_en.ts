@@ -1,5 +1,6 @@
 /** Every text of the pages in English, the language the others are held to. */
 import { type Content, html } from './html.ts'
+import { accountEn } from './texts/account_en.ts'
 import { mailTextsEn } from './texts/mail_en.ts'
 import { myAccountEn } from './texts/my_account_en.ts'
 import { passwordResetTextsEn } from './texts/password_reset_en.ts'
@@ -14,6 +15,9 @@ export const en = {
   changePassword: 'Change password',
   toHome: 'Go to the home page',
   toAccount: 'Back to your account',
+  /** What is typed as a password, and then not any more. */
+  show: 'Show',
+  hide: 'Hide',
 
   username: 'Username',
   fullName: 'Name',
@@ -148,18 +152,19 @@ export const en = {
   },
 
   factors: {
-    title: 'Sign-in security',
+    title: 'Security',
     lede: 'Two steps protect your account even when somebody knows your password.',
     none: 'A password alone can be guessed or stolen. Add a second step, and it is no longer enough to sign in as you.',
     kind: { totp: 'Authenticator app', passkey: 'Passkey', recovery_codes: 'Recovery codes' },
     added: (day: Content) => html`Added ${day}`,
-    used: (ago: string) => `Last used ${ago}`,
+    used: (ago: Content) => html`Last used ${ago}`,
     never: 'Not used yet',
     left: (count: string) => `${count} left`,
     manage: 'Manage',
     addTotp: 'Add an authenticator app',
     addPasskey: 'Add a passkey',
     newCodes: 'New codes',
+    passwordHint: 'When you change it, every other device is signed out.',
   },
 
   addTotpPage: {
@@ -215,39 +220,7 @@ export const en = {
     removeLast: 'It is your last one: the recovery codes go too, and only your password protects your account then.',
   },
 
-  accountPage: {
-    notice: {
-      password_changed: 'Your password has been changed, and every other device has been signed out.',
-      session_ended: 'That device has been signed out.',
-      others_ended: 'Every other device has been signed out.',
-      nothing_ended: 'That device was already signed out.',
-      factor_added: 'Your second step has been added.',
-      factor_renamed: 'The name has been changed.',
-      factor_removed: 'It has been removed.',
-      factor_gone: 'Nothing was changed: that is no longer there.',
-      too_many_factors: 'You have as many as you can have. Remove one first.',
-    },
-    devices: 'Signed-in devices',
-    devicesLede: 'Don’t recognise one? Sign it out, then change your password.',
-    thisDevice: 'This device',
-    thisWebsite: 'This website',
-    unknownDevice: 'Unknown device',
-    browserOn: (browser: string, platform: string) => `${browser} on ${platform}`,
-    app: 'App',
-    ip: 'IP address',
-    signedIn: 'Signed in',
-    lastSeen: 'Last seen',
-    justNow: 'just now',
-    pages: 'More devices',
-    previous: 'Previous',
-    next: 'Next',
-    range: (from: string, to: string, count: string) => `${from} to ${to} of ${count}`,
-    others: 'Sign out the other devices',
-    othersHint: 'You stay signed in here.',
-    all: 'Sign out everywhere',
-    allHint: 'This device too.',
-    passwordLede: 'Change it if someone else may know it. Every other device will be signed out.',
-  },
+  ...accountEn,
 
   passwordPage: {
     lede: 'When your password changes, every other device is signed out. You stay signed in here.',

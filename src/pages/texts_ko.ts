@@ -1,5 +1,6 @@
 /** Every text of the pages in Korean. */
 import { html } from './html.ts'
+import { accountKo } from './texts/account_ko.ts'
 import { mailTextsKo } from './texts/mail_ko.ts'
 import { myAccountKo } from './texts/my_account_ko.ts'
 import { passwordResetTextsKo } from './texts/password_reset_ko.ts'
@@ -15,6 +16,8 @@ export const ko: Texts = {
   changePassword: '비밀번호 변경',
   toHome: '첫 페이지로 가기',
   toAccount: '내 계정으로 돌아가기',
+  show: '보기',
+  hide: '숨기기',
 
   username: '아이디',
   fullName: '이름',
@@ -147,18 +150,19 @@ export const ko: Texts = {
   },
 
   factors: {
-    title: '로그인 보안',
+    title: '보안',
     lede: '2단계 인증을 쓰면 누군가 비밀번호를 알아내도 계정을 지킬 수 있어요.',
     none: '비밀번호는 추측당하거나 유출될 수 있어요. 2단계 인증을 추가하면 비밀번호만으로는 로그인할 수 없어요.',
     kind: { totp: '인증 앱', passkey: '패스키', recovery_codes: '복구 코드' },
     added: day => html`${day} 추가`,
-    used: ago => `${ago} 사용`,
+    used: ago => html`${ago} 사용`,
     never: '아직 쓰지 않음',
     left: count => `${count}개 남음`,
     manage: '관리',
     addTotp: '인증 앱 추가',
     addPasskey: '패스키 추가',
     newCodes: '새로 만들기',
+    passwordHint: '비밀번호를 바꾸면 다른 기기는 모두 로그아웃돼요.',
   },
 
   addTotpPage: {
@@ -214,39 +218,7 @@ export const ko: Texts = {
     removeLast: '마지막 하나라서 삭제하면 복구 코드도 함께 없어지고, 비밀번호만 계정을 지키게 돼요.',
   },
 
-  accountPage: {
-    notice: {
-      password_changed: '비밀번호를 바꾸고 다른 기기를 모두 로그아웃했어요.',
-      session_ended: '선택한 기기를 로그아웃했어요.',
-      others_ended: '다른 기기를 모두 로그아웃했어요.',
-      nothing_ended: '이미 로그아웃된 기기예요.',
-      factor_added: '2단계 인증을 추가했어요.',
-      factor_renamed: '이름을 바꿨어요.',
-      factor_removed: '삭제했어요.',
-      factor_gone: '이미 없어진 항목이라 아무것도 바꾸지 않았어요.',
-      too_many_factors: '더 추가할 수 없어요. 먼저 하나를 삭제해 주세요.',
-    },
-    devices: '로그인한 기기',
-    devicesLede: '모르는 기기가 있나요? 먼저 로그아웃하고 비밀번호를 바꿔 주세요.',
-    thisDevice: '이 기기',
-    thisWebsite: '이 웹사이트',
-    unknownDevice: '알 수 없는 기기',
-    browserOn: (browser, platform) => `${browser} (${platform})`,
-    app: '앱',
-    ip: 'IP 주소',
-    signedIn: '로그인',
-    lastSeen: '마지막 접속',
-    justNow: '방금 전',
-    pages: '기기 더 보기',
-    previous: '이전',
-    next: '다음',
-    range: (from, to, count) => `${count}대 중 ${from}~${to}`,
-    others: '다른 기기 모두 로그아웃',
-    othersHint: '이 기기는 로그인된 채로 있어요.',
-    all: '모든 기기에서 로그아웃',
-    allHint: '이 기기도 로그아웃돼요.',
-    passwordLede: '다른 사람이 알게 된 것 같다면 바꿔 주세요. 바꾸면 다른 기기는 모두 로그아웃돼요.',
-  },
+  ...accountKo,
 
   passwordPage: {
     lede: '비밀번호를 바꾸면 다른 기기는 모두 로그아웃돼요. 이 기기는 로그인된 채로 있어요.',

@@ -16,46 +16,61 @@ for (const javaScriptEnabled of [true, false]) {
       const tablet = await server.signIn({ device: 'Alice’s tablet' })
       const page = await open(server, { javaScriptEnabled })
       await signIn(page)
-      t.deepEqual(await devices(page), ['Chrome on Linux This device', 'Alice’s tablet', 'Alice’s phone'])
+      t.deepEqual(await devices(page), ['Chrome on Linux', 'Alice’s tablet', 'Alice’s phone'])
 
       await page.getByRole('button', { name: 'Sign out Alice’s phone' }).click()
 
-      t.is((await firstSight(page)).message, 'That device has been signed out.')
-      t.deepEqual(await devices(page), ['Chrome on Linux This device', 'Alice’s tablet'])
+      t.deepEqual(await firstSight(page), { ...account, message: 'Alice’s phone has been signed out.' })
+      t.deepEqual(await devices(page), ['Chrome on Linux', 'Alice’s tablet'])
+      // It is said once.
+      await page.reload()
+      t.deepEqual(await firstSight(page), account)
       t.deepEqual(refusal(await server.refresh(phone.refresh_token)), refused(400, 'invalid_grant'))
       t.is((await server.refresh(tablet.refresh_token)).status, 200)
     },
   )
 
-  browserTest(`“Sign out the other devices” ends all but this one${withScript(javaScriptEnabled)}`, async (t, open) => {
-    const server = await startSite(t)
-    const phone = await server.signIn({ device: 'Alice’s phone' })
-    const laptop = await open(server)
-    await signIn(laptop)
-    const page = await open(server, { javaScriptEnabled })
-    await signIn(page)
+  browserTest(
+    `“Sign out everywhere else” asks first, and ends all but this one${withScript(javaScriptEnabled)}`,
+    async (t, open) => {
+      const server = await startSite(t)
+      const phone = await server.signIn({ device: 'Alice’s phone' })
+      const laptop = await open(server)
+      await signIn(laptop)
+      const page = await open(server, { javaScriptEnabled })
+      await signIn(page)
 
-    await page.getByRole('button', { name: 'Sign out the other devices' }).click()
+      await page.getByRole('link', { name: 'Sign out everywhere else' }).click()
+      t.is((await firstSight(page)).heading, 'Sign out everywhere else?')
+      await page.getByRole('link', { name: 'Cancel' }).click()
+      t.is((await devices(page)).length, 3)
+      await page.getByRole('link', { name: 'Sign out everywhere else' }).click()
+      await page.getByRole('button', { name: 'Sign out everywhere else' }).click()
 
-    t.is((await firstSight(page)).message, 'Every other device has been signed out.')
-    t.deepEqual(await devices(page), ['Chrome on Linux This device'])
-    t.is((await server.refresh(phone.refresh_token)).status, 400)
-    await laptop.reload()
-    t.is((await firstSight(laptop)).heading, 'Sign in')
-  })
+      t.is((await firstSight(page)).message, 'Every other device has been signed out.')
+      t.deepEqual(await devices(page), ['Chrome on Linux'])
+      t.is((await server.refresh(phone.refresh_token)).status, 400)
+      await laptop.reload()
+      t.is((await firstSight(laptop)).heading, 'Sign in')
+    },
+  )
 
-  browserTest(`“Sign out everywhere” ends this one too${withScript(javaScriptEnabled)}`, async (t, open) => {
-    const server = await startSite(t)
-    const phone = await server.signIn({ device: 'Alice’s phone' })
-    const page = await open(server, { javaScriptEnabled })
-    await signIn(page)
+  browserTest(
+    `“Sign out everywhere” asks first, and ends this one too${withScript(javaScriptEnabled)}`,
+    async (t, open) => {
+      const server = await startSite(t)
+      const phone = await server.signIn({ device: 'Alice’s phone' })
+      const page = await open(server, { javaScriptEnabled })
+      await signIn(page)
 
-    await page.getByRole('button', { name: 'Sign out everywhere' }).click()
+      await page.getByRole('link', { name: 'Sign out everywhere', exact: true }).click()
+      await page.getByRole('button', { name: 'Sign out everywhere' }).click()
 
-    t.deepEqual(await firstSight(page), { ...signedOut, path: '/logout?everywhere' })
-    t.deepEqual(await page.context().cookies(), [])
-    t.is((await server.refresh(phone.refresh_token)).status, 400)
-  })
+      t.deepEqual(await firstSight(page), { ...signedOut, path: '/logout?everywhere' })
+      t.deepEqual(await page.context().cookies(), [])
+      t.is((await server.refresh(phone.refresh_token)).status, 400)
+    },
+  )
 
   browserTest(
     `changing the password ends every other session and says so${withScript(javaScriptEnabled)}`,
@@ -66,13 +81,13 @@ for (const javaScriptEnabled of [true, false]) {
       await signIn(laptop)
       const page = await open(server, { javaScriptEnabled })
       await signIn(page)
-      await page.getByRole('link', { name: 'Change password' }).click()
+      await page.getByRole('link', { name: 'Change Password' }).click()
 
       await changePassword(page, { current: password, new: '열려라 참깨 열려라 참깨 열려라' })
 
       const message = 'Your password has been changed, and every other device has been signed out.'
-      t.deepEqual(await firstSight(page), { ...account, path: '/profile?notice=password_changed', message })
-      t.deepEqual(await devices(page), ['Chrome on Linux This device'])
+      t.deepEqual(await firstSight(page), { ...account, message })
+      t.deepEqual(await devices(page), ['Chrome on Linux'])
       t.deepEqual(refusal(await server.refresh(phone.refresh_token)), refused(400, 'invalid_grant'))
       await laptop.reload()
       t.is((await firstSight(laptop)).heading, 'Sign in')
@@ -165,7 +180,7 @@ browserTest('signing out in one tab signs out in the other', async (t, open) => 
   await other.goto('/profile')
 
   await signOut(page)
-  await other.getByRole('link', { name: 'Change password' }).click()
+  await other.getByRole('link', { name: 'Change Password' }).click()
 
   t.is((await firstSight(other)).heading, 'Sign in')
 })
@@ -179,7 +194,7 @@ browserTest('what devices call themselves is text and never markup', async (t, o
 
   await signIn(page)
 
-  t.deepEqual(await devices(page), ['Chrome on Linux This device', `${device.slice(0, 47)}…`])
+  t.deepEqual(await devices(page), ['Chrome on Linux', `${device.slice(0, 39)}…`])
 })
 
 browserTest('many devices stand on pages of eight, this one first', async (t, open) => {
@@ -196,7 +211,7 @@ browserTest('many devices stand on pages of eight, this one first', async (t, op
     shown.push(await devices(page))
   }
   const range = (from: number, to: number) => Array.from({ length: from - to + 1 }, (_, i) => `device ${from - i}`)
-  t.deepEqual(shown, [['Chrome on Linux This device', ...range(22, 16)], range(15, 8), range(7, 0), range(15, 8)])
+  t.deepEqual(shown, [['Chrome on Linux', ...range(22, 16)], range(15, 8), range(7, 0), range(15, 8)])
 })
 
 function withScript(javaScriptEnabled: boolean): string {
@@ -204,7 +219,7 @@ function withScript(javaScriptEnabled: boolean): string {
 }
 
 function devices(page: Page): Promise<string[]> {
-  return page.locator('.devices h3').allInnerTexts()
+  return page.locator('.devices .name').allInnerTexts()
 }
 
 async function signOut(page: Page): Promise<void> {

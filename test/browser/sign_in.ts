@@ -15,7 +15,7 @@ browserTest('signing in needs nothing but a keyboard', async (t, open) => {
 
   await page.waitForURL('/profile')
   t.deepEqual(await firstSight(page), { path: '/profile', heading: 'Your account', message: undefined })
-  t.deepEqual(await page.locator('.devices h3').allInnerTexts(), ['Chrome on Linux This device'])
+  t.deepEqual(await page.locator('.devices .name').allInnerTexts(), ['Chrome on Linux'])
 })
 
 browserTest(

@@ -19,8 +19,8 @@ import { readQuery } from '../../src/http/query.ts'
 import { toNfc } from '../../src/normal_form.ts'
 import { narrowAudience } from '../../src/oauth/resource.ts'
 import { narrowScope, parseScope } from '../../src/oauth/scope.ts'
-import { parseUserAgent } from '../../src/pages/formats.ts'
 import { pickLanguage } from '../../src/pages/language.ts'
+import { nameUserAgent } from '../../src/pages/user_agents.ts'
 import { parseRefreshToken } from '../../src/sessions/refresh_token.ts'
 import { readLabel, readUsername, usernameFold, usernameKey } from '../../src/text.ts'
 import { networksOf } from '../../src/throttle/network.ts'
@@ -440,7 +440,7 @@ const readers: Readonly<Record<string, (text: string) => unknown>> = {
   parseForm,
   readQuery: querystring => readQuery({ querystring } as Context),
   pickLanguage,
-  parseUserAgent: text => parseUserAgent(`Mozilla/5.0 (${text}`),
+  nameUserAgent: text => nameUserAgent(`Mozilla/5.0 (${text}`),
   narrowScope: text => narrowScope(text, 'read write'),
   parseScope,
   narrowAudience: text => narrowAudience([text], ['https://a.example']),

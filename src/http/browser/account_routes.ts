@@ -2,7 +2,8 @@
 import { browserClientId } from '../../clients/browser_client.ts'
 import { OAuthError } from '../../error.ts'
 import type { Deps } from '../../oauth/deps.ts'
-import { type AccountNotice, accountPage, parseAccountNotice } from '../../pages/account.ts'
+import { accountPage } from '../../pages/account.ts'
+import { deviceName, endSessionsPage } from '../../pages/devices.ts'
 import { paths } from '../../pages/paths.ts'
 import { callerOf } from '../caller.ts'
 import type { Context } from '../context.ts'
@@ -12,9 +13,10 @@ import { sendJson } from '../json.ts'
 import { htmlType, jsonType } from '../media_types.ts'
 import { bodyParams, formOrJsonBody } from '../params.ts'
 import { readQuery } from '../query.ts'
-import { profileQuery, signOutForm } from '../request_params.ts'
+import { logoutQuery, profileQuery, signOutForm } from '../request_params.ts'
 import { listShownSessions, sessionsToEnd } from '../sessions.ts'
 import { factorView } from './factor_view.ts'
+import { goToAccount, takeNotice } from './notice.ts'
 import { redirect, type Site, sendPage, wantsPage } from './pages.ts'
 import { insistOnSameSite } from './same_site.ts'
 import { readSessionCookie, type SignedIn } from './session_cookie.ts'
@@ -40,6 +42,28 @@ export function accountEndpoints(deps: Deps, site: Site): readonly Endpoint[] {
         summary: 'Who is signed in; for a person, the account with its devices',
         query: profileQuery,
         answers: { ...ok('Somebody is.', { [jsonType]: profileResponse, [htmlType]: htmlPage }), ...goOn },
+        errors: readsQuery,
+      }),
+    },
+    {
+      id: 'signOutDevicesPage',
+      method: 'get',
+      path: paths.endSessions,
+      caller: 'cookie',
+      cors: 'none',
+      hasPages: true,
+      async handle(ctx) {
+        const signedIn = await readSessionCookie(deps, ctx)
+        if (signedIn === undefined) return askToSignIn(ctx, site)
+        const { scope } = readQuery(ctx)
+        if (scope !== 'others' && scope !== 'all') return redirect(ctx, site.paths.account)
+        sendPage(ctx, endSessionsPage({ username: signedIn.user.username, scope }, site.frame(ctx)))
+      },
+      describe: ({ htmlPage }) => ({
+        tag: 'Browser',
+        summary: 'The page that asks before the other sessions or all end',
+        query: logoutQuery,
+        answers: { ...ok('The page.', { [htmlType]: htmlPage }), ...goOn },
         errors: readsQuery,
       }),
     },
@@ -82,7 +106,7 @@ async function sendAccount(deps: Deps, site: Site, ctx: Context, { user, session
   const factors = (await deps.storage.listFactors(user.id)).map(factorView)
   const hasPasskeys = deps.config.relyingParty !== undefined
   const view = { ...user, factors, hasPasskeys, devices, currentId: session.id, now, start, cursor, next }
-  sendPage(ctx, accountPage({ ...view, notice: parseAccountNotice(query.notice) }, site.frame(ctx)))
+  sendPage(ctx, accountPage({ ...view, notice: takeNotice(deps, ctx) }, site.frame(ctx)))
 }
 
 /** Ends the sessions that the account page names: `session`, or `scope` others or all. */
@@ -94,10 +118,13 @@ async function signOutDevices(deps: Deps, site: Site, ctx: Context): Promise<voi
   if (params.session === undefined && params.scope === undefined)
     throw new OAuthError('invalid_request', 'session or scope is missing')
   const which = params.session === undefined ? sessionsToEnd(params.scope, signedIn.session) : { id: params.session }
+  const frame = site.frame(ctx)
+  const theirs = which.id === undefined ? undefined : await deps.storage.findLiveSession(which.id, deps.now())
   const ended = await endTheirs(deps, ctx, signedIn, which)
   const isOver = which.id === signedIn.session.id || params.scope === 'all'
   if (isOver) return sayGoodbye(deps, ctx, site, params.scope === 'all')
-  const notice: AccountNotice =
-    ended === 0 ? 'nothing_ended' : params.scope === 'others' ? 'others_ended' : 'session_ended'
-  redirect(ctx, `${site.paths.account}?notice=${notice}`)
+  const told = { deps, ctx, site }
+  if (ended === 0) return goToAccount(told, 'nothing_ended')
+  if (theirs === undefined) return goToAccount(told, 'others_ended')
+  goToAccount(told, 'session_ended', deviceName(theirs.session, frame.language))
 }

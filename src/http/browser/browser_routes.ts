@@ -52,7 +52,7 @@ function home(deps: Deps, site: Site, docs: boolean): Endpoint {
     async handle(ctx) {
       if (!wantsPage(ctx)) return sendJson(ctx, { issuer, metadata: `${issuer}${paths.metadata}` })
       const signedIn = await readSessionCookie(deps, ctx)
-      sendPage(ctx, homePage({ docs, reference: docs }, site.frame(ctx, signedIn?.user.username)))
+      sendPage(ctx, homePage({ docs }, site.frame(ctx, signedIn?.user.username)))
     },
     describe: ({ homeResponse, htmlPage }) => ({
       tag: 'Browser',

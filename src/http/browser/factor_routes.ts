@@ -2,7 +2,6 @@
 import type { Params } from '../../clients/client.ts'
 import type { OAuthError } from '../../error.ts'
 import type { Deps } from '../../oauth/deps.ts'
-import type { AccountNotice } from '../../pages/account.ts'
 import { addPasskeyPage, addTotpPage } from '../../pages/add_factor.ts'
 import { codesPage, newCodesPage } from '../../pages/codes.ts'
 import { managePage } from '../../pages/factors.ts'
@@ -22,6 +21,7 @@ import { bodyParams, formOrJsonBody } from '../params.ts'
 import { readQuery } from '../query.ts'
 import { addFactorForm, addFactorQuery, factorForm, factorPathParams, newCodesForm } from '../request_params.ts'
 import { factorView } from './factor_view.ts'
+import { goToAccount, leaveNotice } from './notice.ts'
 import { redirect, type Site, sendPage, wantsPage } from './pages.ts'
 import { insistOnSameSite } from './same_site.ts'
 import { readSessionCookie, type SignedIn } from './session_cookie.ts'
@@ -179,12 +179,11 @@ async function addFactor(visit: Visit): Promise<Handled> {
   const confirmed = await confirmEnrollment(deps, signedIn, { enrollment, otp, passkey }, callerOf(ctx))
   if (confirmed.kind === 'done') {
     const codes = confirmed.recoveryCodes
-    if (codes === undefined) redirect(ctx, noticePath(site, 'factor_added'))
-    else
-      sendPage(
-        ctx,
-        codesPage({ username: signedIn.user.username, codes, next: noticePath(site, 'factor_added') }, site.frame(ctx)),
-      )
+    if (codes === undefined) goToAccount(visit, 'factor_added')
+    else {
+      leaveNotice(visit, 'factor_added')
+      sendPage(ctx, codesPage({ username: signedIn.user.username, codes, next: site.paths.account }, site.frame(ctx)))
+    }
     return undefined
   }
   const state = stateOf(confirmed, otp, enrollment)
@@ -219,7 +218,8 @@ function againWith(visit: Visit, failure: OAuthError, page: string | Confirmatio
  * @param path of what was wanted, as browsers have it
  * @throws OAuthError to a program
  */
-function refuse({ site, ctx }: Visit, refusal: ConfirmationRefusal, path: string): undefined {
+function refuse(visit: Visit, refusal: ConfirmationRefusal, path: string): undefined {
+  const { site, ctx } = visit
   if (!wantsPage(ctx)) throw factorError(refusal)
   switch (refusal.kind) {
     case 'proof_needed':
@@ -228,15 +228,13 @@ function refuse({ site, ctx }: Visit, refusal: ConfirmationRefusal, path: string
     case 'session_over':
       return askToSignIn(ctx, site)
     case 'too_many':
-      redirect(ctx, noticePath(site, 'too_many_factors'))
+      goToAccount(visit, 'too_many_factors')
       return undefined
     default:
-      redirect(ctx, noticePath(site, 'factor_gone'))
+      goToAccount(visit, 'factor_gone')
       return undefined
   }
 }
-
-const noticePath = ({ paths: { account } }: Site, notice: AccountNotice) => `${account}?notice=${notice}`
 
 async function showFactor(visit: Visit, id: string): Promise<Handled> {
   const { deps, site, ctx, signedIn } = visit
@@ -262,7 +260,7 @@ async function changeFactor(visit: Visit, id: string): Promise<Handled> {
       ? await renameFactor(deps, signedIn, { id, name }, caller)
       : await removeFactor(deps, signedIn, id, caller)
   if (outcome.kind !== 'done') return refuse(visit, outcome, factorPath(site.paths, id))
-  redirect(ctx, noticePath(site, remove === undefined ? 'factor_renamed' : 'factor_removed'))
+  goToAccount(visit, remove === undefined ? 'factor_renamed' : 'factor_removed')
   return undefined
 }
 

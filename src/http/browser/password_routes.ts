@@ -15,6 +15,7 @@ import { htmlType } from '../media_types.ts'
 import { bodyParams, formOrJsonBody } from '../params.ts'
 import { asOAuthError } from '../refusal.ts'
 import { passwordForm } from '../request_params.ts'
+import { goToAccount } from './notice.ts'
 import { redirect, type Site, sendPage, wantsPage } from './pages.ts'
 import { insistOnSameSite } from './same_site.ts'
 import { readSessionCookie, type SignedIn, setSessionCookie } from './session_cookie.ts'
@@ -128,7 +129,7 @@ async function changePasswordByForm(deps: Deps, site: Site, ctx: Context): Promi
     const failure = asOAuthError(error)
     return refuse(failure, { problems: { form: 'try_later' }, retryAfter: failure.retryAfter })
   }
-  redirect(ctx, `${site.paths.account}?notice=password_changed`)
+  goToAccount({ deps, ctx, site }, 'password_changed')
   return undefined
 }
 

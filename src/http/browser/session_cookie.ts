@@ -15,6 +15,7 @@ import type { User } from '../../users/user.ts'
 import { callerOf } from '../caller.ts'
 import type { Context } from '../context.ts'
 import { cookieName, cookieValues, plainCookieName, setCookie } from './cookies.ts'
+import { dropNotice } from './notice.ts'
 import { wantsPage } from './pages.ts'
 
 export type SignedIn = Readonly<{ session: Session; user: User }>
@@ -28,6 +29,7 @@ export function setSessionCookie(deps: Deps, ctx: Context, session: Session, lif
 
 export function clearSessionCookie(deps: Deps, ctx: Context): void {
   writeCookie(deps, ctx, '', 0)
+  dropNotice(deps, ctx)
   // Browsers keep whole pages for their Back button, whatever `no-store` says, until they are told otherwise. That empties their cache,
   // which takes a used browser half a second and more: only where a person leaves pages behind.
   if (wantsPage(ctx) && ['', 'document'].includes(ctx.get('Sec-Fetch-Dest'))) ctx.set('Clear-Site-Data', '"cache"')
