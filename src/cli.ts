@@ -9,6 +9,7 @@ import { completionCommand } from './cli/completion.ts'
 import { doctorCommand } from './cli/doctor.ts'
 import { exitCodeOf, failureDocument } from './cli/failure.ts'
 import { keyCommand } from './cli/key.ts'
+import { mailCommand } from './cli/mail.ts'
 import { migrateToCommand } from './cli/migrate_to.ts'
 import { insistOnUtf8, OutputError, output, print, takeHasPrinted, UsageError } from './cli/run.ts'
 import { secretCommand } from './cli/secret.ts'
@@ -80,6 +81,7 @@ const commands = [
   secretCommand(),
   auditCommand(),
   webhookCommand(),
+  mailCommand(),
   breachedCommand(),
 ]
 const others = [migrateToCommand(), backupCommand(), doctorCommand(), completionCommand(() => program)]

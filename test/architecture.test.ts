@@ -117,7 +117,9 @@ for (const [at, [room, packages]] of rooms.entries()) {
   const below = [room, ...rooms.slice(at + 1).map(([name]) => name), ...bottom].map(name => `src/${name}`)
   // A command opens what it works on as the server does.
   const more =
-    room === 'cli' ? ['src/config.ts', 'src/setting_values.ts', 'src/secret_file.ts', 'src/breached_passwords.ts'] : []
+    room === 'cli'
+      ? ['src/config.ts', 'src/setting_values.ts', 'src/secret_file.ts', 'src/breached_passwords.ts', 'src/brand.ts']
+      : []
   test(`${room}/ knows the rooms below it and nothing above`, t => {
     const strays = imports.filter(
       ({ from, to }) =>

@@ -13,6 +13,7 @@ import { type DatabaseSetting, folderOf } from '../storage/setting.ts'
 import type { Storage } from '../storage/storage.ts'
 import { now } from '../system.ts'
 import { examineBreachedPasswords } from './doctor_breached.ts'
+import { examineMail } from './doctor_mail.ts'
 import { examinePasskeys } from './doctor_passkeys.ts'
 import { examineWebhooks } from './doctor_webhooks.ts'
 import { type Finding, failed, ok, warning } from './findings.ts'
@@ -25,7 +26,7 @@ const maxExamples = 5
 
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .description('look at the database, secrets, keys, files and clock, change nothing, and say what to do')
+    .description('look at the database, secrets, keys, mails, files and clock, change nothing, and say what to do')
     .option('--json', 'print one JSON document')
     .action(async (options: { json?: true }) => {
       const findings = await examine(readConfig(readEnvironment()))
@@ -52,6 +53,7 @@ async function examine(config: Config): Promise<Finding[]> {
       ...(await examineSecrets(config, storage)),
       ...(await examinePasskeys(config, storage)),
       await examineEmails(config, storage),
+      ...(await examineMail(config, storage)),
       ...files,
       await examineClock(storage),
     ]

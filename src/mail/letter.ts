@@ -6,7 +6,7 @@ import type { UserStorage } from '../users/storage.ts'
 import type { User } from '../users/user.ts'
 import { mailCode } from './code.ts'
 import { formatLink, hasLink, linkLifetimes, type MailLink } from './link.ts'
-import type { Mail } from './mail.ts'
+import type { Mail, MailPurpose } from './mail.ts'
 import type { Sender } from './mail_html.ts'
 import { composeMail } from './mails.ts'
 import type { Letter } from './smtp.ts'
@@ -49,18 +49,21 @@ async function addressee({ storage }: LetterDeps, mail: Mail): Promise<{ mail: M
   return user === undefined ? { mail } : { mail: { ...mail, purpose: 'sign_up_known' }, user }
 }
 
-/** The link and the code of a mail: one proof, which has one id. */
+/** Where somebody waits for the code of a mail that asked for it. */
+const withCode: readonly MailPurpose[] = ['password_reset', 'email_verification', 'email_change', 'sign_up']
+
+/** The link and the code of a mail: one proof, whose id is that of the mail unless it says another one. */
 function secretsOf(deps: LetterDeps, { issuer }: Sender, mail: Mail, user: User | undefined, address: string) {
   const { id, purpose, about = {}, createdAt } = mail
   if (!hasLink(purpose)) return {}
-  const { challenge_id: challengeId, ...rest } = about
+  const { challenge_id: challengeId = id, ...rest } = about
   const subject = { purpose, userId: user?.id, credentialVersion: user?.credentialVersion, address }
   const at = deps.now()
-  const link = { ...subject, id: challengeId ?? id, about: rest, expiresAt: at + linkLifetimes[purpose] }
+  const link = { ...subject, id: challengeId, about: rest, expiresAt: at + linkLifetimes[purpose] }
   return {
     link: `${issuer}/mail/${purpose}?token=${formatLink(untilSaid(link), deps)}`,
     // Whoever waits for it has given up by then.
-    ...(challengeId !== undefined &&
+    ...(withCode.includes(purpose) &&
       at < createdAt + linkLifetimes[purpose] && { code: mailCode({ ...subject, challengeId }, deps.secrets) }),
   }
 }

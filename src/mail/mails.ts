@@ -122,7 +122,7 @@ function detailsOf({ mail, language, app }: MailGiven, words: MailTexts): [strin
     [words.when, formatMoment(at, language)],
     [words.device, about.device && deviceName(about.device, words)],
     [words.app, app && plainName(app)],
-    [words.network, about.network && about.network],
+    [words.network, /^[0-9a-f:./]{2,50}$/i.exec(about.network ?? '')?.[0]],
   ]
   return rows.filter((row): row is [string, string] => Boolean(row[1]))
 }
@@ -138,8 +138,7 @@ export function plainName(name: string): string | undefined {
     .replace(/[\p{C}\p{Default_Ignorable_Code_Point}]/gu, '')
     .split(/\s+/)
     .filter(word => word !== '')
-  const isLink = (word: string) =>
-    /[/\\]|^www\.|^(?:https?|mailto|tel):/i.test(word) || (words.length > 1 && /[^.]\.\p{L}/u.test(word))
+  const isLink = (word: string) => /[/\\]|www\.|\p{L}:./iu.test(word) || (words.length > 1 && /[^.]\.\p{L}/u.test(word))
   return cut(words.filter(word => !isLink(word)).join(' '), maxName) || undefined
 }
 
@@ -154,9 +153,8 @@ function deviceName(userAgent: string, words: MailTexts): string | undefined {
 
 /** Enough for its owner: the first letter, and the domain. */
 export function maskedEmail(email: string): string {
-  const at = email.lastIndexOf('@')
-  const [first = ''] = email
-  return at < 1 ? '***' : `${first}***${email.slice(at)}`
+  const [, first, domain] = /^([^\s@])[^\s@]*@([\p{L}\p{N}.-]{1,253})$/u.exec(email) ?? []
+  return domain === undefined ? '***' : `${first}***@${domain}`
 }
 
 /** Two days are days, less is said by smaller units. @param seconds a whole number of the unit */
