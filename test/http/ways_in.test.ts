@@ -70,7 +70,10 @@ async function askInEveryWay(server: Server, endpoint: Endpoint, callers: readon
 /** @returns the endpoints that begin sessions of alice, who `has` set up what she has after she signed in */
 async function endpointsThatBegin(t: ExecutionContext, has: (server: Server) => Promise<unknown>) {
   const server = await startServerWithAlice(t, { oauth: { sessionLimit: 1000 }, http: { docs: false } })
-  const endpoints = endpointsOf(server.deps, false)
+  // Last what deletes alice.
+  const endpoints = endpointsOf(server.deps, false).toSorted(
+    (a, b) => Number(a.id === 'deleteMe') - Number(b.id === 'deleteMe'),
+  )
   const callers = await Promise.all(endpoints.map(endpoint => callersOf(server, endpoint)))
   await has(server)
   const beginning: string[] = []

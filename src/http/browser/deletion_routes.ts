@@ -38,6 +38,7 @@ function requestEndpoints(deps: Deps, site: Site): readonly Endpoint[] {
         tag: 'Browser',
         summary: 'The page that says what a deletion of the account takes away',
         answers: { ...ok('The page.', { [htmlType]: htmlPage }), ...goOn },
+        errors: { insufficient_user_authentication: 'a new sign-in is needed' },
       }),
     },
     {

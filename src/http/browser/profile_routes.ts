@@ -104,6 +104,7 @@ function usernameEndpoints(deps: Deps, site: Site): readonly Endpoint[] {
         tag: 'Browser',
         summary: 'The page to change the username',
         answers: { ...ok('The page.', { [htmlType]: htmlPage }), ...goOn },
+        errors: proof,
       }),
     },
     {
@@ -184,6 +185,7 @@ function exportEndpoints(deps: Deps, site: Site): readonly Endpoint[] {
         tag: 'Browser',
         summary: 'The page to download all that is stored about the user',
         answers: { ...ok('The page.', { [htmlType]: htmlPage }), ...goOn },
+        errors: proof,
       }),
     },
     {
