@@ -66,6 +66,15 @@ export function emailKey(email: string): string | undefined {
   return usernameFold(email) || undefined
 }
 
+/**
+ * Whether a username is an e-mail address, and not the one that its user has proved: who is called so would be found by it, and keep its
+ * owner from an account.
+ */
+export function isOtherAddress(username: string, proved: string | undefined): boolean {
+  const fold = usernameFold(username)
+  return fold.includes('@') && (proved === undefined || fold !== emailKey(proved))
+}
+
 /** The same of a username. `unseen`: it has something that nobody sees, or that looks like something else. */
 export type NameReading = Readonly<
   { text: string; problem?: undefined; kind?: undefined } | { text?: undefined; problem: string; kind: NameFault }

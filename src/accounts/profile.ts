@@ -4,7 +4,7 @@ import { OAuthError } from '../error.ts'
 import type { Language } from '../pages/language.ts'
 import type { SessionStorage } from '../sessions/storage.ts'
 import type { UserChange } from '../sessions/user_change.ts'
-import { readFullName, readUsername } from '../text.ts'
+import { isOtherAddress, readFullName, readUsername } from '../text.ts'
 import type { Throttle } from '../throttle/throttle.ts'
 import { renameInterval, type WantedUsername } from '../users/reserved_usernames.ts'
 import type { User } from '../users/user.ts'
@@ -58,6 +58,8 @@ export async function changeProfile(
       session.id,
     )
   }
+  if (isOtherAddress(username, user.emailVerifiedAt === undefined ? undefined : user.email))
+    return { kind: 'invalid', member: 'username', problem: 'is an address other than the one that you have proved' }
   const event = auditEvent('user.renamed', at, caller, about)
   const ask = (): Promise<ProfileOutcome> =>
     storage.renameUser(user.id, { username, at }, renaming(username, rest, event), session.id)

@@ -12,7 +12,7 @@ import { linkLifetimes, linkUse, type MailLink } from '../mail/link.ts'
 import { createMail } from '../mail/mail.ts'
 import type { MailStorage } from '../mail/storage.ts'
 import type { Language } from '../pages/language.ts'
-import { emailKey, type NameFault, type NameReading, readFullName, readUsername, usernameFold } from '../text.ts'
+import { isOtherAddress, type NameFault, type NameReading, readFullName, readUsername, usernameFold } from '../text.ts'
 import type { Throttle } from '../throttle/throttle.ts'
 import { readEmail } from '../users/email.ts'
 import type { Passwords } from '../users/password.ts'
@@ -186,9 +186,7 @@ async function isTaken({ storage, throttle }: SignUpDeps, draft: User, address: 
 
 function nameProblem(reading: NameReading, address: string): NameProblem | undefined {
   if (reading.text === undefined) return { problem: reading.kind, text: reading.problem }
-  const fold = usernameFold(reading.text)
-  // Who is called like an address would be found by it, and keep its owner from signing up.
-  if (!fold.includes('@') || fold === emailKey(address)) return undefined
+  if (!isOtherAddress(reading.text, address)) return undefined
   return { problem: 'address', text: 'is an address other than the one that was proved' }
 }
 

@@ -44,8 +44,8 @@ export type Throttle = Readonly<{
   ) => Promise<T>
   /** The same for the code of a second factor, after the right password or in a session: nobody else can make its user wait. */
   factor: FactorGuard
-  /** The same for a username that a signed-in user wants, which is wrong where it is taken. Counted by user. */
-  newUsername: <T>(userId: string, check: () => Promise<T>) => Promise<T>
+  /** The same for a username that somebody wants, which is wrong where it is taken. @param who a user's id, or the address of who signs up */
+  newUsername: <T>(who: string, check: () => Promise<T>) => Promise<T>
   /** Counts mails that are asked for, each of them. */
   mail: MailGuard
   /** Counts accounts that people make, each of them. */

@@ -74,6 +74,7 @@ test('what cannot be is said of each member, as the command line says it, and no
     [{ full_name: 'x'.repeat(257) }, 'full_name: has more than 256 characters'],
     [{ full_name: 'Eve', username: ' eve' }, 'username: begins or ends with white space'],
     [{ username: 'a\u200bb' }, 'username: has a character that cannot be seen: U+200B'],
+    [{ username: 'bob@example.com' }, 'username: is an address other than the one that you have proved'],
     [{ username: null }, 'username: invalid input: expected string, received null'],
     [{ language: 'xx' }, 'language: invalid option: expected one of "en"|"ko"'],
     [{ email: 'eve@example.com' }, 'there is nothing of this name here: email'],

@@ -47,6 +47,14 @@ contract(
   },
 )
 
+contract('createProvenUser gives nobody a username that is kept for who had it', async (t, storage) => {
+  await storage.createUsers([user('alice')], event('user.created'))
+  await storage.removeUser('usr_alice', event('user.removed'))
+  const one = user('ALICE', { email: 'a@example.com', emailVerifiedAt: start })
+  t.is(await storage.createProvenUser(one, use, signedUp), 'username_taken')
+  t.false(await storage.isConsumed(use.id))
+})
+
 contract('createProvenUser takes no address that somebody has where addresses may be shared', async (t, storage) => {
   await storage.setUniqueEmails(false)
   await storage.createUsers([user('alice', { email: 'shared@example.com' })], event('user.created'))
