@@ -46,6 +46,10 @@ export type Mail = Readonly<{
   lastError?: string | undefined
 }>
 
+/**
+ * By purpose: `challenge_id`, of who waits for the code; `client_id`, of the app that it is about; `expires_at`. Of notices: `at` (seconds),
+ * `network`, `device` (a label or user agent), `email` (the new one), `former_username`, `factor` (a kind) and `change` (`added`, `removed`).
+ */
 export type MailAbout = Readonly<Record<string, string>>
 
 /** Mails that wait at most: beyond it nobody who is not signed in can cause one. */
