@@ -94,7 +94,7 @@ browserTest('recovery codes are copied, and are gone when the page is loaded aga
   t.true(await page.getByRole('button', { name: 'Print' }).isVisible())
 
   await page.reload()
-  t.deepEqual(await firstSight(page), account)
+  t.deepEqual(await firstSight(page), added)
   t.false(codes.some(code => page.url().includes(code)))
 })
 

@@ -40,7 +40,7 @@ for (const [language, options, words] of [
     await page.locator('[name=password]').fill(password)
     await page.locator('main button.main').click()
     await page.waitForURL('/profile')
-    await page.locator('a[href="/profile/edit"]').click()
+    await page.locator('#full-name-act').click()
     await look()
     await page.locator('[name=full_name]').fill('앨리스 A.')
     await page.locator('main form button.main').click()
