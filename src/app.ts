@@ -9,6 +9,7 @@ import { challengeEndpoint } from './http/challenge_route.ts'
 import type { Middleware, RequestState } from './http/context.ts'
 import { allowOrigins } from './http/cors.ts'
 import { docsEndpoints } from './http/docs/docs_routes.ts'
+import { emailEndpoints } from './http/email_routes.ts'
 import type { Endpoint } from './http/endpoint.ts'
 import { answerErrors } from './http/errors.ts'
 import { factorEndpoints } from './http/factor_routes.ts'
@@ -42,6 +43,7 @@ export function endpointsOf(deps: Deps, docs: boolean, isStopping?: () => boolea
     ...signUpEndpoints(deps),
     ...userEndpoints(deps),
     ...factorEndpoints(deps),
+    ...emailEndpoints(deps),
     ...browserEndpoints(deps, createSite(deps.config.issuer, deps.brand), docs),
     ...passkeyEndpoints(deps.config.relyingParty),
     ...healthEndpoints(deps.storage, isStopping),

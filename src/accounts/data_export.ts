@@ -182,6 +182,7 @@ const ownEvents: ReadonlySet<AuditEventType> = new Set([
   'factor.refused',
   'factor.guessed',
   'user.renamed',
+  'user.email_changed',
   'user.data_exported',
   'user.deletion_requested',
 ])

@@ -33,6 +33,8 @@ export type AccountView = Readonly<{
   username: string
   fullName?: string | undefined
   email?: string | undefined
+  /** Whether its user has proved it; undefined where no mails are sent. */
+  isEmailVerified?: boolean | undefined
   /** Of the pages; undefined for what the browser asks for. */
   language?: Language | undefined
   /** In the order in which they came. */
@@ -92,7 +94,8 @@ ${rowList(rows)}
 }
 
 /** Who somebody is: a row for each thing that can be known, and changed. */
-function profileRows({ username, fullName, email, language: chosen }: AccountView, { language, paths }: Frame): Row[] {
+function profileRows(view: AccountView, { language, paths }: Frame): Row[] {
+  const { username, fullName, email, isEmailVerified, language: chosen } = view
   const words = texts[language]
   const page = words.editProfilePage
   const { change } = words.accountPage
@@ -107,7 +110,18 @@ function profileRows({ username, fullName, email, language: chosen }: AccountVie
     },
     { id: 'full-name', label: words.fullName, value: name, action: edit },
   ]
-  if (email?.trim()) rows.push({ id: 'email', label: words.email, value: person(cut(email, maxShown)) })
+  const address = email?.trim() ? person(cut(email, maxShown)) : undefined
+  if (isEmailVerified !== undefined) {
+    const state = isEmailVerified ? words.emailPage.isVerified : words.emailPage.isUnverified
+    const hint = address && { hint: state }
+    rows.push({
+      id: 'email',
+      label: words.email,
+      value: address,
+      ...hint,
+      action: { href: paths.email, label: change },
+    })
+  } else if (address !== undefined) rows.push({ id: 'email', label: words.email, value: address })
   const ofPages = chosen === undefined ? page.browserLanguage : texts[chosen].language
   rows.push({ id: 'language', label: page.language, value: ofPages, action: edit })
   return rows

@@ -28,6 +28,12 @@ export const paths = {
   /** Name and language, and the ways to the three below. */
   editProfile: '/profile/edit',
   changeUsername: '/profile/username',
+  /** Of the address: whether it is verified. POST below it asks for a mail that does so, or for another address. */
+  email: '/profile/email',
+  verifyEmail: '/profile/email/verification',
+  verifyEmailCode: '/profile/email/verification/code',
+  changeEmail: '/profile/email/change',
+  changeEmailCode: '/profile/email/change/code',
   exportAccount: '/profile/export',
   deleteAccount: '/profile/delete',
   icon: '/favicon.ico',

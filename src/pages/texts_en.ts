@@ -1,6 +1,7 @@
 /** Every text of the pages in English, the language the others are held to. */
 import { type Content, html } from './html.ts'
 import { accountEn } from './texts/account_en.ts'
+import { emailEn } from './texts/email_en.ts'
 import { mailTextsEn } from './texts/mail_en.ts'
 import { myAccountEn } from './texts/my_account_en.ts'
 import { passwordResetTextsEn } from './texts/password_reset_en.ts'
@@ -221,6 +222,7 @@ export const en = {
   },
 
   ...accountEn,
+  ...emailEn,
 
   passwordPage: {
     lede: 'When your password changes, every other device is signed out. You stay signed in here.',

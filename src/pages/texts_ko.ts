@@ -1,6 +1,7 @@
 /** Every text of the pages in Korean. */
 import { html } from './html.ts'
 import { accountKo } from './texts/account_ko.ts'
+import { emailKo } from './texts/email_ko.ts'
 import { mailTextsKo } from './texts/mail_ko.ts'
 import { myAccountKo } from './texts/my_account_ko.ts'
 import { passwordResetTextsKo } from './texts/password_reset_ko.ts'
@@ -219,6 +220,7 @@ export const ko: Texts = {
   },
 
   ...accountKo,
+  ...emailKo,
 
   passwordPage: {
     lede: '비밀번호를 바꾸면 다른 기기는 모두 로그아웃돼요. 이 기기는 로그인된 채로 있어요.',

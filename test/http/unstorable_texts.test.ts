@@ -78,6 +78,15 @@ async function goodBodies(server: TestServer): Promise<Record<string, Record<str
     changeUsername: [{ username: 'alice' }],
     deleteByForm: [{ when: 'later', sure: 'yes' }],
     keepAccountByForm: [{}],
+    requestEmailChange: [{ email: 'other@example.com' }],
+    confirmEmailChange: [{ auth_session: 'x', code: 'x' }],
+    confirmEmailVerification: [{ auth_session: 'x', code: 'x' }],
+    requestEmailChangeByForm: [{ email: 'nobody@example.com' }],
+    emailVerificationCode: [{ code: '12345678' }],
+    emailChangeCode: [{ code: '12345678' }],
+    verifyEmailByForm: [{}],
+    changeEmailByForm: [{}],
+    undoEmailChangeByForm: [{}],
     // The last one: it ends the session that asks.
     logout: [{}],
   }

@@ -25,6 +25,7 @@ import { haveAccountPage, type NewAccountView, newAccountPage, signUpPage } from
 import { texts } from '../../src/pages/texts.ts'
 import { nameUserAgent } from '../../src/pages/user_agents.ts'
 import { isTag, readHtml, type Tag } from '../_html.ts'
+import { emailPages } from './_email_pages.ts'
 import { mailPages } from './_mail_pages.ts'
 
 const now = 1_795_477_380
@@ -86,12 +87,13 @@ function everyPage(frame: Frame, text: string): [string, string][] {
       changePasswordPage({ ...password, problems }, frame),
     ]),
     ['account', accountPage(account, frame)],
-    ['account, page 2', accountPage({ ...account, start: 10 }, frame)],
-    ['account, no factor', accountPage({ ...account, factors: [] }, frame)],
+    ['account, page 2', accountPage({ ...account, start: 10, isEmailVerified: true }, frame)],
+    ['account, no factor', accountPage({ ...account, factors: [], isEmailVerified: false }, frame)],
     ['account, no codes', accountPage({ ...account, factors: factors.slice(0, 1) }, frame)],
     ...factorPages(frame, text),
     ...mailPages(frame, text),
     ...ownAccountPages(frame, text),
+    ...emailPages(frame, text),
     ...signUpPages(frame, text),
     ['account, one device', accountPage({ ...account, devices: devices.slice(0, 1) }, frame)],
     ...accountNotices.map((notice): [string, string] => [
@@ -480,6 +482,8 @@ const forms: string[] = [
   ...[paths.signUp, paths.signUpCode, mailPath(paths, 'sign_up')],
   ...[paths.editProfile, paths.changeUsername, paths.exportAccount, paths.deleteAccount],
   mailPath(paths, 'deletion_notice'),
+  ...[paths.verifyEmail, paths.changeEmail, mailPath(paths, 'email_verification')],
+  ...[mailPath(paths, 'email_change'), mailPath(paths, 'email_change_notice')],
 ]
 
 test('every link leads to a path of this server', t => {

@@ -105,7 +105,19 @@ async function sendAccount(deps: Deps, site: Site, ctx: Context, { user, session
   const start = Number(query.start ?? 0)
   const factors = (await deps.storage.listFactors(user.id)).map(factorView)
   const hasPasskeys = deps.config.relyingParty !== undefined
-  const view = { ...user, factors, hasPasskeys, devices, currentId: session.id, now, start, cursor, next }
+  const isEmailVerified = deps.config.hasMail ? user.emailVerifiedAt !== undefined : undefined
+  const view = {
+    ...user,
+    isEmailVerified,
+    factors,
+    hasPasskeys,
+    devices,
+    currentId: session.id,
+    now,
+    start,
+    cursor,
+    next,
+  }
   sendPage(ctx, accountPage({ ...view, notice: takeNotice(deps, ctx) }, site.frame(ctx)))
 }
 

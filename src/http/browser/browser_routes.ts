@@ -12,6 +12,7 @@ import { htmlType, jsonType } from '../media_types.ts'
 import { accountEndpoints } from './account_routes.ts'
 import { confirmEndpoints } from './confirm_routes.ts'
 import { deletionEndpoints } from './deletion_routes.ts'
+import { emailPageEndpoints } from './email_routes.ts'
 import { factorPageEndpoints } from './factor_routes.ts'
 import { forgotPasswordEndpoints } from './forgot_password_routes.ts'
 import { favicon, type Site, sendPage, wantsPage } from './pages.ts'
@@ -34,6 +35,7 @@ export function browserEndpoints(deps: Deps, site: Site, docs: boolean): readonl
     ...factorPageEndpoints(deps, site),
     ...confirmEndpoints(deps, site),
     ...profileEndpoints(deps, site),
+    ...emailPageEndpoints(deps, site),
     ...deletionEndpoints(deps, site),
     ...signOutEndpoints(deps, site),
     ...fileEndpoints(site),

@@ -77,7 +77,11 @@ export function mailLinkEndpoints(deps: Deps, site: Site, pages: MailLinkPages):
         query: mailLinkQuery,
         answers: {
           ...ok('The page.', { [htmlType]: htmlPage }),
-          303: { description: 'To the same path without the token.', headers: ['Location', 'Set-Cookie'] },
+          303: {
+            description: 'To the same path without the token, or to a sign-in where it takes one.',
+            headers: ['Location'],
+            sometimes: ['Set-Cookie'],
+          },
         },
         errors: { ...busy, invalid_request: broken, link_over: over },
       }),
