@@ -173,6 +173,42 @@ browserTest('whoever was signed out elsewhere is asked to sign in at the next cl
   t.deepEqual(await page.context().cookies(), [])
 })
 
+browserTest('times are those of the person, and in UTC without JavaScript, which says so', async (t, open) => {
+  const server = await startSite(t)
+  const told = []
+  for (const javaScriptEnabled of [true, false]) {
+    const page = await open(server, { javaScriptEnabled, timezoneId: 'Asia/Seoul' })
+    await signIn(page)
+    const time = page.locator('.devices time:not([data-ago])').first()
+    const instant = new Date((await time.getAttribute('datetime')) ?? '')
+    const zone = javaScriptEnabled ? 'Asia/Seoul' : 'UTC'
+    const hour = instant.toLocaleString('en-GB', { hour: '2-digit', minute: '2-digit', timeZone: zone })
+    const text = (await time.textContent()) ?? ''
+    t.true(text.includes(hour), `${text}: ${hour}`)
+    told.push(text.endsWith(' UTC'))
+  }
+  t.deepEqual(told, [false, true])
+})
+
+browserTest(
+  'a password can be looked at, and is one again when it is sent (NIST SP 800-63B-4 §3.1.1.2)',
+  async (t, open) => {
+    const page = await open(await startSite(t))
+    await page.goto('/login')
+    const input = page.locator('[name=password]')
+    await input.fill('as typed')
+    await page.getByRole('button', { name: 'Show Password' }).click()
+    t.is(await input.getAttribute('type'), 'text')
+    await page.evaluate(`document.forms[0].addEventListener('submit', event => event.preventDefault())`)
+    await page.getByLabel('Username').fill('alice')
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+    t.deepEqual([await input.getAttribute('type'), await input.inputValue()], ['password', 'as typed'])
+    const plain = await open(await startSite(t), { javaScriptEnabled: false })
+    await plain.goto('/login')
+    t.is(await plain.getByRole('button', { name: 'Show' }).count(), 0)
+  },
+)
+
 browserTest('signing out in one tab signs out in the other', async (t, open) => {
   const page = await open(await startSite(t))
   await signIn(page)
