@@ -1,4 +1,7 @@
 /** What sends mails, put together. The only place that loads it, where mails are set up. */
+
+import type { NoticeDeps, Notices } from './accounts/notices.ts'
+import type { MailPurpose } from './mail/mail.ts'
 import { senderNamed } from './mail/mails.ts'
 import type { MailDeps, MailWorker } from './mail/worker.ts'
 import type { MailSettings } from './mail_settings.ts'
@@ -20,4 +23,13 @@ export async function createMailing(
   const sender = { brand: deps.brand, issuer }
   const smtp = createSmtp({ server, from: { name: senderNamed(sender).brand.name, ...from }, issuer })
   return createMailWorker(deps, smtp, sender, warn)
+}
+
+/** What tells the owners of accounts what happens to them. @param wanted the kinds of notices; none for nothing to do */
+export async function createNotifying(
+  deps: NoticeDeps,
+  wanted: readonly MailPurpose[],
+  warn: (about: object, message: string) => void,
+): Promise<Notices | undefined> {
+  return wanted.length === 0 ? undefined : (await import('./accounts/notices.ts')).createNotices(deps, wanted, warn)
 }

@@ -16,7 +16,7 @@ import { type ClosedConnections, connectionLimits, serveWithin } from './http/co
 import type { MasterSecrets } from './keys/master_secret.ts'
 import { secretLead, takeIntoUse } from './keys/secret_use.ts'
 import { createLog } from './log.ts'
-import { createMailing } from './mailing.ts'
+import { createMailing, createNotifying } from './mailing.ts'
 import { createMeasuring } from './metrics/measuring.ts'
 import type { Deps } from './oauth/deps.ts'
 import type { Observer } from './observer.ts'
@@ -124,6 +124,7 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
       ...(metrics && { observer: metrics.observer, metrics: metrics.text }),
     })
     const mails = config.mail && (await createMailing(deps, config.mail, log.warn.bind(log)))
+    const notices = config.mail && (await createNotifying(deps, config.notices, log.warn.bind(log)))
     const measuring = metrics && createMeasuring(storage, { now, hasMail: oauth.hasMail })
     const deliveries = createDeliveries(deps, createSend(config.privateWebhooks), log.warn.bind(log))
     const { keyRotation, corsOrigins, trustProxy, docs } = config
@@ -168,7 +169,7 @@ export async function serve(config: Config, isOrphan?: () => boolean): Promise<v
       inUse = await takeIntoUse({ storage, now }, read, lead)
       return inUse.secrets
     }
-    const given = { reloadSecrets, adjustClock: clock.adjust, measure: measuring?.step, deliveries, mails }
+    const given = { reloadSecrets, adjustClock: clock.adjust, measure: measuring?.step, deliveries, mails, notices }
     const upkeep = startUpkeep(deps, config, given, log)
     const signal = await stop.requested
     const listeners = [server, ...(admin ? [admin.server] : [])]

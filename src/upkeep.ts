@@ -53,6 +53,7 @@ type CrowdDeps = Pick<Deps, 'storage' | 'config' | 'now'>
  * @param given.measure       a step of measuring what metrics tell
  * @param given.deliveries    sends events to webhooks
  * @param given.mails         sends mails, where any are sent
+ * @param given.notices       writes those that tell owners of accounts what happens to them
  */
 export function startUpkeep(
   deps: Deps,
@@ -63,6 +64,7 @@ export function startUpkeep(
     measure?: (() => Promise<void>) | undefined
     deliveries: Sending
     mails?: Sending | undefined
+    notices?: Sending | undefined
   }>,
   log: Logger,
 ): { stop: () => Promise<void> } {
@@ -103,6 +105,7 @@ export function startUpkeep(
     ...(given.measure ? [each(checkInterval, given.measure)] : []),
     each(checkInterval, given.deliveries.step),
     ...(given.mails ? [each(checkInterval, given.mails.step)] : []),
+    ...(given.notices ? [each(checkInterval, given.notices.step)] : []),
     each(flushInterval, () => deps.throttle.flush()),
     each(flushInterval, () => deps.refusals.flush()),
     each(flushInterval, () => storage.writeFloods(now())),
@@ -124,7 +127,11 @@ export function startUpkeep(
       await Promise.all(jobs.map(job => job.stop()))
       const stopOne = (one: Sending | undefined, what: string) =>
         one?.stop().catch(error => log.warn({ err: error }, `another node sends ${what} in half a minute`))
-      await Promise.all([stopOne(given.deliveries, 'events to webhooks'), stopOne(given.mails, 'mails')])
+      await Promise.all([
+        stopOne(given.deliveries, 'events to webhooks'),
+        stopOne(given.mails, 'mails'),
+        stopOne(given.notices, 'notices'),
+      ])
     },
   }
 }

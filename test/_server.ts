@@ -18,7 +18,8 @@ import type { Endpoint } from '../src/http/endpoint.ts'
 import { openSigningKey } from '../src/keys/jws.ts'
 import { type MasterSecrets, parseMasterSecrets } from '../src/keys/master_secret.ts'
 import { createSigningKey, type SigningAlg, type SigningKey } from '../src/keys/signing_key.ts'
-import { createMailing } from '../src/mailing.ts'
+import { type MailPurpose, notices } from '../src/mail/mail.ts'
+import { createMailing, createNotifying } from '../src/mailing.ts'
 import { createMeasuring } from '../src/metrics/measuring.ts'
 import { createMetrics } from '../src/metrics/metrics.ts'
 import type { OAuthConfig } from '../src/oauth/deps.ts'
@@ -88,6 +89,8 @@ export type ServerOptions = Partial<{
   beside: { signingKey: SigningKey }
   privateJwksUris: boolean
   privateWebhooks: boolean
+  /** What owners of accounts are told; all unless told otherwise. */
+  notices: readonly MailPurpose[]
   /** Where mails are handed to; without it none are sent. */
   smtp: Pick<TestSmtp, 'port'>
   /** Makes spans, as where an SDK is loaded. */
@@ -164,6 +167,8 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
   const send = createSend(options.privateWebhooks ?? true)
   const deliveries = createDeliveries(deps, send, (about, message) => log.warn(about, message))
   const mails = options.smtp && (await startMails(t, deps, options.smtp, (about, message) => log.warn(about, message)))
+  const warn = (about: object, message: string) => log.warn(about, message)
+  const notifying = options.smtp && (await createNotifying(deps, options.notices ?? notices, warn))
   metrics.watch({ ...deps, keyRotation, known: measuring.known, deliveries: deliveries.state })
   const trace = options.tracing?.middleware
   const http: HttpOptions = { log, trace, corsOrigins: [], trustProxy: undefined, docs: true, ...options.http }
@@ -198,6 +203,8 @@ export async function startServer(t: TestContext, options: ServerOptions = {}) {
       await deliveries.settled()
     },
     mails,
+    /** Writes the notices of what has happened since this was called last; the first call only begins. */
+    tellOwners: () => notifying?.step(),
     /** Sends the mails that are to be sent now. */
     async sendMails() {
       await mails?.step()

@@ -54,6 +54,8 @@ export type MailAbout = Readonly<Record<string, string>>
 
 /** Mails that wait at most: beyond it nobody who is not signed in can cause one. */
 export const maxMails = 10_000
+/** Of these at most before notices wait. */
+export const maxMailsBesideNotices = maxMails / 2
 
 /** Seconds that a mail is put off at most. */
 export const maxMailDelay = 3600

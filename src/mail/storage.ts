@@ -1,5 +1,5 @@
 /** What mails ask of a database. */
-import type { AuditEvent } from '../audit/audit.ts'
+import type { AuditEvent, EventPlace } from '../audit/audit.ts'
 import type { Mail } from './mail.ts'
 
 export type MailStorage = Readonly<{
@@ -20,6 +20,16 @@ export type MailStorage = Readonly<{
   /** Of a mail that was sent, or is given up. False when it is gone already, and then without the event. */
   removeMail(id: string, event?: AuditEvent): Promise<boolean>
   measureMails(): Promise<MailsWaiting>
+  /** How far something has read the audit trail; undefined where it has not begun. */
+  findTrailReader(name: string): Promise<EventPlace | undefined>
+  /**
+   * Moves that on, and adds the mails that come of what was read.
+   *
+   * @param from where it has to be
+   * @returns false when it is elsewhere by now, or when half as many mails wait as there may be: room is left for those that people wait for.
+   *          Nothing is written then
+   */
+  moveTrailReader(name: string, from: EventPlace | undefined, to: EventPlace, mails: readonly Mail[]): Promise<boolean>
 }>
 
 export type MailsWaiting = Readonly<{

@@ -1,6 +1,6 @@
 /** What mails ask of a database (`src/mail/storage.ts`), on every storage. */
 import test, { type ExecutionContext } from 'ava'
-import { createMail, type Mail, maxMailDelay, maxMails } from '../../src/mail/mail.ts'
+import { createMail, type Mail, maxMailDelay, maxMails, maxMailsBesideNotices } from '../../src/mail/mail.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { createTestRandom, startTime as start } from '../_server.ts'
 import { storages } from '../_storages.ts'
@@ -105,3 +105,43 @@ contract('a change of a user writes its mails with it, or not at all', async (t,
   )
   t.deepEqual(await storage.listDueMails(start, 10), [one])
 })
+
+contract(
+  'moveTrailReader moves a reader from where it is, with the mails that come of it; from elsewhere it writes nothing',
+  async (t, storage) => {
+    const [first, second, third] = [1, 2, 3].map(id => ({ id, at: start + id }))
+    t.is(await storage.findTrailReader('notices'), undefined)
+    t.false(await storage.moveTrailReader('notices', first, second!, [mail()]))
+    t.true(await storage.moveTrailReader('notices', undefined, first!, []))
+    t.false(await storage.moveTrailReader('notices', undefined, second!, [mail()]))
+    t.false(await storage.moveTrailReader('notices', { id: 1, at: start }, second!, [mail()]))
+    t.deepEqual(await storage.findTrailReader('notices'), first)
+    t.is((await storage.measureMails()).count, 0)
+    const moved = await Promise.all(
+      [1, 2, 3].map(() => storage.moveTrailReader('notices', first, second!, [mail(), mail()])),
+    )
+    t.deepEqual(moved.filter(Boolean), [true])
+    t.deepEqual(await storage.findTrailReader('notices'), second)
+    t.is((await storage.measureMails()).count, 2)
+    t.is(await storage.findTrailReader('others'), undefined)
+    t.true(await storage.moveTrailReader('notices', second, third!, []))
+  },
+)
+
+contract(
+  'half as many mails as there may be leave no room for notices, and what was read is read again',
+  async (t, storage) => {
+    const place = { id: 1, at: start }
+    await storage.moveTrailReader(
+      'notices',
+      undefined,
+      place,
+      Array.from({ length: maxMailsBesideNotices }, () => mail()),
+    )
+    const next = { id: 2, at: start }
+    t.false(await storage.moveTrailReader('notices', place, next, [mail()]))
+    t.true(await storage.addMail(mail()))
+    t.deepEqual(await storage.findTrailReader('notices'), place)
+    t.true(await storage.moveTrailReader('notices', place, next, []))
+  },
+)

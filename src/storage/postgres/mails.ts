@@ -1,10 +1,10 @@
 /** Mails that wait to be sent. */
-import { type Mail, maxMailDelay, maxMails } from '../../mail/mail.ts'
+import { type Mail, maxMailDelay, maxMails, maxMailsBesideNotices } from '../../mail/mail.ts'
 import type { MailStorage } from '../../mail/storage.ts'
-import { asc, count, desc, eq, gt, isNotNull, lte, min, or } from '../drizzle.ts'
+import { and, asc, count, desc, eq, gt, isNotNull, lte, min, or } from '../drizzle.ts'
 import { mailFromRow, mailRow } from '../rows.ts'
 import type { Connection, Db } from './connection.ts'
-import { mails } from './schema.ts'
+import { mails, trailReaders } from './schema.ts'
 
 /** For whoever writes one within a transaction, where it belongs to a change: there is always room for it. */
 export const mailRows = {
@@ -38,6 +38,35 @@ export function createMailStorage({ read, write, record }: Connection): MailStor
         const isRemoved = (rowCount ?? 0) > 0
         if (isRemoved && event !== undefined) await record(tx, event)
         return isRemoved
+      }),
+    findTrailReader: name =>
+      read(async db => {
+        const [row] = await db.select().from(trailReaders).where(eq(trailReaders.name, name))
+        return row && { id: row.afterId, at: row.afterAt }
+      }),
+    moveTrailReader: (name, from, to, added) =>
+      write(async tx => {
+        if (added.length > 0 && (await countAll(tx)) >= maxMailsBesideNotices) return false
+        const place = { afterId: to.id, afterAt: to.at }
+        const { rowCount } =
+          from === undefined
+            ? await tx
+                .insert(trailReaders)
+                .values({ name, ...place })
+                .onConflictDoNothing()
+            : await tx
+                .update(trailReaders)
+                .set(place)
+                .where(
+                  and(
+                    eq(trailReaders.name, name),
+                    eq(trailReaders.afterId, from.id),
+                    eq(trailReaders.afterAt, from.at),
+                  ),
+                )
+        if (rowCount !== 1) return false
+        for (const mail of added) await mailRows.insert(tx, mail)
+        return true
       }),
     measureMails: () =>
       read(async db => {
