@@ -83,7 +83,8 @@ for (const { path, blocks } of withCommands) {
       t.is(start?.text, 'npm ci && npm start\n')
       t.is(verify?.text, 'npm ci && npm test\n')
       // `npm ci` and `npm test` are what brought us here.
-      t.regex(readFileSync(join(root, '.ci/run'), 'utf8'), /^npm ci && npm test /m)
+      t.regex(readFileSync(join(root, '.ci/run'), 'utf8'), /^if ! npm ci; then$/m)
+      t.regex(readFileSync(join(root, '.ci/tests.ts'), 'utf8'), /execute\('npm', \['test'\]\)/)
       commands = others
     }
     const server = await startProcess(t, environment, usesNpx ? undefined : ['npm', 'start', '--prefix', folder])
