@@ -43,7 +43,6 @@ export const auditShape = shape(auditEvents, ['id'], ['detail'])
 /** In an order in which every row finds those that it refers to. Each table of the program but `moves` and `leases`, which are of one database, and `pending_imports`, which is SQLite's way to write many users. */
 export const tableShapes: readonly TableShape[] = [
   shape(users, ['id'], ['full_name']),
-  shape(reservedUsernames, ['fold']),
   shape(clients, ['id'], ['name']),
   shape(sessions, ['id'], ['device', 'user_agent', 'user_agent_before']),
   shape(factors, ['id'], ['name']),
@@ -54,6 +53,7 @@ export const tableShapes: readonly TableShape[] = [
   shape(consumedIds, ['id']),
   shape(keptAnswers, ['id']),
   shape(webhooks, ['id'], ['last_error']),
+  shape(reservedUsernames, ['fold']),
   shape(mails, ['id'], ['about', 'last_error']),
   shape(trailReaders, ['name']),
   shape(attemptCounters, ['id']),

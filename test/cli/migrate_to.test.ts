@@ -233,6 +233,12 @@ test('a target that has anything in it is refused, and stays as it is; so does t
   const place = await createDeployment(t)
   await addEverybody(place)
   await runCommand(['migrate'], place.onPostgres)
+  await runCommand(['client', 'add', 'app', '--public', '--grant', 'password'], place.onPostgres)
+  await runCommand(['client', 'remove', 'app'], place.onPostgres)
+  t.regex(
+    (await migrateTo(place.url, place.environment)).stderr,
+    /is not empty: it has audit_events; nothing was moved/,
+  )
   await runCommand(['user', 'add', 'bob', '--password-stdin'], place.onPostgres, password)
 
   const { code, stderr } = await migrateTo(place.url, place.environment)
@@ -244,11 +250,6 @@ test('a target that has anything in it is refused, and stays as it is; so does t
     )
   t.deepEqual(await names(place.environment), ['alice'])
   t.deepEqual(await names(place.onPostgres), ['bob'])
-  await runCommand(['user', 'remove', 'bob'], place.onPostgres)
-  t.regex(
-    (await migrateTo(place.url, place.environment)).stderr,
-    /is not empty: it has audit_events; nothing was moved/,
-  )
 })
 
 test('what cannot be moved to is usage, in one line that never has the password', async t => {
