@@ -41,8 +41,6 @@ export const profileForm = z
 /** For the form of `/profile/username`. */
 export const usernameForm = z.object({ username: z.string().optional() }).meta({ examples: [{ username: 'alice2' }] })
 
-export const profileEditQuery = z.object({ notice: z.string().optional() })
-
 /** For the form of `/profile/delete`. */
 export const deletionForm = z
   .object({

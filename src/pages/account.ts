@@ -10,6 +10,8 @@ import { type Texts, texts } from './texts.ts'
 
 /** What the page can say has just been done. */
 export const accountNotices = [
+  'profile_saved',
+  'username_changed',
   'password_changed',
   'session_ended',
   'others_ended',

@@ -2,19 +2,14 @@
 import { formatNumber, formatWait } from './formats.ts'
 import { attributes, type Html, html } from './html.ts'
 import { type Language, languages } from './language.ts'
-import { type Field, type Frame, field, formatPage, notice, person, problemSummary } from './layout.ts'
+import { type Field, type Frame, field, formatPage, problemSummary } from './layout.ts'
 import { texts } from './texts.ts'
-
-/** What the page of the details can say has just been done, as it stands in the query of its URL. */
-export const profileNotices = ['saved', 'renamed'] as const
-export type ProfileNotice = (typeof profileNotices)[number]
 
 export type EditProfileView = Readonly<{
   username: string
   fullName?: string | undefined
   /** Undefined for what the browser asks for. */
   language?: Language | undefined
-  notice?: ProfileNotice | undefined
   problem?: 'invalid' | undefined
 }>
 
@@ -40,28 +35,12 @@ export function editProfilePage(view: EditProfileView, frame: Frame): string {
       width: 'narrow',
       hasProblem: view.problem !== undefined,
       content: html`<h1>${page.title}</h1>
-${view.notice && notice(page[view.notice])}
 ${problemSummary([name], undefined, words)}
 <form class="stack" method="post" action="${paths.editProfile}">
 ${field(name)}
 ${languageField(view.language, frame)}
 <button class="main">${page.go}</button>
 </form>
-<section aria-labelledby="username">
-<h2 id="username">${words.username}</h2>
-<p>${page.usernameLede(person(view.username))}</p>
-<p><a class="button" href="${paths.changeUsername}">${page.changeUsername}</a></p>
-</section>
-<section aria-labelledby="data">
-<h2 id="data">${page.download}</h2>
-<p>${page.dataLede}</p>
-<p><a class="button" href="${paths.exportAccount}">${page.download}</a></p>
-</section>
-<section aria-labelledby="delete">
-<h2 id="delete">${page.delete}</h2>
-<p>${page.deleteLede}</p>
-<p><a class="button danger" href="${paths.deleteAccount}">${page.delete}</a></p>
-</section>
 <p class="away"><a href="${paths.account}">${words.toAccount}</a></p>`,
     },
   )
@@ -122,7 +101,7 @@ ${problemSummary([wanted], undefined, words)}
 ${field(wanted)}
 <button class="main">${page.title}</button>
 </form>
-<p class="away"><a href="${frame.paths.editProfile}">${words.toAccount}</a></p>`,
+<p class="away"><a href="${frame.paths.account}">${words.toAccount}</a></p>`,
     },
   )
 }
@@ -152,7 +131,7 @@ ${page.parts.map(part => html`<li>${part}</li>`)}
 </ul>
 <p>${page.careful}</p>
 <form method="post" action="${frame.paths.exportAccount}"><button class="main">${page.go}</button></form>
-<p class="away"><a href="${frame.paths.editProfile}">${words.toAccount}</a></p>`,
+<p class="away"><a href="${frame.paths.account}">${words.toAccount}</a></p>`,
     },
   )
 }

@@ -10,7 +10,7 @@ import { type ChangePasswordView, changePasswordPage } from '../../src/pages/cha
 import { codesPage, newCodesPage } from '../../src/pages/codes.ts'
 import { deleteAccountPage, deletedPage, deletionUndonePage, undoDeletionPage } from '../../src/pages/delete_account.ts'
 import { type DeviceView, endSessionsPage } from '../../src/pages/devices.ts'
-import { editProfilePage, exportPage, profileNotices, usernamePage } from '../../src/pages/edit_profile.ts'
+import { editProfilePage, exportPage, usernamePage } from '../../src/pages/edit_profile.ts'
 import { errorPage, errorStatuses } from '../../src/pages/error.ts'
 import { type FactorView, type ManageView, managePage } from '../../src/pages/factors.ts'
 import { cut, formatAgo, formatInstant, formatWait } from '../../src/pages/formats.ts'
@@ -157,10 +157,7 @@ function ownAccountPages(frame: Frame, text: string): [string, string][] {
   const username = { username: text, wanted: text, keptDays: 90, retryAfter: 90 }
   const remove = { username: text, delayDays: 7, keptDays: 90, isMailed: true }
   return [
-    ...([undefined, ...profileNotices] as const).map((notice): [string, string] => [
-      `edit profile, ${notice}`,
-      editProfilePage({ ...edit, notice, language: 'ko' }, frame),
-    ]),
+    ['edit profile', editProfilePage({ ...edit, language: 'ko' }, frame)],
     ['edit profile, refused', editProfilePage({ ...edit, problem: 'invalid' }, frame)],
     ...([undefined, 'missing', 'invalid', 'taken', 'tooSoon', 'tooMany'] as const).map((problem): [string, string] => [
       `username, ${problem}`,

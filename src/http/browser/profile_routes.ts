@@ -3,27 +3,21 @@ import { exportAccount } from '../../accounts/data_export.ts'
 import { changeProfile } from '../../accounts/profile.ts'
 import { OAuthError } from '../../error.ts'
 import type { Deps } from '../../oauth/deps.ts'
-import {
-  type EditProfileView,
-  editProfilePage,
-  exportPage,
-  profileNotices,
-  usernamePage,
-} from '../../pages/edit_profile.ts'
+import { type EditProfileView, editProfilePage, exportPage, usernamePage } from '../../pages/edit_profile.ts'
 import { languages } from '../../pages/language.ts'
 import { paths } from '../../pages/paths.ts'
 import { reservationLifetime } from '../../users/reserved_usernames.ts'
 import { callerOf } from '../caller.ts'
-import { crossSite, goOn, guessing, ok, readsQuery } from '../description.ts'
+import { crossSite, goOn, guessing, ok } from '../description.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { htmlType, jsonType } from '../media_types.ts'
 import { accountError } from '../own_account.ts'
-import { profileEditQuery, profileForm, usernameForm } from '../own_account_params.ts'
+import { profileForm, usernameForm } from '../own_account_params.ts'
 import { sendExport } from '../own_account_routes.ts'
 import { bodyParams, formOrJsonBody } from '../params.ts'
-import { readQuery } from '../query.ts'
 import { askForProof, type Handled, refuseAccount, type Visit, visit } from './account_visit.ts'
-import { redirect, type Site, sendPage, wantsPage } from './pages.ts'
+import { goToAccount } from './notice.ts'
+import { type Site, sendPage, wantsPage } from './pages.ts'
 
 const byCookie = { caller: 'cookie', cors: 'none', hasPages: true } as const
 const proof = { insufficient_user_authentication: 'a new sign-in is needed' } as const
@@ -41,15 +35,12 @@ function editEndpoints(deps: Deps, site: Site): readonly Endpoint[] {
       method: 'get',
       handle: ctx =>
         visit(deps, site, ctx, async given => {
-          const notice = profileNotices.find(one => one === readQuery(ctx).notice)
-          sendPage(ctx, editPageOf(given, { notice }))
+          sendPage(ctx, editPageOf(given, {}))
         }),
       describe: ({ htmlPage }) => ({
         tag: 'Browser',
-        summary: 'The page of the name and the language, and the ways to what else people do with their account',
-        query: profileEditQuery,
+        summary: 'The page of the name and the language',
         answers: { ...ok('The page.', { [htmlType]: htmlPage }), ...goOn },
-        errors: readsQuery,
       }),
     },
     {
@@ -76,7 +67,7 @@ async function editProfile(given: Visit): Promise<Handled> {
   if (tag !== undefined && language === null)
     throw new OAuthError('invalid_request', 'language: there is none of this tag')
   const outcome = await changeProfile(deps, signedIn, { fullName, language }, callerOf(ctx))
-  if (outcome.kind === 'done') return redirect(ctx, `${site.paths.editProfile}?notice=saved`)
+  if (outcome.kind === 'done') return goToAccount({ deps, ctx, site }, 'profile_saved')
   if (outcome.kind !== 'invalid') return refuseAccount(given, outcome, site.paths.editProfile)
   const view = { fullName: fullName ?? undefined, language: language ?? undefined, problem: 'invalid' } as const
   return { failure: accountError(outcome), page: wantsPage(ctx) ? editPageOf(given, view) : undefined }
@@ -146,7 +137,7 @@ async function changeUsername(given: Visit): Promise<Handled> {
     const outcome = await changeProfile(deps, signedIn, { username }, callerOf(ctx))
     switch (outcome.kind) {
       case 'done':
-        return redirect(ctx, `${site.paths.editProfile}?notice=renamed`)
+        return goToAccount({ deps, ctx, site }, 'username_changed')
       case 'too_soon':
         return refuse(accountError(outcome), 'tooSoon')
       case 'invalid':

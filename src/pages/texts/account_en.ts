@@ -4,6 +4,8 @@ import { type Content, html } from '../html.ts'
 export const accountEn = {
   accountPage: {
     notice: {
+      profile_saved: 'Your details have been saved.',
+      username_changed: 'Your username has been changed. You sign in with the new one from now on.',
       password_changed: 'Your password has been changed, and every other device has been signed out.',
       session_ended: 'That device has been signed out.',
       others_ended: 'Every other device has been signed out.',

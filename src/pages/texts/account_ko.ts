@@ -5,6 +5,8 @@ import type { accountEn } from './account_en.ts'
 export const accountKo: typeof accountEn = {
   accountPage: {
     notice: {
+      profile_saved: '내 정보를 저장했어요.',
+      username_changed: '아이디를 바꿨어요. 이제 새 아이디로 로그인해 주세요.',
       password_changed: '비밀번호를 바꾸고 다른 기기를 모두 로그아웃했어요.',
       session_ended: '선택한 기기를 로그아웃했어요.',
       others_ended: '다른 기기를 모두 로그아웃했어요.',

@@ -9,15 +9,9 @@ export const myAccountEn = {
     languageHint: 'Of these pages, and of the mails that we send you.',
     browserLanguage: 'As your browser asks for it',
     go: 'Save',
-    saved: 'Your details have been saved.',
-    renamed: 'Your username has been changed. You sign in with the new one from now on.',
     invalidName: 'Use at most 256 characters, all of them visible.',
-    usernameLede: (name: Content) => html`You sign in as ${name}.`,
-    changeUsername: 'Change username',
     dataLede: 'A copy of all that is stored about you, as a file.',
-    download: 'Download your data',
     deleteLede: 'Your account and all that belongs to it go away.',
-    delete: 'Delete your account',
   },
 
   usernamePage: {

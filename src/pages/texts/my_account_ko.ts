@@ -10,15 +10,9 @@ export const myAccountKo: MyAccountTexts = {
     languageHint: '이 사이트의 화면과 보내 드리는 메일에 쓰는 언어예요.',
     browserLanguage: '브라우저 설정에 따름',
     go: '저장',
-    saved: '내 정보를 저장했어요.',
-    renamed: '아이디를 바꿨어요. 이제 새 아이디로 로그인해 주세요.',
     invalidName: '눈에 보이는 글자로 256자까지 쓸 수 있어요.',
-    usernameLede: name => html`${name} 아이디로 로그인하고 있어요.`,
-    changeUsername: '아이디 변경',
     dataLede: '나에 대해 저장된 모든 내용을 파일로 받아요.',
-    download: '내 데이터 내려받기',
     deleteLede: '계정과 계정에 딸린 모든 것이 사라져요.',
-    delete: '계정 삭제',
   },
 
   usernamePage: {
