@@ -63,6 +63,7 @@ test('a sign-in answers exactly the members of RFC 6749 §5.1, not to be cached'
   t.deepEqual((await server.me(access_token)).body, {
     username: 'alice',
     email: 'alice@example.com',
+    email_verified: false,
     full_name: 'Alice',
     language: null,
   })
@@ -313,7 +314,7 @@ for (const [method, path, allow] of [
   ['PROPFIND', '/token', 'POST'],
   ['GET', '/revoke', 'POST'],
   ['PUT', '/logout', 'HEAD, GET, POST'],
-  ['POST', '/users/me', 'HEAD, GET'],
+  ['POST', '/users/me', 'HEAD, GET, PATCH, DELETE'],
   ['POST', '/sessions', 'HEAD, GET'],
   ['GET', '/sessions/x', 'DELETE'],
   ['POST', '/.well-known/jwks.json', 'HEAD, GET'],

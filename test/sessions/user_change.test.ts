@@ -46,7 +46,7 @@ test('disabling raises the credential version and ends all sessions; enabling re
   t.deepEqual(disabledUpdate(true, event)(alice), { outcome: true, user: disabled, endSessions, event })
   t.deepEqual(disabledUpdate(false, event)(disabled), {
     outcome: true,
-    user: { ...disabled, disabledAt: undefined },
+    user: { ...disabled, disabledAt: undefined, deleteAt: undefined },
     event,
   })
 })
