@@ -62,6 +62,7 @@ async function importExport(
       has_password: right !== undefined,
       created_at: created_at ?? list[i]?.created_at,
       disabled_at: undefined,
+      delete_at: null,
     })),
   )
   t.deepEqual(
