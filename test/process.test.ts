@@ -62,7 +62,13 @@ test('npm start on an empty database serves, and the first sign-in works over TC
   const answer = await signInAs(server.url, 'admin', password)
   t.is(answer.status, 200)
   const me = await fetch(`${server.url}/users/me`, { headers: { authorization: `Bearer ${answer.body.access_token}` } })
-  t.deepEqual(await me.json(), { username: 'admin', email: null, email_verified: false, full_name: 'Administrator' })
+  t.deepEqual(await me.json(), {
+    username: 'admin',
+    email: null,
+    email_verified: false,
+    full_name: 'Administrator',
+    language: null,
+  })
   t.true(server.log.some(line => line.file === file))
   t.false(JSON.stringify(server.log).includes(password))
 })
