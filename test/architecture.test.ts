@@ -60,6 +60,7 @@ const rooms: readonly (readonly [room: string, packages: RegExp])[] = [
 ]
 const bottom = [
   'error.ts',
+  'lease.ts',
   'guarded_requests.ts',
   'observer.ts',
   'text.ts',

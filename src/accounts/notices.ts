@@ -4,6 +4,7 @@
  */
 import type { EventPlace, PlacedEvent } from '../audit/audit.ts'
 import type { AuditStorage } from '../audit/storage.ts'
+import { createLease, type LeaseStorage } from '../lease.ts'
 import { createMail, type Mail, type MailPurpose } from '../mail/mail.ts'
 import type { MailStorage } from '../mail/storage.ts'
 import type { SessionStorage } from '../sessions/storage.ts'
@@ -15,10 +16,7 @@ export type NoticeDeps = Readonly<{
     Pick<AuditStorage, 'followAuditEvents' | 'findLastPlace' | 'pageAuditEvents'> &
     Pick<SessionStorage, 'listSessionsOf'> &
     Pick<UserStorage, 'findUser'> &
-    Readonly<{
-      takeLease(name: string, holder: string, now: number, until: number): Promise<boolean>
-      endLease(name: string, holder: string): Promise<void>
-    }>
+    LeaseStorage
   /** Seconds since the epoch. */
   now: () => number
   randomBytes: (size: number) => Buffer
@@ -26,9 +24,6 @@ export type NoticeDeps = Readonly<{
 
 /** Of the lease and of the reader of the trail. */
 const name = 'notices'
-/** Seconds that a lease lasts, and those left of it when it is taken for longer. */
-const leaseLifetime = 30
-const minLease = 20
 /** Events that are read at once, and how often in one step. */
 const pageSize = 100
 const maxPages = 20
@@ -51,10 +46,9 @@ export function createNotices(
   wanted: readonly MailPurpose[],
   warn: (about: object, message: string) => void,
 ) {
-  const { storage, now, randomBytes } = deps
-  const holder = randomBytes(16).toString('base64url')
+  const { storage, now } = deps
+  const lease = createLease(name, deps)
   const allowance = createAllowance(now)
-  let leaseUntil = 0
   let known: EventPlace | undefined
   let isStopped = false
   let running = Promise.resolve()
@@ -62,7 +56,7 @@ export function createNotices(
   async function read(): Promise<void> {
     if (isStopped) return
     const last = await storage.findLastPlace()
-    if (last === undefined || (last.id === known?.id && last.at === known.at) || !(await holdLease())) return
+    if (last === undefined || (last.id === known?.id && last.at === known.at) || !(await lease.hold())) return
     known = await storage.findTrailReader(name)
     // What happened before anybody was to be told is nobody's news.
     if (known === undefined) return void (await move(undefined, last, []))
@@ -120,16 +114,6 @@ export function createNotices(
     return allowance.take(kindOf(mail)) ? mail : undefined
   }
 
-  async function holdLease(): Promise<boolean> {
-    const left = leaseUntil - now()
-    // More than there can be: the clock was set back.
-    if (left > minLease && left <= leaseLifetime) return true
-    const until = now() + leaseLifetime
-    const isHeld = await storage.takeLease(name, holder, now(), until)
-    leaseUntil = isHeld ? until : 0
-    return isHeld
-  }
-
   return {
     /** To be called about once a second. */
     step(): Promise<void> {
@@ -141,8 +125,7 @@ export function createNotices(
     async stop(): Promise<void> {
       isStopped = true
       await running
-      if (leaseUntil > 0) await storage.endLease(name, holder)
-      leaseUntil = 0
+      await lease.end()
     },
   }
 }

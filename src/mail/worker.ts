@@ -2,26 +2,15 @@
  * Sends the mails that wait: of several nodes one does, by a lease, a few at once, and each by itself, so that none waits for another.
  * Texts, links and codes are made when a mail is sent.
  */
+import { createLease, type LeaseStorage } from '../lease.ts'
 import { createDelivering, type DeliverDeps } from './deliver.ts'
 import type { Mail } from './mail.ts'
 import type { Sender } from './mail_html.ts'
 import { maxConnections, type Smtp } from './smtp.ts'
 
-export type MailDeps = DeliverDeps &
-  Readonly<{
-    storage: Readonly<{
-      /** Takes a lease, or keeps it for longer: of several holders one has it. @returns whether it is the holder's now */
-      takeLease(name: string, holder: string, now: number, until: number): Promise<boolean>
-      endLease(name: string, holder: string): Promise<void>
-    }>
-  }>
+export type MailDeps = DeliverDeps & Readonly<{ storage: LeaseStorage }>
 
 export type MailWorker = ReturnType<typeof createMailWorker>
-
-const lease = 'mails'
-/** Seconds that a lease lasts, and those left of it when it is taken for longer. */
-const leaseLifetime = 30
-const minLease = 20
 
 /** @param warn told what an operator should know, once for each trouble; never an address */
 export function createMailWorker(
@@ -30,11 +19,10 @@ export function createMailWorker(
   sender: Sender,
   warn: (about: object, message: string) => void,
 ) {
-  const { storage, now, randomBytes } = deps
-  const holder = randomBytes(16).toString('base64url')
+  const { storage, now } = deps
+  const lease = createLease('mails', deps)
   const stopping = new AbortController()
   const running = new Map<string, Promise<void>>()
-  let leaseUntil = 0
   let isTroubled = false
   let filling = Promise.resolve()
 
@@ -64,21 +52,11 @@ export function createMailWorker(
   async function begin(): Promise<void> {
     if (stopping.signal.aborted) return
     const due = await storage.listDueMails(now(), 2 * maxConnections)
-    if ((due.length === 0 && running.size === 0) || !(await holdLease())) return
+    if ((due.length === 0 && running.size === 0) || !(await lease.hold())) return
     for (const mail of due) {
       if (running.size >= maxConnections || stopping.signal.aborted) return
       if (!running.has(mail.id)) run(mail)
     }
-  }
-
-  async function holdLease(): Promise<boolean> {
-    const left = leaseUntil - now()
-    // More than there can be: the clock was set back.
-    if (left > minLease && left <= leaseLifetime) return true
-    const until = now() + leaseLifetime
-    const isHeld = await storage.takeLease(lease, holder, now(), until)
-    leaseUntil = isHeld ? until : 0
-    return isHeld
   }
 
   function run(mail: Mail): void {
@@ -115,8 +93,7 @@ export function createMailWorker(
       await filling.catch(() => {})
       await Promise.all(running.values())
       smtp.close()
-      if (leaseUntil > 0) await storage.endLease(lease, holder)
-      leaseUntil = 0
+      await lease.end()
     },
   }
 }

@@ -11,6 +11,7 @@ import type { AuditStorage } from '../audit/storage.ts'
 import type { Client } from '../clients/client.ts'
 import type { ClientStorage } from '../clients/storage.ts'
 import type { AnswerStorage, KeyStorage, OnceStorage } from '../keys/storage.ts'
+import type { LeaseStorage } from '../lease.ts'
 import type { MailStorage } from '../mail/storage.ts'
 import type { SessionStorage } from '../sessions/storage.ts'
 import type { ThrottleStorage } from '../throttle/storage.ts'
@@ -38,6 +39,7 @@ export type Storage = UserStorage &
   AnswerStorage &
   AuditStorage &
   WebhookStorage &
+  LeaseStorage &
   MailStorage &
   Readonly<{
     /** Creates the first client and user, if there is neither a client nor a user. False when there is. */

@@ -5,6 +5,7 @@
 import { auditEvent, type PlacedEvent } from '../audit/audit.ts'
 import type { AuditStorage } from '../audit/storage.ts'
 import type { MasterSecrets } from '../keys/master_secret.ts'
+import type { LeaseStorage } from '../lease.ts'
 import type { Observer } from '../observer.ts'
 import type { Send } from './send.ts'
 import { messageOf, openWebhookSecret } from './signature.ts'
@@ -12,7 +13,7 @@ import type { WebhookStorage } from './storage.ts'
 import { failed, isActive, isSameProgress, type Progress, passed, type Webhook, wants } from './webhook.ts'
 
 export type DeliveryDeps = Readonly<{
-  storage: WebhookStorage & Pick<AuditStorage, 'followAuditEvents' | 'findLastPlace'>
+  storage: WebhookStorage & LeaseStorage & Pick<AuditStorage, 'followAuditEvents' | 'findLastPlace'>
   /** Asked each time: they may be replaced. */
   secrets: MasterSecrets
   observer: Pick<Observer, 'delivered'>

@@ -4,6 +4,7 @@
  * and its row leaves it to the next one.
  */
 import type { EventPlace } from '../audit/audit.ts'
+import { createLease } from '../lease.ts'
 import { beginCourse, type Course, createFollowing, type DeliveryDeps } from './course.ts'
 import type { Send } from './send.ts'
 import { isActive, isSameProgress, type Webhook } from './webhook.ts'
@@ -15,22 +16,15 @@ export type DeliveryState = Readonly<{
   failed: number
 }>
 
-const lease = 'webhooks'
-/** Seconds that a lease lasts, and those left of it when it is taken for longer: more than one attempt takes. */
-const leaseLifetime = 30
-const minLease = 20
-
 /** @param warn told what an operator should know, once for each trouble */
 export function createDeliveries(deps: DeliveryDeps, send: Send, warn: (about: object, message: string) => void) {
-  const { storage, now, randomBytes } = deps
-  const holder = randomBytes(16).toString('base64url')
+  const { storage, now } = deps
+  const lease = createLease('webhooks', deps)
   const stopping = new AbortController()
   const courses = new Map<string, Course>()
   const troubles = new Set<string>()
-  let leaseUntil = 0
   let failedCount = 0
-  const isOurs = () => now() < leaseUntil
-  const follow = createFollowing(deps, { send, stop: stopping.signal, isOurs, warn, warnOnce })
+  const follow = createFollowing(deps, { send, stop: stopping.signal, isOurs: lease.isOurs, warn, warnOnce })
 
   async function step(): Promise<void> {
     if (stopping.signal.aborted) return
@@ -39,17 +33,9 @@ export function createDeliveries(deps: DeliveryDeps, send: Send, warn: (about: o
     const active = webhooks.filter(isActive)
     for (const [id, { running }] of courses)
       if (running === undefined && !active.some(webhook => webhook.id === id)) courses.delete(id)
-    if (active.length === 0 || !(await holdLease())) return
+    if (active.length === 0 || !(await lease.hold())) return
     const last = await storage.findLastPlace()
     for (const webhook of active) start(webhook, last)
-  }
-
-  async function holdLease(): Promise<boolean> {
-    if (leaseUntil - now() > minLease) return true
-    const until = now() + leaseLifetime
-    const isHeld = await storage.takeLease(lease, holder, now(), until)
-    leaseUntil = isHeld ? until : 0
-    return isHeld
   }
 
   function start(webhook: Webhook, last: EventPlace | undefined): void {
@@ -88,14 +74,13 @@ export function createDeliveries(deps: DeliveryDeps, send: Send, warn: (about: o
     },
     state(): DeliveryState {
       const waiting = [...courses.values()].map(({ waitingSince = now() }) => now() - waitingSince)
-      return { lag: isOurs() ? Math.max(0, ...waiting) : undefined, failed: failedCount }
+      return { lag: lease.isOurs() ? Math.max(0, ...waiting) : undefined, failed: failedCount }
     },
     /** Breaks off what is under way, which is sent again later, and lets another node begin at once. */
     async stop(): Promise<void> {
       stopping.abort()
       await Promise.all([...courses.values()].map(({ running }) => running))
-      if (leaseUntil > 0) await storage.endLease(lease, holder)
-      leaseUntil = 0
+      await lease.end()
     },
   }
 }

@@ -13,12 +13,4 @@ export type WebhookStorage = Readonly<{
    * @param decide pure and synchronous; may be called more than once; what it throws undoes everything
    */
   changeWebhook<Outcome>(id: string, decide: (webhook: Webhook | undefined) => WebhookChange<Outcome>): Promise<Outcome>
-  /**
-   * Takes a lease, or keeps it for longer: of several holders one has it, until it has run out or was ended. Instants are seconds since the
-   * epoch.
-   *
-   * @returns whether it is the holder's now
-   */
-  takeLease(name: string, holder: string, now: number, until: number): Promise<boolean>
-  endLease(name: string, holder: string): Promise<void>
 }>

@@ -1,4 +1,5 @@
 /** Webhooks, and leases. */
+import type { LeaseStorage } from '../../lease.ts'
 import type { WebhookStorage } from '../../webhooks/storage.ts'
 import { maxWebhooks } from '../../webhooks/webhook.ts'
 import { and, asc, eq, sql } from '../drizzle.ts'
@@ -10,7 +11,7 @@ import { leases, webhooks } from './schema.ts'
 
 const listAll = prepareSelect(builder.select().from(webhooks).orderBy(asc(webhooks.createdAt), asc(webhooks.id)))
 
-export function createWebhookStorage({ read, write, record, change }: Connection): WebhookStorage {
+export function createWebhookStorage({ read, write, record, change }: Connection): WebhookStorage & LeaseStorage {
   const findForUpdate = async (tx: Db, id: string) =>
     (await tx.select().from(webhooks).where(eq(webhooks.id, id)).for('update'))[0]
   return {

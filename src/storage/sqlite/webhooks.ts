@@ -1,4 +1,5 @@
 /** Webhooks, and leases. */
+import type { LeaseStorage } from '../../lease.ts'
 import type { WebhookStorage } from '../../webhooks/storage.ts'
 import { maxWebhooks } from '../../webhooks/webhook.ts'
 import { and, asc, eq, sql } from '../drizzle.ts'
@@ -7,7 +8,7 @@ import type { Connection } from './connection.ts'
 import { read } from './group_commit.ts'
 import { leases, webhooks } from './schema.ts'
 
-export function createWebhookStorage({ db, write, record, change }: Connection): WebhookStorage {
+export function createWebhookStorage({ db, write, record, change }: Connection): WebhookStorage & LeaseStorage {
   const list = () => db.select().from(webhooks).orderBy(asc(webhooks.createdAt), asc(webhooks.id)).all()
   const find = (id: string) => db.select().from(webhooks).where(eq(webhooks.id, id)).get()
   return {
